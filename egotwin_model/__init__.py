@@ -1,0 +1,1 @@
+"""EgoTwin: joint egocentric video and motion diffusion (no ROS, no training)."""

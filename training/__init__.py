@@ -1,0 +1,1 @@
+"""Training, data and evaluation for EgoTwin; imports the model library, never ROS."""

@@ -1,0 +1,304 @@
+"""Pinhole cameras, where the camera sits on the head, and rectification of real cameras to the model's view.
+
+Pixel convention (OpenCV, ROS): integer coordinates are pixel *centres*, so the middle of a W wide image is
+``(W - 1) / 2``. Optical frame: z forward, x right, y down. Head frame: x forward, y left, z up (REP-103).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from egotwin_model.errors import CalibrationError, ImageError
+
+COEFFICIENT_COUNTS: dict[str, tuple[int, ...]] = {
+    "plumb_bob": (0, 4, 5),
+    "rational_polynomial": (0, 8, 12, 14),
+    "equidistant": (4,),
+}
+"""Distortion models of `sensor_msgs/CameraInfo` and how many coefficients each takes (0: no distortion)."""
+
+_MAX_SUPERSAMPLING = 32
+_MAX_MAP_SIDE = 16384  # cv2.remap takes at most 32767
+
+
+@dataclass(frozen=True)
+class Pinhole:
+    """A camera without distortion. Sizes and all four intrinsics are in pixels (centres at integers)."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise CalibrationError(f"image size {self.width}x{self.height}: both must be at least 1 pixel")
+        _check_focal(self.matrix)
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """K, (3, 3)."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    @property
+    def fov_x(self) -> float:
+        """Horizontal field of view of a centred camera, radians."""
+        return 2.0 * math.atan(self.width / (2.0 * self.fx))
+
+    @classmethod
+    def from_fov(cls, width: int, height: int, fov_x: float) -> Pinhole:
+        """Centred camera with square pixels; `fov_x` is the horizontal field of view in radians, below pi."""
+        if not 0.0 < fov_x < math.pi:
+            raise CalibrationError(f"horizontal field of view {fov_x} rad: must lie between 0 and pi (exclusive)")
+        focal = width / (2.0 * math.tan(fov_x / 2.0))
+        return cls(width, height, focal, focal, (width - 1) / 2.0, (height - 1) / 2.0)
+
+    @classmethod
+    def from_matrix(cls, width: int, height: int, matrix: ArrayLike) -> Pinhole:
+        """From K as (3, 3) or its 9 numbers row by row. Raises `CalibrationError` for an impossible K."""
+        k = check_matrix(matrix)
+        return cls(int(width), int(height), float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
+
+    def scaled(self, width: int, height: int) -> Pinhole:
+        """The same view at another resolution."""
+        sx, sy = width / self.width, height / self.height
+        cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
+        return Pinhole(width, height, self.fx * sx, self.fy * sy, cx, cy)
+
+    def project(self, points: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        """Pixels (..., 2) of points (..., 3) in the optical frame, and whether each lies in front and inside (...)."""
+        depth = points[..., 2]
+        in_front = depth > 1e-6
+        safe = np.where(in_front, depth, 1.0)
+        u = self.fx * points[..., 0] / safe + self.cx
+        v = self.fy * points[..., 1] / safe + self.cy
+        inside = in_front & (u > -0.5) & (u < self.width - 0.5) & (v > -0.5) & (v < self.height - 0.5)
+        return np.stack([u, v], axis=-1), inside
+
+
+def _optical_axes(pitch_down: float) -> tuple[tuple[float, float, float], ...]:
+    """R_head_camera (rows) of a camera looking forward, pitched down by `pitch_down` radians."""
+    sin, cos = math.sin(pitch_down), math.cos(pitch_down)
+    return ((0.0, -sin, cos), (-1.0, 0.0, 0.0), (0.0, -cos, -sin))
+
+
+@dataclass(frozen=True)
+class Mount:
+    """T_head_camera: where the camera's optical frame sits in the head frame.
+
+    The default is the mini model's: 0.09 m before and 0.07 m above the head joint (the top of the neck), so between
+    the eyes, pitched 15 degrees down. Arrays are accepted and held as tuples, so mounts compare, hash and serialise.
+
+    Attributes:
+        translation: camera centre in the head frame, 3 metres.
+        rotation: R_head_camera, 3 rows of 3; its columns are the optical x, y, z axes in the head frame.
+    """
+
+    translation: tuple[float, float, float] = (0.09, 0.0, 0.07)
+    rotation: tuple[tuple[float, float, float], ...] = _optical_axes(math.radians(15.0))
+
+    def __post_init__(self) -> None:
+        translation = np.asarray(self.translation, dtype=np.float64)
+        rotation = np.asarray(self.rotation, dtype=np.float64)
+        if translation.shape != (3,) or rotation.shape != (3, 3):
+            raise CalibrationError(
+                f"camera mount with translation {translation.shape} and rotation {rotation.shape}: "
+                "needs 3 metres and a 3x3 matrix R_head_camera"
+            )
+        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4) or not np.linalg.det(rotation) > 0:
+            raise CalibrationError("camera mount: R_head_camera is not a rotation (orthonormal, determinant +1)")
+        object.__setattr__(self, "translation", tuple(translation.tolist()))
+        object.__setattr__(self, "rotation", tuple(tuple(row) for row in rotation.tolist()))
+
+    @classmethod
+    def looking_forward(cls, translation: Sequence[float], pitch_down: float) -> Mount:
+        """Camera at `translation` (m, head frame) facing the head's x axis, pitched down by `pitch_down` radians."""
+        x, y, z = (float(v) for v in translation)
+        return cls((x, y, z), _optical_axes(pitch_down))
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """T_head_camera, (4, 4)."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.rotation
+        matrix[:3, 3] = self.translation
+        return matrix
+
+    def camera_pose(
+        self, head_position: NDArray[np.floating], head_rotation: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """T_world_camera (..., 4, 4) of the optical frame, from head position (..., 3) m and rotation (..., 3, 3)."""
+        pose = np.zeros((*head_position.shape[:-1], 4, 4), dtype=np.result_type(head_position, head_rotation))
+        pose[..., :3, :3] = head_rotation @ np.asarray(self.rotation)
+        pose[..., :3, 3] = head_position + head_rotation @ np.asarray(self.translation)
+        pose[..., 3, 3] = 1.0
+        return pose
+
+
+def check_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
+    """K as float64 (3, 3), given as (3, 3) or 9 numbers; `CalibrationError` where it cannot be a camera's."""
+    try:
+        k = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(f"intrinsic matrix K is not numbers ({error}): send the 9 numbers row by row") from error
+    if k.size != 9:
+        raise CalibrationError(f"intrinsic matrix K has shape {k.shape}: wanted 3x3 (9 numbers row by row)")
+    k = k.reshape(3, 3)
+    _check_focal(k)
+    if abs(k[0, 1]) > 1e-6 * k[0, 0] or abs(k[1, 0]) > 1e-6 or not np.allclose(k[2], (0.0, 0.0, 1.0)):
+        raise CalibrationError(f"intrinsic matrix K = {k.tolist()}: wanted [fx 0 cx; 0 fy cy; 0 0 1] without skew")
+    return k
+
+
+def _check_focal(k: NDArray[np.float64]) -> None:
+    if not np.isfinite(k).all():
+        raise CalibrationError(f"intrinsics K = {k.tolist()} hold NaN or infinity: calibrate the camera")
+    if k[0, 0] <= 0.0 or k[1, 1] <= 0.0:
+        raise CalibrationError(
+            f"focal lengths fx = {k[0, 0]:g}, fy = {k[1, 1]:g}: both must be above zero. All zeros means an "
+            "uncalibrated camera: run camera_calibration or fill CameraInfo.k"
+        )
+
+
+def check_distortion(distortion: ArrayLike, model: str) -> NDArray[np.float64]:
+    """Coefficients as float64 (n,); `CalibrationError` for an unknown model, a wrong count or non-finite values."""
+    if model not in COEFFICIENT_COUNTS:
+        known = ", ".join(COEFFICIENT_COUNTS)
+        raise CalibrationError(f"distortion model {model!r} is not known: use one of {known}")
+    try:
+        coefficients = np.asarray(distortion, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(f"distortion coefficients are not numbers ({error})") from error
+    counts = COEFFICIENT_COUNTS[model]
+    if coefficients.size not in counts:
+        wanted = " or ".join(str(count) for count in counts)
+        raise CalibrationError(
+            f"{coefficients.size} distortion coefficients for model {model!r}: wanted {wanted}; "
+            "correct CameraInfo.d or CameraInfo.distortion_model"
+        )
+    if not np.isfinite(coefficients).all():
+        raise CalibrationError(f"distortion coefficients {coefficients.tolist()} hold NaN or infinity")
+    return coefficients
+
+
+def rectify(
+    image: NDArray[np.uint8],
+    matrix: ArrayLike,
+    distortion: ArrayLike,
+    model: str,
+    target: Pinhole,
+    rotation: ArrayLike | None = None,
+) -> NDArray[np.uint8]:
+    """The view `target` would have from the same place, undistorted from a real camera's image.
+
+    Where the target sees beyond the source image (or beyond the angle for which the distortion polynomial is
+    valid), the result is black. Where the target is coarser than the source, each target pixel is the mean of the area it
+    covers. The sampling maps are kept for the last few cameras, so a stream costs one remap per frame.
+
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: K of the source at this image's resolution, (3, 3) or 9 numbers.
+        distortion: coefficients, counts in `COEFFICIENT_COUNTS`.
+        model: "plumb_bob", "rational_polynomial" or "equidistant" (fisheye).
+        target: the wanted view.
+        rotation: optional (3, 3) rotation from the source's to the target's optical frame; default none.
+
+    Returns:
+        (target.height, target.width, 3) uint8.
+
+    Raises:
+        CalibrationError: impossible intrinsics or distortion.
+        ImageError: not an (H, W, 3) uint8 image.
+    """
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"image is {came}: wanted a uint8 array of shape (height, width, 3)")
+    if 0 in image.shape:
+        raise ImageError(f"image of shape {image.shape} has no pixels")
+    k = check_matrix(matrix)
+    coefficients = check_distortion(distortion, model)
+    r = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
+    maps, supersampling = _sampling_maps(
+        tuple(k.ravel().tolist()), tuple(coefficients.tolist()), model, target, tuple(r.ravel().tolist())
+    )
+    result = cv2.remap(image, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    if supersampling > 1:
+        result = cv2.resize(result, (target.width, target.height), interpolation=cv2.INTER_AREA)
+    return np.asarray(result, dtype=np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _sampling_maps(
+    matrix: tuple[float, ...],
+    distortion: tuple[float, ...],
+    model: str,
+    target: Pinhole,
+    rotation: tuple[float, ...],
+) -> tuple[tuple[NDArray[np.int16], NDArray[np.uint16]], int]:
+    """cv2's fixed-point maps at `supersampling` times the target's resolution, and that factor."""
+    k, r = np.array(matrix).reshape(3, 3), np.array(rotation).reshape(3, 3)
+    coefficients = np.array(distortion)
+    shrink = max(k[0, 0] / target.fx, k[1, 1] / target.fy)
+    limit = min(_MAX_SUPERSAMPLING, _MAX_MAP_SIDE // max(target.width, target.height))
+    supersampling = int(np.clip(math.ceil(shrink - 1e-6), 1, max(1, limit)))
+    fine = target.scaled(target.width * supersampling, target.height * supersampling)
+
+    size = (fine.width, fine.height)
+    if model == "equidistant":
+        x, y = cv2.fisheye.initUndistortRectifyMap(k, coefficients, r, fine.matrix, size, cv2.CV_32FC1)
+    else:
+        x, y = cv2.initUndistortRectifyMap(k, coefficients, r, fine.matrix, size, cv2.CV_32FC1)
+    unseen = ~_valid_rays(fine, r, coefficients, model)
+    x[unseen], y[unseen] = -2.0, -2.0
+    # Fixed-point maps hold int16: far-off coordinates would wrap around into the image.
+    x, y = np.clip(x, -2.0, 32000.0), np.clip(y, -2.0, 32000.0)
+    first, second = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return (np.asarray(first, dtype=np.int16), np.asarray(second, dtype=np.uint16)), supersampling
+
+
+def _valid_rays(
+    target: Pinhole, rotation: NDArray[np.float64], coefficients: NDArray[np.float64], model: str
+) -> NDArray[np.bool_]:
+    """(H, W): target pixels in front of the source, inside the range where its radial distortion still grows.
+
+    Beyond that range the polynomial folds back and would show a mirrored copy of the picture.
+    """
+    u = (np.arange(target.width) - target.cx) / target.fx
+    v = (np.arange(target.height) - target.cy) / target.fy
+    rays = np.stack([*np.meshgrid(u, v), np.ones((target.height, target.width))], axis=-1) @ rotation
+    radius = np.hypot(rays[..., 0], rays[..., 1])
+    if model == "equidistant":
+        reach, limit = np.arctan2(radius, rays[..., 2]), math.pi
+    else:
+        reach = np.where(rays[..., 2] > 1e-9, radius / np.maximum(rays[..., 2], 1e-9), np.inf)
+        limit = 20.0
+    samples = np.linspace(0.0, limit, 4001)
+    falling = np.diff(_distorted_radius(samples, coefficients, model)) <= 0.0
+    last = samples[int(np.argmax(falling))] if falling.any() else limit
+    return (reach <= last) & (rays[..., 2] > 0.0)
+
+
+def _distorted_radius(
+    radius: NDArray[np.float64], coefficients: NDArray[np.float64], model: str
+) -> NDArray[np.float64]:
+    """Radial part of the distortion: normalised radius (or angle, for "equidistant") to distorted radius."""
+    square = radius**2
+    if model == "equidistant":
+        k1, k2, k3, k4 = coefficients
+        return radius * (1.0 + square * (k1 + square * (k2 + square * (k3 + square * k4))))
+    padded = np.zeros(8)
+    padded[: min(coefficients.size, 8)] = coefficients[:8]
+    k1, k2, _, _, k3, k4, k5, k6 = padded
+    above = 1.0 + square * (k1 + square * (k2 + square * k3))
+    below = 1.0 + square * (k4 + square * (k5 + square * k6))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(radius * above / below, nan=-1.0, posinf=-1.0)

@@ -1,0 +1,69 @@
+"""Pictures out of ROS image messages, without ROS."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.image import ImageError as BridgeError
+from rosbags.image import image_to_cvimage
+
+from egotwin_model.errors import ImageError
+
+_OTHER_8BIT = ("mono8", "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8")
+_YUV_422 = ("uyvy", "yuv422", "yuyv", "yuv422_yuy2")
+_BYTES_PER_PIXEL = {
+    "rgb8": 3,
+    "bgr8": 3,
+    "rgba8": 4,
+    "bgra8": 4,
+    **dict.fromkeys(_OTHER_8BIT, 1),
+    **dict.fromkeys(_YUV_422, 2),
+}
+
+
+def decode_image(message: Any) -> NDArray[np.uint8]:
+    """RGB picture of a sensor_msgs Image or CompressedImage, of ``rosbags``'s or ``rclpy``'s classes.
+
+    Padding after each row (``step``) is skipped. An unpadded ``rgb8`` picture is a view of the message's data, not a copy.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: an encoding without 8-bit colour or grey, a size that does not fit the data, or a broken stream.
+    """
+    if hasattr(message, "format"):
+        return _decode_compressed(message)
+    encoding, width, height = message.encoding, message.width, message.height
+    if encoding not in _BYTES_PER_PIXEL:
+        wanted = ", ".join(_BYTES_PER_PIXEL)
+        raise ImageError(f"image encoding is {encoding!r}; wanted one of {wanted}: convert it before publishing")
+    row = width * _BYTES_PER_PIXEL[encoding]
+    data = np.frombuffer(message.data, np.uint8)
+    if width == 0 or height == 0 or message.step < row or data.size < message.step * height:
+        raise ImageError(
+            f"{width}x{height} {encoding} image with step {message.step} needs a step of at least {row} and "
+            f"{max(message.step, row) * height} bytes; it has {data.size}: the publisher fills step or data wrongly"
+        )
+    rows = data[: message.step * height].reshape(height, message.step)[:, :row]
+    plain = SimpleNamespace(
+        encoding=encoding, width=width, height=height, is_bigendian=0, data=np.ascontiguousarray(rows)
+    )
+    try:
+        return np.asarray(image_to_cvimage(plain, "rgb8"), np.uint8)  # type: ignore[arg-type]
+    except (BridgeError, cv2.error) as error:
+        raise ImageError(f"{width}x{height} {encoding} image cannot be turned into rgb8: {error}") from error
+
+
+def _decode_compressed(message: Any) -> NDArray[np.uint8]:
+    data = np.frombuffer(message.data, np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if decoded is None:
+        raise ImageError(
+            f"compressed image of {data.size} bytes (format {message.format!r}) is no readable JPEG or PNG"
+        )
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)

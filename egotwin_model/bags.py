@@ -28,7 +28,6 @@ from rosbags.typesys.store import Typestore
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ImageError, RecordingError
-from egotwin_model.images import decode_image as decode_image
 from egotwin_model.skeleton import NUM_JOINTS
 
 IMAGE = "sensor_msgs/msg/Image"

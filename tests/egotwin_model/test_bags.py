@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from egotwin_model import bags
 from egotwin_model.bags import BagReader, BagWriter, Topics
 from egotwin_model.errors import ImageError, RecordingError
+from egotwin_model.images import decode_image
 
 RNG = np.random.default_rng(3)
 START = 1_700_000_000_250_000_000
@@ -44,7 +45,7 @@ def test_what_is_written_is_read_back(tmp_path):
         assert (bag.start_ns, bag.end_ns, bag.duration_s) == (stamp(0), stamp(5), 0.625)
         images = list(bag.messages([Topics.image]))
         assert [s for _, s, _ in images] == [stamp(step) for step in range(6)]
-        np.testing.assert_array_equal([bags.decode_image(message) for *_, message in images], FRAMES)
+        np.testing.assert_array_equal([decode_image(message) for *_, message in images], FRAMES)
         _, _, info = next(bag.messages([Topics.camera_info]))
         np.testing.assert_array_equal(np.reshape(info.k, (3, 3)), K)
         assert (info.width, info.height, info.header.frame_id) == (32, 24, "camera_optical")
@@ -73,7 +74,7 @@ def test_compressed_pictures_are_close_and_found_by_type(tmp_path):
         topic = bag.find(bags.IMAGE, bags.COMPRESSED_IMAGE)
         _, _, message = next(bag.messages([topic]))
     assert topic == "/camera/image/compressed"
-    assert np.abs(bags.decode_image(message).astype(int) - smooth).max() <= 6
+    assert np.abs(decode_image(message).astype(int) - smooth).max() <= 6
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
@@ -174,14 +175,14 @@ def test_every_common_encoding_gives_the_same_rgb(padding):
         "bgra8": np.concatenate([rgb[..., ::-1], opaque], -1),
     }
     for encoding, pixels in forms.items():
-        np.testing.assert_array_equal(bags.decode_image(image(encoding, pixels, padding)), rgb, err_msg=encoding)
-    grey = bags.decode_image(image("mono8", rgb[..., 0], padding))
+        np.testing.assert_array_equal(decode_image(image(encoding, pixels, padding)), rgb, err_msg=encoding)
+    grey = decode_image(image("mono8", rgb[..., 0], padding))
     np.testing.assert_array_equal(grey, np.repeat(rgb[..., :1], 3, -1))
 
 
 def test_unpadded_rgb_is_not_copied():
     message = image("rgb8", FRAMES[0])
-    assert np.shares_memory(bags.decode_image(message), message.data)
+    assert np.shares_memory(decode_image(message), message.data)
 
 
 @pytest.mark.parametrize(
@@ -198,4 +199,4 @@ def test_unpadded_rgb_is_not_copied():
 )
 def test_pictures_that_cannot_be_are_refused(message, says):
     with pytest.raises(ImageError, match=says):
-        bags.decode_image(message)
+        decode_image(message)

@@ -1,7 +1,7 @@
 """Recordings: ROS 2 bags read and written without ROS, through ``rosbags``.
 
-What we ship and make is one MCAP file with the topics of `Topics`; what we read is any rosbag2 (an ``.mcap`` or ``.db3``
-file, or a bag folder). Our own message types come from their ``.msg`` text, so a bag opens anywhere.
+What we ship and make is one MCAP file with the topics of `Topics`; what we read is any rosbag2: an ``.mcap`` or
+``.db3`` file, or a bag folder. Our own message types come from their ``.msg`` text, so a bag opens anywhere.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class BagWriter:
         try:
             if kind is None:
                 self._writer.close()
-                os.replace(self._folder / self.path.stem / self.path.name, self.path)
+                (self._folder / self.path.stem / self.path.name).replace(self.path)
             else:
                 self._writer.abort()
         finally:

@@ -28,7 +28,7 @@ _BYTES_PER_PIXEL = {
 def decode_image(message: Any) -> NDArray[np.uint8]:
     """RGB picture of a sensor_msgs Image or CompressedImage, of ``rosbags``'s or ``rclpy``'s classes.
 
-    Padding after each row (``step``) is skipped. An unpadded ``rgb8`` picture is a view of the message's data, not a copy.
+    Padding after each row (``step``) is skipped. An unpadded ``rgb8`` picture is a view of the message's data.
 
     Returns:
         (H, W, 3) uint8 RGB.

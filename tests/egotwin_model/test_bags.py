@@ -1,4 +1,4 @@
-"""Recordings: what is written is read back, other containers open, broken ones are refused by name, writing is atomic."""
+"""Recordings: what is written is read back, other containers open, broken ones are refused, writing is atomic."""
 
 import sqlite3
 from pathlib import Path
@@ -146,7 +146,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, fault):
             bag.write_image(Topics.image, stamp(0), "camera_optical", FRAMES[0])
             raise fault
 
-    pytest.raises(fault, interrupted)
+    with pytest.raises(fault):
+        interrupted()
     assert [path.name for path in tmp_path.iterdir()] == ["walk.mcap"]
     assert (tmp_path / "walk.mcap").read_bytes() == old
 

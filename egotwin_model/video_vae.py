@@ -1,0 +1,313 @@
+"""Causal video VAE of the mini model, called the same way as diffusers' ``AutoencoderKLCogVideoX``.
+
+41 frames become 11 latents: latent 0 is the first frame's own, latent k sees frames up to 4k and decoded frames up to
+4k see latents up to k (spec: task and sizes). Inside, activations are channels-last (B, T, H, W, C), so that linear
+layers need no transposes and 3x3 convolutions run in the memory format CPUs like.
+
+Every normalisation is per position: a norm over time would let the future change the past.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from egotwin_model.errors import ModelError
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"  # diffusers' file name, so either class reads its own folder
+
+
+@dataclass(frozen=True)
+class VideoVAEConfig:
+    """Sizes of a `CausalVideoVAE`; the defaults are the mini model's (64 px -> 8 x 8 latents of 12 channels).
+
+    Widths and blocks are listed in the order data flows: the encoder's fine to coarse, the decoder's coarse to fine.
+    The number of resolutions sets how many pixels the first layer folds: spatial_compression_ratio / 2^(resolutions-1).
+    """
+
+    in_channels: int = 3
+    latent_channels: int = 12
+    temporal_compression_ratio: int = 4
+    spatial_compression_ratio: int = 8
+    encoder_widths: tuple[int, ...] = (96, 192)
+    encoder_blocks: tuple[int, ...] = (2, 2)
+    decoder_widths: tuple[int, ...] = (256, 96)
+    decoder_blocks: tuple[int, ...] = (4, 3)
+    scaling_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field in ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))  # JSON gives lists
+        lengths = {
+            len(self.encoder_widths),
+            len(self.encoder_blocks),
+            len(self.decoder_widths),
+            len(self.decoder_blocks),
+        }
+        if len(lengths) != 1 or not self.encoder_widths:
+            raise ModelError(
+                f"video VAE: encoder and decoder widths and blocks need one length, got {self.encoder_widths}, "
+                f"{self.encoder_blocks}, {self.decoder_widths}, {self.decoder_blocks}"
+            )
+        if self.spatial_compression_ratio % 2 ** (len(self.encoder_widths) - 1):
+            raise ModelError(
+                f"video VAE: {len(self.encoder_widths)} resolutions cannot give spatial compression "
+                f"{self.spatial_compression_ratio}; it must be a multiple of {2 ** (len(self.encoder_widths) - 1)}"
+            )
+
+    @property
+    def patch_size(self) -> int:
+        """Side of the pixel patch that the first and last layers fold."""
+        return self.spatial_compression_ratio // 2 ** (len(self.encoder_widths) - 1)
+
+    @property
+    def patch_channels(self) -> int:
+        """Numbers in one folded patch: time x patch x patch x colours."""
+        return self.temporal_compression_ratio * self.patch_size**2 * self.in_channels
+
+
+class LatentDistribution:
+    """Diagonal normal over latents; `parameters` (B, 2C, T, h, w) holds the means, then the log-variances."""
+
+    def __init__(self, parameters: Tensor) -> None:
+        self.mean, logvar = parameters.chunk(2, dim=1)
+        self.logvar = logvar.clamp(-30.0, 20.0)
+
+    @property
+    def std(self) -> Tensor:
+        return torch.exp(0.5 * self.logvar)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        return self.mean + self.std * noise
+
+    def mode(self) -> Tensor:
+        return self.mean
+
+    def kl(self) -> Tensor:
+        """KL divergence to the unit normal of every latent element, in nats: the shape of the mean, float32."""
+        mean, logvar = self.mean.float(), self.logvar.float()
+        return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar)
+
+
+class EncoderOutput(NamedTuple):
+    latent_dist: LatentDistribution
+
+
+class DecoderOutput(NamedTuple):
+    sample: Tensor
+
+
+def _fold(x: Tensor, time: int, space: int) -> Tensor:
+    """(B, T, H, W, C) -> (B, T/time, H/space, W/space, time*space*space*C)."""
+    b, t, h, w, c = x.shape
+    x = x.reshape(b, t // time, time, h // space, space, w // space, space, c).permute(0, 1, 3, 5, 2, 4, 6, 7)
+    return x.reshape(b, t // time, h // space, w // space, time * space * space * c)
+
+
+def _unfold(x: Tensor, time: int, space: int) -> Tensor:
+    """Inverse of `_fold`: (B, T, H, W, time*space*space*C) -> (B, T*time, H*space, W*space, C)."""
+    b, t, h, w, c = x.shape
+    c //= time * space * space
+    x = x.reshape(b, t, h, w, time, space, space, c).permute(0, 1, 4, 2, 5, 3, 6, 7)
+    return x.reshape(b, t * time, h * space, w * space, c)
+
+
+class CausalBlock(nn.Module):
+    """Residual block: a 3x3 convolution inside each time step, then a linear mix of this step with the one before."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.spatial = nn.Conv2d(width, width, 3, padding=1)
+        self.temporal = nn.Linear(2 * width, width)
+        nn.init.trunc_normal_(self.temporal.weight, std=0.1 * width**-0.5)
+        nn.init.zeros_(self.temporal.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, h, w, c = x.shape
+        y = self.norm(x).reshape(b * t, h, w, c).permute(0, 3, 1, 2)  # a channels-last view, no copy
+        y = F.silu(self.spatial(y)).permute(0, 2, 3, 1).reshape(b, t, h, w, c)
+        past = torch.cat([y[:, :1], y[:, :-1]], dim=1)  # the first step is its own past
+        return x + self.temporal(torch.cat([past, y], dim=-1))
+
+
+class VideoEncoder(nn.Module):
+    """Video (B, 3, F, H, W) in [-1, 1] -> means and log-variances (B, 2C, 1 + (F-1)/4, H/8, W/8)."""
+
+    def __init__(self, config: VideoVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.encoder_widths
+        self.conv_in = nn.Linear(config.patch_channels, widths[0])
+        self.stages = nn.ModuleList(
+            nn.Sequential(*[CausalBlock(width) for _ in range(count)])
+            for width, count in zip(widths, config.encoder_blocks, strict=True)
+        )
+        self.downsamplers = nn.ModuleList(nn.Linear(4 * a, b) for a, b in pairwise(widths))
+        self.norm_out = nn.LayerNorm(widths[-1])
+        self.conv_out = nn.Linear(widths[-1], 2 * config.latent_channels)
+
+    def forward(self, video: Tensor) -> Tensor:
+        ratio = self.config.temporal_compression_ratio
+        x = video.permute(0, 2, 3, 4, 1)
+        x = torch.cat([x[:, :1]] * (ratio - 1) + [x], dim=1)  # the first frame fills a group of its own
+        x = self.conv_in(_fold(x, ratio, self.config.patch_size))
+        for i, stage in enumerate(self.stages):
+            if i:
+                x = self.downsamplers[i - 1](_fold(x, 1, 2))
+            x = stage(x)
+        return self.conv_out(self.norm_out(x)).permute(0, 4, 1, 2, 3)
+
+
+class VideoDecoder(nn.Module):
+    """Latents (B, C, T, h, w) -> video (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1] and not clamped."""
+
+    def __init__(self, config: VideoVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.decoder_widths
+        self.conv_in = nn.Linear(config.latent_channels, widths[0])
+        self.stages = nn.ModuleList(
+            nn.Sequential(*[CausalBlock(width) for _ in range(count)])
+            for width, count in zip(widths, config.decoder_blocks, strict=True)
+        )
+        self.upsamplers = nn.ModuleList(nn.Linear(a, 4 * b) for a, b in pairwise(widths))
+        self.norm_out = nn.LayerNorm(widths[-1])
+        self.conv_out = nn.Linear(widths[-1], config.patch_channels)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        ratio = self.config.temporal_compression_ratio
+        x = self.conv_in(latents.permute(0, 2, 3, 4, 1))
+        for i, stage in enumerate(self.stages):
+            if i:
+                x = _unfold(self.upsamplers[i - 1](x), 1, 2)
+            x = stage(x)
+        x = _unfold(self.conv_out(self.norm_out(x)), ratio, self.config.patch_size)
+        return x[:, ratio - 1 :].permute(0, 4, 1, 2, 3)
+
+
+class CausalVideoVAE(nn.Module):
+    """The mini model's video codec; `encode` and `decode` have the call shapes of diffusers' `AutoencoderKLCogVideoX`.
+
+    `encoder` and `decoder` map tensors to tensors and are what is exported to ONNX.
+    """
+
+    def __init__(self, config: VideoVAEConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VideoVAEConfig()
+        self.encoder = VideoEncoder(self.config)
+        self.decoder = VideoDecoder(self.config)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(self, x: Tensor, return_dict: bool = True) -> Any:
+        """Video (B, 3, F, H, W) in [-1, 1], F = 1 + 4k -> `.latent_dist` over (B, C, 1 + k, H/8, W/8).
+
+        Raises:
+            ModelError: the number of frames or the image size does not fit the compression.
+        """
+        time, space = self.config.temporal_compression_ratio, self.config.spatial_compression_ratio
+        frames, height, width = x.shape[2:]
+        if (frames - 1) % time or height % space or width % space:
+            raise ModelError(
+                f"video VAE: got {frames} frames of {height} x {width}; "
+                f"wanted 1 + {time}k frames with sides divisible by {space}"
+            )
+        posterior = LatentDistribution(self.encoder(x))
+        return EncoderOutput(posterior) if return_dict else (posterior,)
+
+    def decode(self, z: Tensor, return_dict: bool = True) -> Any:
+        """Latents (B, C, T, h, w), not scaled -> `.sample` (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1], not clamped."""
+        sample = self.decoder(z)
+        return DecoderOutput(sample) if return_dict else (sample,)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json` and the weights, each under a temporary name first."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {"_class_name": type(self).__name__, **asdict(self.config)}
+        weights = {name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(weights, folder / f".{WEIGHTS_NAME}.tmp", metadata={"format": "pt"})
+        (folder / f".{WEIGHTS_NAME}.tmp").replace(folder / WEIGHTS_NAME)
+        (folder / f".{CONFIG_NAME}.tmp").write_text(json.dumps(config, indent=2) + "\n")
+        (folder / f".{CONFIG_NAME}.tmp").replace(folder / CONFIG_NAME)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read what `save_pretrained` wrote; in eval mode, float32.
+
+        Raises:
+            ModelError: a file is missing or the weights do not match the configuration.
+        """
+        values = _read_config(Path(folder))
+        known = {field.name for field in fields(VideoVAEConfig)}
+        if unknown := set(values) - known - {"_class_name"}:
+            raise ModelError(f"{folder}/{CONFIG_NAME}: unknown settings {sorted(unknown)}; known are {sorted(known)}")
+        vae = cls(VideoVAEConfig(**{name: value for name, value in values.items() if name in known}))
+        weights = Path(folder) / WEIGHTS_NAME
+        if not weights.is_file():
+            raise ModelError(f"{weights} is missing; a video VAE folder holds {CONFIG_NAME} and {WEIGHTS_NAME}")
+        try:
+            vae.load_state_dict(load_file(weights))
+        except RuntimeError as error:
+            raise ModelError(f"{weights} does not match {CONFIG_NAME} beside it: {error}") from error
+        return vae.eval()
+
+
+@torch.no_grad()
+def standardise_latents(vae: CausalVideoVAE, mean: Tensor, std: Tensor) -> None:
+    """Fold measured latent statistics into the weights, in place: latents get mean 0 and deviation 1 per channel.
+
+    The last encoder layer and the first decoder layer are linear, so reconstructions do not change.
+
+    Args:
+        mean: (C,) mean of each latent channel over the training clips.
+        std: (C,) standard deviation of each latent channel.
+    """
+    channels = vae.config.latent_channels
+    out, back = vae.encoder.conv_out, vae.decoder.conv_in
+    out.weight[:channels] /= std[:, None]
+    out.bias[:channels] = (out.bias[:channels] - mean) / std
+    out.bias[channels:] -= 2.0 * std.log()
+    back.bias += back.weight @ mean
+    back.weight *= std
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise ModelError(f"{path} is missing; give the folder of a video VAE")
+    try:
+        values = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} holds {type(values).__name__}; wanted an object with the VAE's settings")
+    return values
+
+
+def load_video_vae(folder: str | Path) -> Any:
+    """Load the video VAE in `folder`, of the class its `config.json` names: ours, or diffusers' CogVideoX one.
+
+    Raises:
+        ModelError: the folder is incomplete or names another class.
+    """
+    name = _read_config(Path(folder)).get("_class_name")
+    if name == CausalVideoVAE.__name__:
+        return CausalVideoVAE.from_pretrained(folder)
+    if name == "AutoencoderKLCogVideoX":
+        from diffusers import AutoencoderKLCogVideoX  # heavy, and only the paper size needs it
+
+        return AutoencoderKLCogVideoX.from_pretrained(folder, local_files_only=True).eval()
+    raise ModelError(
+        f"{folder}/{CONFIG_NAME}: unknown video VAE class {name!r}; known are CausalVideoVAE, AutoencoderKLCogVideoX"
+    )

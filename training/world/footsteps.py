@@ -1,0 +1,201 @@
+"""Footsteps under a moving body: where and when each foot is planted, and its path in between.
+
+A foot lands where the body will be in the middle of that foot's stance, so it lands ahead when walking, turned
+when turning, and beside the other when the body comes to rest. Between steps a foot does not move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.world.gaits import SAMPLES, walk_cycle
+from training.world.ik import rotation_y, rotation_z
+from training.world.tracks import Track
+
+Array = NDArray[np.float64]
+
+SIDES = (1.0, -1.0)  # left, right: sign of y
+_STRIDE_S = (np.array([0.0, 0.35, 0.6, 0.9, 1.2, 1.5]), np.array([0.95, 1.3, 1.42, 1.27, 1.12, 1.0]))
+
+
+@dataclass(frozen=True)
+class FootStyle:
+    """How a person steps: stride time factor, half stance width standing/walking (m), toes turned out (rad), lift."""
+
+    pace: float
+    standing_width: float
+    walking_width: float
+    toe_out: float
+    lift: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one foot: lift-off and landing times (K,) s, stride time (K,) s, length factor (K,), and the
+    K + 1 planted poses (K + 1, 3): x, y of the ankle's foot point in metres, yaw in radians."""
+
+    lift: Array
+    land: Array
+    stride: Array
+    size: Array
+    plants: Array
+
+
+def _rest_pose(track: Track, style: FootStyle, side: float, time: float | Array, speed: float | Array) -> Array:
+    """Pose (…, 3) of a foot under the body at a time; narrower when walking."""
+    x = np.interp(time, track.time, track.path[:, 0])
+    y = np.interp(time, track.time, track.path[:, 1])
+    yaw = np.interp(time, track.time, track.heading)
+    mix = np.clip(speed, 0, 0.8) / 0.8
+    width = side * (style.standing_width * (1 - mix) + style.walking_width * mix)
+    back = -0.035
+    return np.stack(
+        [
+            x + back * np.cos(yaw) - width * np.sin(yaw),
+            y + back * np.sin(yaw) + width * np.cos(yaw),
+            yaw + side * style.toe_out,
+        ],
+        axis=-1,
+    )
+
+
+def _mean_speed(track: Track, start: float, end: float) -> float:
+    low, high = np.searchsorted(track.time, (start, end))
+    return float(track.speed[low : max(high, low + 1)].mean()) if low < len(track.time) else float(track.speed[-1])
+
+
+def plan_steps(track: Track, style: FootStyle, first: int, offset: float) -> tuple[Steps, Steps]:
+    """Steps of the left and right foot along a track.
+
+    Args:
+        track: the body's way.
+        style: how the person steps.
+        first: 0 to begin with the left foot, 1 with the right.
+        offset: 0 … 1, part of a step by which the first step of a walking start is shifted.
+    """
+    swing = walk_cycle().swing_fraction
+    time, end = float(track.time[0]), float(track.time[-1])
+    start_speed = float(track.speed[0])
+    plants = [[_rest_pose(track, style, side, time, start_speed)] for side in SIDES]
+    records: list[list[tuple[float, float, float, float]]] = [[], []]
+    foot = first
+    time += offset * 0.5
+    while time < end - 0.1:
+        speed = _mean_speed(track, time, time + 0.7)
+        stride = float(np.interp(speed, *_STRIDE_S)) * style.pace
+        land, middle = time + swing * stride, time + (swing + (1 - swing) / 2) * stride
+        goals = [_rest_pose(track, style, side, middle, _mean_speed(track, land, middle + 0.1)) for side in SIDES]
+        errors = [_misplaced(goals[k], plants[k][-1]) for k in (0, 1)]
+        if errors[foot] < 1.0 and errors[1 - foot] >= 1.0 and speed < 0.1:
+            foot = 1 - foot
+        if errors[foot] < 1.0 and speed < 0.1:
+            time += 1 / 16
+            continue
+        goal = goals[foot]
+        size = float(np.hypot(*(goal[:2] - plants[foot][-1][:2])) / 1.1)
+        records[foot].append((time, land, stride, size))
+        plants[foot].append(goal)
+        foot = 1 - foot
+        time += 0.5 * stride
+    left, right = (_steps(records[k], plants[k]) for k in (0, 1))
+    return left, right
+
+
+def _misplaced(goal: Array, plant: Array) -> float:
+    """How far a foot is from where it should be; a step is worth making from 1 on (6 cm or 8 degrees)."""
+    return float(np.hypot(*(goal[:2] - plant[:2])) / 0.06 + abs(goal[2] - plant[2]) / 0.14)
+
+
+def _steps(records: list[tuple[float, float, float, float]], plants: list[Array]) -> Steps:
+    lift, land, stride, size = np.array(records, dtype=float).reshape(-1, 4).T
+    return Steps(lift, land, stride, np.clip(size, 0.15, 1.15), np.stack(plants))
+
+
+def gait_phase(left: Steps, right: Steps, time: Array) -> Array:
+    """Phase (T,) of the walk cycle, in strides: right toe-off at whole numbers, left at halves."""
+    starts = np.concatenate([left.lift, right.lift])
+    if not len(starts):
+        return np.zeros_like(time)
+    order = np.argsort(starts)
+    parity = np.concatenate([np.full(len(left.lift), 0.5), np.zeros(len(right.lift))])[order]
+    advance = np.diff(parity) % 1.0
+    phase = parity[0] + np.concatenate([[0.0], np.cumsum(np.where(advance > 0, advance, 1.0))])
+    starts = starts[order]
+    before = phase[0] + (time - starts[0]) * 0.5
+    after = phase[-1] + np.minimum(time - starts[-1], 0.5)
+    return np.where(time < starts[0], before, np.where(time > starts[-1], after, np.interp(time, starts, phase)))
+
+
+def _pitch_tables() -> tuple[Array, Array, Array]:
+    """The captured foot pitch, split so that a planted foot is flat: phases (64,), heel rise and swing, heel strike."""
+    cycle = walk_cycle()
+    phase = np.arange(SAMPLES) / SAMPLES
+    swing = cycle.swing_fraction
+    flat = np.clip((phase - swing) / 0.12, 0, 1)
+    striking = np.where(phase >= swing, np.minimum(cycle.foot_pitch, 0) * (1 - flat), 0.0)
+    rising = np.where(phase >= 0.62, np.maximum(cycle.foot_pitch, 0) * np.clip((phase - 0.62) / 0.12, 0, 1), 0.0)
+    return phase, np.where(phase < swing, cycle.foot_pitch, rising), striking
+
+
+def foot_motion(
+    steps: Steps, style: FootStyle, time: Array, ankle_height: float, toe: Array
+) -> tuple[Array, Array, Array]:
+    """The path of one foot.
+
+    Args:
+        steps: its steps.
+        style: how the person steps.
+        time: (T,) s.
+        ankle_height: metres of the ankle over the floor when the foot is flat.
+        toe: (3,) metres, the toe joint in the foot's frame.
+
+    Returns:
+        Ankle positions (T, 3) m, global foot rotations (T, 3, 3) and which frames are in the air (T,) bool.
+    """
+    count = len(steps.lift)
+    begun = np.searchsorted(steps.lift, time, side="right")
+    last = np.maximum(begun - 1, 0)
+    upcoming = np.minimum(begun, max(count - 1, 0))
+    if not count:
+        pose, pitch, lifted = np.repeat(steps.plants[:1], len(time), axis=0), np.zeros_like(time), np.zeros_like(time)
+        flying = np.zeros(len(time), dtype=bool)
+    else:
+        u = np.clip((time - steps.lift[last]) / (steps.land[last] - steps.lift[last]), 0, 1)
+        u = np.where(begun > 0, u, 1.0)
+        flying = (begun > 0) & (u < 1)
+        start = steps.plants[np.where(begun > 0, last, 0)]
+        goal = steps.plants[begun]
+        pose = start + (u**2 * (3 - 2 * u))[:, None] * (goal - start)
+        pitch = _pitch(steps, time, begun, last, upcoming, u)
+        lifted = np.sin(np.pi * u) ** 2 * (0.045 - 0.02 * np.minimum(steps.size[last], 1)) * style.lift * flying
+    return (*_place(pose, pitch, lifted, ankle_height, toe), flying)
+
+
+def _pitch(steps: Steps, time: Array, begun: Array, last: Array, upcoming: Array, u: Array) -> Array:
+    phase, moving, striking = _pitch_tables()
+    swing = walk_cycle().swing_fraction
+    grid, moving, striking = np.append(phase, 1.0), np.append(moving, moving[0]), np.append(striking, 0.0)
+    in_air = np.interp(u * swing, grid, moving) * steps.size[last]
+    strike_phase = swing + (time - steps.land[last]) / steps.stride[last]
+    landed = np.interp(np.minimum(strike_phase, 0.6), grid, striking) * steps.size[last] * (begun > 0)
+    rise_phase = 1 + (time - steps.lift[upcoming]) / steps.stride[upcoming]
+    rising = np.where(
+        (begun < len(steps.lift)) & (rise_phase < 1), np.interp(rise_phase, grid, moving, left=0.0), 0.0
+    ) * steps.size[upcoming]
+    rising = np.where(rise_phase < 0.62, 0.0, rising)
+    return np.where((begun > 0) & (u < 1), in_air, landed + rising)
+
+
+def _place(pose: Array, pitch: Array, lifted: Array, ankle_height: float, toe: Array) -> tuple[Array, Array]:
+    """Pivot a foot on its toe joint (heel up) or its heel (toes up)."""
+    yaw = rotation_z(pose[:, 2])
+    rotation = yaw @ rotation_y(pitch)
+    flat = np.column_stack([pose[:, :2], np.full(len(pose), ankle_height)])
+    heel = np.array([-0.05, 0.0, -ankle_height])
+    pivot = np.where(pitch[:, None] > 0, toe, heel)
+    ankle = flat + np.einsum("tij,tj->ti", yaw - rotation, pivot)
+    ankle[:, 2] += lifted
+    return ankle, rotation

@@ -201,8 +201,8 @@ def rectify(
     """The view `target` would have from the same place, undistorted from a real camera's image.
 
     Where the target sees beyond the source image (or beyond the angle for which the distortion polynomial is
-    valid), the result is black. Where the target is coarser than the source, each target pixel is the mean of the area it
-    covers. The sampling maps are kept for the last few cameras, so a stream costs one remap per frame.
+    valid), the result is black. Where the target is coarser than the source, each target pixel is the mean of the area
+    it covers. The sampling maps are kept for the last few cameras, so a stream costs one remap per frame.
 
     Args:
         image: (H, W, 3) uint8.

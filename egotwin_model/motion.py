@@ -112,8 +112,8 @@ class RootCentric(Representation):
 
     The root frame has the root's heading (yaw of its left axis) and gravity's up, which the caller's world must have
     along z with the floor at z = 0. Velocities are per frame, since the previous one, in the previous root frame and
-    zero in frame 0; j_p is relative to the root's place on the floor; j_r is relative to the parent, for children of the
-    root to the root *frame*. As everywhere in this style the root's own roll and pitch are not held: they decode
+    zero in frame 0; j_p is relative to the root's place on the floor; j_r is relative to the parent, for children of
+    the root to the root *frame*. As everywhere in this style the root's own roll and pitch are not held: they decode
     to zero. Everything else round-trips. The head's path is not held either but integrated: this is what the
     paper's reformulation removes.
 

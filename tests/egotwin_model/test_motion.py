@@ -43,7 +43,9 @@ def random_frame(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return Rotation.random(rng=rng).as_matrix(), rng.uniform(-20, 20, size=3)
 
 
-def moved(positions: np.ndarray, rotations: np.ndarray, turn: np.ndarray, shift: np.ndarray) -> tuple:
+def moved(
+    positions: np.ndarray, rotations: np.ndarray, turn: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     return positions @ turn.T + shift, turn @ rotations
 
 

@@ -1,0 +1,59 @@
+"""Which error_code of action/Imagine.action each named error becomes."""
+
+from __future__ import annotations
+
+from egotwin_model.errors import (
+    CalibrationError,
+    Cancelled,
+    EgoTwinError,
+    GoalError,
+    HorizonError,
+    ImageError,
+    ModelError,
+    PoseError,
+    RecordingError,
+)
+from egotwin_ros.action import Imagine
+
+Code = Imagine.Result
+
+
+class NoImageError(ImageError):
+    """No image has arrived, or the newest is older than the node accepts."""
+
+
+class NoPoseError(PoseError):
+    """No body pose has arrived, or none close enough in time to the image."""
+
+
+class BusyError(EgoTwinError):
+    """Another action goal is being imagined."""
+
+
+_CODES: dict[type[Exception], int] = {
+    NoImageError: Code.NO_IMAGE,
+    NoPoseError: Code.NO_POSE,
+    CalibrationError: Code.BAD_CALIBRATION,
+    ImageError: Code.BAD_IMAGE,
+    PoseError: Code.BAD_POSE,
+    GoalError: Code.BAD_GOAL,
+    HorizonError: Code.BAD_HORIZON,
+    ModelError: Code.BAD_MODEL,
+    RecordingError: Code.BAD_RECORDING,
+    BusyError: Code.BUSY,
+    Cancelled: Code.CANCELLED,
+}
+_NAMES = {getattr(Code, name): name for name in dir(Code) if name.isupper() and isinstance(getattr(Code, name), int)}
+
+
+def error_code(error: Exception) -> int:
+    """The number of the nearest named class of ``error``; INTERNAL for anything that is no refusal of ours."""
+    for kind in type(error).__mro__:
+        if kind in _CODES:
+            return _CODES[kind]
+    return Code.INTERNAL
+
+
+def code_name(code: int) -> str:
+    """Name of an error_code, for logs: ``BAD_IMAGE``."""
+    return _NAMES.get(code, str(code))

@@ -1,0 +1,207 @@
+"""Messages in, arrays out, checked; and back. Metres, seconds, global rotation matrices, RGB uint8."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Pose, PoseStamped
+from nav_msgs.msg import Path
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from egotwin_model.camera import Pinhole, check_distortion, check_matrix
+from egotwin_model.errors import CalibrationError, PoseError
+from egotwin_model.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS
+from egotwin_ros.msg import BodyPose, BodyPoses, BodyTrajectory
+
+Array = NDArray[np.float64]
+QUATERNION_TOLERANCE = 1e-3
+NS = 10**9
+
+
+def nanoseconds(stamp: Time | Duration) -> int:
+    """Of a Time or Duration message."""
+    return int(stamp.sec) * NS + int(stamp.nanosec)
+
+
+def to_time(stamp_ns: int) -> Time:
+    """Time message of nanoseconds since the epoch."""
+    return Time(sec=int(stamp_ns // NS), nanosec=int(stamp_ns % NS))
+
+
+def to_duration(seconds: float) -> Duration:
+    """Duration message of seconds, to the nanosecond."""
+    whole = round(seconds * NS)
+    return Duration(sec=int(whole // NS), nanosec=int(whole % NS))
+
+
+def header(stamp_ns: int, frame_id: str) -> Header:
+    """Header message."""
+    return Header(stamp=to_time(stamp_ns), frame_id=frame_id)
+
+
+def poses_to_arrays(poses: Sequence[Pose], what: str) -> tuple[Array, Array]:
+    """Positions (N, 3) and rotations (N, 3, 3) of N pose messages; ``what`` names them in errors.
+
+    Raises:
+        PoseError: a NaN or infinity, or a quaternion whose length is off 1 by more than 1e-3.
+    """
+    numbers = np.array(
+        [
+            (p.position.x, p.position.y, p.position.z, o.x, o.y, o.z, o.w)
+            for p, o in ((pose, pose.orientation) for pose in poses)
+        ]
+    ).reshape(-1, 7)
+    bad = ~np.isfinite(numbers).all(axis=1)
+    if bad.any():
+        raise PoseError(f"{what}: {_joint(bad)} is not finite (NaN or infinity); send only finite poses")
+    lengths = np.linalg.norm(numbers[:, 3:], axis=1)
+    bad = np.abs(lengths - 1.0) > QUATERNION_TOLERANCE
+    if bad.any():
+        length = lengths[int(np.argmax(bad))]
+        raise PoseError(f"{what}: the quaternion of {_joint(bad)} has length {length:.4f}, wanted 1: normalise it")
+    return numbers[:, :3], Rotation.from_quat(numbers[:, 3:]).as_matrix()
+
+
+def _joint(bad: NDArray[np.bool_]) -> str:
+    index = int(np.argmax(bad))
+    return f"{XSENS_JOINTS[index % NUM_JOINTS]} (joint {index % NUM_JOINTS}, step {index // NUM_JOINTS})"
+
+
+def body_to_arrays(
+    message: BodyPose, fixed_frame_id: str = "", *, require_all_tracked: bool = False
+) -> tuple[Array, Array]:
+    """Positions (23, 3) and global rotations (23, 3, 3) of a body pose, in its frame.
+
+    Raises:
+        PoseError: as `poses_to_arrays`; another frame than ``fixed_frame_id`` (if not empty); an untracked head, or
+            with ``require_all_tracked`` an untracked joint.
+    """
+    frame = message.header.frame_id
+    if fixed_frame_id and frame != fixed_frame_id:
+        raise PoseError(f"body pose is in frame {frame!r}; wanted {fixed_frame_id!r} (parameter fixed_frame_id)")
+    needed = range(NUM_JOINTS) if require_all_tracked else (HEAD,)
+    if missing := [XSENS_JOINTS[joint] for joint in needed if not message.tracked[joint]]:
+        raise PoseError(f"body pose has untracked joints: {', '.join(missing)}")
+    return poses_to_arrays(message.poses, "body pose")
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """Intrinsics of a received image: K (9 numbers row by row, pixels), distortion coefficients and their model."""
+
+    matrix: tuple[float, ...]
+    distortion: tuple[float, ...]
+    model: str
+
+
+def camera_model(info: CameraInfo, width: int, height: int) -> CameraModel:
+    """Intrinsics for an image of this size.
+
+    Raises:
+        CalibrationError: zero or non-finite K or distortion, an unknown distortion model, or another image size.
+    """
+    matrix = check_matrix(np.asarray(info.k))
+    if (info.width, info.height) not in {(0, 0), (width, height)}:
+        raise CalibrationError(
+            f"camera_info is for {info.width}x{info.height} pixels, the image has {width}x{height}: "
+            "publish the camera_info that belongs to the image"
+        )
+    model = info.distortion_model or "plumb_bob"
+    distortion = check_distortion(np.asarray(info.d, np.float64), model)
+    return CameraModel(tuple(matrix.ravel().tolist()), tuple(distortion.tolist()), model)
+
+
+def trajectory_to_arrays(message: BodyTrajectory, times: Array) -> tuple[Array, Array]:
+    """A body trajectory at other instants: positions (T, 23, 3) linearly, rotations (T, 23, 3, 3) by slerp.
+
+    ``times`` (T,) seconds after the trajectory's stamp; after its end the last pose is held.
+
+    Raises:
+        PoseError: no points, other joints than ours, times that do not start at 0 and grow, or as `poses_to_arrays`.
+    """
+    if not message.points:
+        raise PoseError("the given motion has no points")
+    if list(message.joint_names) not in ([], list(XSENS_JOINTS)):
+        raise PoseError(f"the given motion names other joints than the 23 of BodyPose: {list(message.joint_names)}")
+    given = np.array([nanoseconds(point.time_from_start) for point in message.points]) / NS
+    if given[0] != 0.0 or (np.diff(given) <= 0).any():
+        raise PoseError("the given motion's time_from_start must begin with 0 and then strictly increase")
+    flat = [pose for point in message.points for pose in point.poses]
+    positions, rotations = (part.reshape(len(given), NUM_JOINTS, -1) for part in poses_to_arrays(flat, "given motion"))
+    if len(given) == 1:
+        given, positions, rotations = np.array([0.0, 1.0]), positions.repeat(2, 0), rotations.repeat(2, 0)
+    inside = np.clip(times, 0.0, given[-1])
+    after = np.clip(np.searchsorted(given, inside, side="right"), 1, len(given) - 1)
+    weight = ((inside - given[after - 1]) / (given[after] - given[after - 1]))[:, None, None]
+    turned = [
+        Slerp(given, Rotation.from_matrix(rotations[:, joint].reshape(-1, 3, 3)))(inside).as_matrix()
+        for joint in range(NUM_JOINTS)
+    ]
+    return positions[after - 1] * (1 - weight) + positions[after] * weight, np.stack(turned, axis=1)
+
+
+def arrays_to_poses(positions: Array, rotations: Array) -> list[Pose]:
+    """N pose messages of positions (N, 3) and rotations (N, 3, 3)."""
+    quaternions = Rotation.from_matrix(np.asarray(rotations, np.float64)).as_quat()
+    poses = []
+    for (x, y, z), (qx, qy, qz, qw) in zip(
+        np.asarray(positions, np.float64).tolist(), quaternions.tolist(), strict=True
+    ):
+        pose = Pose()
+        pose.position.x, pose.position.y, pose.position.z = x, y, z
+        pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w = qx, qy, qz, qw
+        poses.append(pose)
+    return poses
+
+
+def trajectory_message(positions: Array, rotations: Array, times: Array, stamp_ns: int, frame: str) -> BodyTrajectory:
+    """BodyTrajectory of positions (T, 23, 3) and rotations (T, 23, 3, 3) at ``times`` (T,) s after the stamp."""
+    flat = arrays_to_poses(positions.reshape(-1, 3), rotations.reshape(-1, 3, 3))
+    points = [
+        BodyPoses(time_from_start=to_duration(t), poses=flat[step * NUM_JOINTS : (step + 1) * NUM_JOINTS])
+        for step, t in enumerate(times.tolist())
+    ]
+    return BodyTrajectory(header=header(stamp_ns, frame), joint_names=list(XSENS_JOINTS), points=points)
+
+
+def path_message(positions: Array, rotations: Array, times: Array, stamp_ns: int, frame: str) -> Path:
+    """Path of positions (T, 3) and rotations (T, 3, 3); each pose is stamped with its own instant."""
+    stamps = (stamp_ns + round(t * NS) for t in times.tolist())
+    poses = [
+        PoseStamped(header=header(stamp, frame), pose=pose)
+        for stamp, pose in zip(stamps, arrays_to_poses(positions, rotations), strict=True)
+    ]
+    return Path(header=header(stamp_ns, frame), poses=poses)
+
+
+def image_message(rgb: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
+    """Raw ``rgb8`` Image of an (H, W, 3) picture."""
+    height, width, _ = rgb.shape
+    data = array.array("B", rgb.tobytes())  # assigning an ndarray is a thousand times slower
+    return Image(
+        header=header(stamp_ns, frame_id), height=height, width=width, encoding="rgb8", step=3 * width, data=data
+    )
+
+
+def camera_info_message(camera: Pinhole, stamp_ns: int, frame_id: str) -> CameraInfo:
+    """CameraInfo of a pinhole without distortion."""
+    k = camera.matrix
+    return CameraInfo(
+        header=header(stamp_ns, frame_id), width=camera.width, height=camera.height, distortion_model="plumb_bob",
+        d=[0.0] * 5, k=k.ravel().tolist(), r=np.eye(3).ravel().tolist(),
+        p=np.hstack([k, np.zeros((3, 1))]).ravel().tolist(),
+    )  # fmt: skip
+
+
+def message_type(message: Any) -> str:
+    """``pkg/msg/Name`` of a message."""
+    package, _, _ = type(message).__module__.partition(".")
+    return f"{package}/msg/{type(message).__name__}"

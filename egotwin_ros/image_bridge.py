@@ -1,0 +1,30 @@
+"""Pictures out of image messages: by ``cv_bridge`` where ROS has it, else by `egotwin_model.images`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage, Image
+
+from egotwin_model.errors import ImageError
+from egotwin_model.images import decode_image
+
+try:
+    from cv_bridge import CvBridge
+except ImportError:
+    CvBridge = None
+
+
+def cv_bridge_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB by cv_bridge; raises `ImageError` where it refuses the message."""
+    bridge: Any = CvBridge()
+    convert = bridge.compressed_imgmsg_to_cv2 if isinstance(message, CompressedImage) else bridge.imgmsg_to_cv2
+    try:
+        return np.asarray(convert(message, "rgb8"), np.uint8)
+    except Exception as error:  # CvBridgeError, cv2.error, ValueError and TypeError, by fault and version
+        raise ImageError(f"cv_bridge cannot turn the image into rgb8: {error}") from error
+
+
+to_rgb = decode_image if CvBridge is None else cv_bridge_rgb

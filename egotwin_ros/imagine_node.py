@@ -1,0 +1,315 @@
+"""Lifecycle node ``imagine``: images, intrinsics, body poses and goals in; imagined seconds out.
+
+configure loads the model (FAILURE where it cannot: the node stays unconfigured, and goals answer BAD_MODEL); activate
+starts publishing; deactivate stops what runs; cleanup lets the model go. With ``autostart`` the node does the first two
+itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.timer import Timer
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
+
+from egotwin_model.errors import Cancelled, ModelError
+from egotwin_ros.action import Imagine
+from egotwin_ros.codes import Code, code_name, error_code
+from egotwin_ros.inputs import InputBuffer, Observation
+from egotwin_ros.msg import BodyPose, Imagination
+from egotwin_ros.outputs import Health, Outputs, imagination_messages
+from egotwin_ros.parameters import ImagineParameters, declare, read
+from egotwin_ros.request import Progress, Request, imagine
+from egotwin_ros.worker import Job, Worker
+
+if TYPE_CHECKING:
+    from egotwin_model.pipeline import EgoTwinPipeline
+
+
+@dataclass(frozen=True)
+class Session:
+    """What exists from configure to cleanup."""
+
+    parameters: ImagineParameters
+    pipeline: EgoTwinPipeline
+    inputs: InputBuffer
+    outputs: Outputs
+
+
+class ImagineNode(LifecycleNode):
+    """See the module; parameters in `egotwin_ros.parameters`, topics in the README."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__("imagine", **options)
+        declare(self)
+        self._session: Session | None = None
+        self._refusal = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
+        self._goal_text = ""
+        self._health = Health()
+        self._worker: Worker[list[Imagination]] = Worker()
+        self._settled = threading.Event()  # set unless the node is on its own way from start to active
+        self._messages_in = MutuallyExclusiveCallbackGroup()
+        self._input_subscriptions: list[object] = []
+        self._action_server = ActionServer(
+            self, Imagine, "~/imagine", self._execute, goal_callback=self._accept_goal,
+            cancel_callback=self._accept_cancel, callback_group=ReentrantCallbackGroup(), result_timeout=60,
+        )  # fmt: skip
+        self.create_subscription(String, "~/goal", self._latch_goal, 10, callback_group=self._messages_in)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Wall time: with use_sim_time and no /clock yet, a ROS timer would never fire.
+        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._diagnose, clock=self._wall, callback_group=MutuallyExclusiveCallbackGroup())
+        self._goal_timer: Timer | None = None
+        self._start_timer: Timer | None = None
+        if self.get_parameter("autostart").value:
+            group = MutuallyExclusiveCallbackGroup()
+            self._start_timer = self.create_timer(0.0, self._start, clock=self._wall, callback_group=group)
+        else:
+            self._settled.set()
+
+    # Lifecycle
+
+    def _start(self) -> None:
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        finally:
+            self._settled.set()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the model and opens topics. FAILURE: wrong parameters or model folder; the node stays unconfigured."""
+        begin = time.monotonic()
+        try:
+            parameters = read(self)
+            pipeline = load_pipeline(parameters)
+        except Exception as error:  # the node must outlive any model folder; the reason is told by name
+            self._refusal = str(error)
+            code = Code.BAD_MODEL if isinstance(error, ModelError | ValueError | OSError) else Code.INTERNAL
+            self._fail(f"cannot be configured: {code_name(code)}: {type(error).__name__}: {error}")
+            return TransitionCallbackReturn.FAILURE
+        inputs = InputBuffer(parameters)
+        self._session = Session(parameters, pipeline, inputs, Outputs(self, parameters))
+        self._subscribe(parameters, inputs)
+        self._goal_timer = self.create_timer(
+            1.0 / parameters.rate_hz, self._imagine_latched, clock=self._wall, callback_group=self._messages_in
+        )
+        info = pipeline.info
+        self._health = Health("inactive", info.name, info.sha256, parameters.runtime)
+        self.get_logger().info(
+            f"model {info.name} ({info.sha256[:12]}) loaded in {time.monotonic() - begin:.1f} s: "
+            f"{info.horizon_s:g} s ahead, {info.num_frames} pictures of {info.camera.width}x{info.camera.height}, {info.num_poses} poses"
+        )
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Publishers speak from here on."""
+        self._health.state = "active"
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops what runs and falls silent; the model stays loaded."""
+        self._worker.cancel_all()
+        self._health.state = "inactive"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets the model and the topics go."""
+        self._release()
+        self._health = Health()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops for good."""
+        self._release()
+        self._health = Health("finalized")
+        return TransitionCallbackReturn.SUCCESS
+
+    def _subscribe(self, parameters: ImagineParameters, inputs: InputBuffer) -> None:
+        def listen(kind: type, topic: str, take: object) -> None:
+            subscription = self.create_subscription(
+                kind, topic, take, qos_profile_sensor_data, callback_group=self._messages_in
+            )
+            self._input_subscriptions.append(subscription)
+
+        if parameters.image_transport == "compressed":
+            base = self.resolve_topic_name("image").removesuffix("/compressed")
+            listen(CompressedImage, f"{base}/compressed", inputs.add_image)
+        else:
+            listen(Image, "image", inputs.add_image)
+        listen(CameraInfo, "camera_info", inputs.add_info)
+        listen(BodyPose, "body_pose", inputs.add_pose)
+
+    def _release(self) -> None:
+        self._worker.cancel_all()
+        session, self._session = self._session, None
+        self._goal_text = ""
+        if session is None:
+            return
+        self.destroy_timer(self._goal_timer)
+        for subscription in self._input_subscriptions:
+            self.destroy_subscription(subscription)
+        self._input_subscriptions.clear()
+        session.outputs.destroy()
+
+    # Goals of the action
+
+    def _accept_goal(self, goal: Imagine.Goal) -> GoalResponse:
+        if self._health.state == "inactive" and self._settled.is_set():
+            self.get_logger().warning("goal rejected: the node is not active (ros2 lifecycle set /imagine activate)")
+            return GoalResponse.REJECT
+        return GoalResponse.ACCEPT
+
+    def _accept_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        return CancelResponse.ACCEPT
+
+    def _execute(self, handle: ServerGoalHandle) -> Imagine.Result:
+        result = Imagine.Result()
+        try:
+            self._settled.wait()
+            result.imaginations = self._answer(handle)
+            handle.succeed()
+        except Cancelled as error:
+            result.error_code, result.error_msg = Code.CANCELLED, str(error)
+            self.get_logger().info(f"goal {handle.request.goal[:60]!r}: {error}")
+            if handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+        except Exception as error:  # every fault becomes a numbered answer; the node stays up
+            result.error_code, result.error_msg = error_code(error), self._describe(error)
+            self._fail(f"goal {handle.request.goal[:60]!r}: {code_name(result.error_code)}: {result.error_msg}")
+            handle.abort()
+        return result
+
+    def _answer(self, handle: ServerGoalHandle) -> list[Imagination]:
+        session = self._loaded()
+        goal_id = bytes(handle.goal_id.uuid)
+        request = Request.of_action(handle.request, goal_id).checked(session.pipeline.info, session.parameters)
+        seen = self._observe(session)
+
+        def report(step: int, steps: int, seconds_left: float) -> None:
+            handle.publish_feedback(Imagine.Feedback(step=step, steps=steps, seconds_left=seconds_left))
+
+        job = Job(
+            lambda stopped: self._imagine(
+                session, request, seen, Progress(lambda: stopped() or handle.is_cancel_requested, report)
+            )
+        )
+        self._worker.submit_action(job)
+        return job.result.result()
+
+    # The goal of ~/goal
+
+    def _latch_goal(self, message: String) -> None:
+        self._goal_text = message.data
+        self.get_logger().info(f"~/goal: {message.data[:60]!r}" if message.data else "~/goal: cleared")
+        self._imagine_latched()
+
+    def _imagine_latched(self) -> None:
+        text = self._goal_text
+        if not text or not self._worker.idle or self._health.state == "inactive":
+            return
+        try:
+            session = self._loaded()
+            request = Request.of_text(text, session.parameters).checked(session.pipeline.info, session.parameters)
+            seen = self._observe(session)
+        except Exception as error:  # told, and tried again at the next tick
+            self._fail_latched(error)
+            return
+        job = Job(lambda stopped: self._imagine(session, request, seen, Progress(stopped, None)))
+        job.result.add_done_callback(lambda done: self._fail_latched(done.exception()))
+        self._worker.submit_latched(job)
+
+    def _fail_latched(self, error: BaseException | None) -> None:
+        if isinstance(error, Cancelled) or not isinstance(error, Exception):
+            return
+        self._fail(f"~/goal: {code_name(error_code(error))}: {self._describe(error)}")
+
+    # Both
+
+    def _loaded(self) -> Session:
+        if self._session is None:
+            raise ModelError(self._refusal)
+        return self._session
+
+    def _observe(self, session: Session) -> Observation:
+        info = session.pipeline.info
+        return session.inputs.observe(self.get_clock().now().nanoseconds, info.camera, info.mount)
+
+    def _imagine(self, session: Session, request: Request, seen: Observation, progress: Progress) -> list[Imagination]:
+        """Runs in the worker's thread."""
+        begin = time.monotonic()
+        outcome = imagine(session.pipeline, request, seen, session.parameters, progress)
+        messages = imagination_messages(outcome, request, seen, session.pipeline.info)
+        self._health.last_latency_s = time.monotonic() - begin
+        self._health.imaginations += 1
+        self._health.failing = False
+        session.outputs.publish(messages, outcome, session.pipeline.info)
+        self.get_logger().info(
+            f"imagined {request.goal[:60]!r}: {len(messages)} sample(s), {request.horizon_s:g} s ahead, "
+            f"in {self._health.last_latency_s:.2f} s (seed {request.seed})"
+        )
+        return messages
+
+    def _describe(self, error: Exception) -> str:
+        if error_code(error) == Code.INTERNAL:
+            return f"{type(error).__name__}: {error}"
+        return str(error)
+
+    def _fail(self, text: str) -> None:
+        repeated = self._health.failing and self._health.last_error == text
+        self._health.last_error, self._health.failing = text, True
+        if not repeated:
+            self.get_logger().error(text)
+
+    def _diagnose(self) -> None:
+        self._diagnostics.publish(
+            self._health.message(self.get_fully_qualified_name(), self.get_clock().now().to_msg())
+        )
+
+    def destroy_node(self) -> None:
+        """Stops the model first."""
+        self._worker.stop()
+        super().destroy_node()
+
+
+def load_pipeline(parameters: ImagineParameters) -> EgoTwinPipeline:
+    """The model of the parameters' folder; imported here, as it takes seconds."""
+    from egotwin_model.pipeline import EgoTwinPipeline
+
+    return EgoTwinPipeline.from_pretrained(parameters.model_path, runtime=parameters.runtime)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the node until it is interrupted."""
+    rclpy.init(args=sys.argv if arguments is None else arguments)
+    node = ImagineNode()
+    executor = MultiThreadedExecutor(num_threads=4)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""What the node says: imaginations as messages, pictures, markers, TF where ROS has it, diagnostics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Path
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, Image
+from unique_identifier_msgs.msg import UUID
+from visualization_msgs.msg import MarkerArray
+
+from egotwin_ros.conversions import (
+    NS,
+    camera_info_message,
+    header,
+    image_message,
+    path_message,
+    to_time,
+    trajectory_message,
+)
+from egotwin_ros.inputs import Observation
+from egotwin_ros.markers import skeleton_markers
+from egotwin_ros.msg import BodyTrajectory, Imagination
+from egotwin_ros.parameters import ImagineParameters
+from egotwin_ros.request import Request
+
+try:
+    from tf2_ros import TransformBroadcaster
+except ImportError:  # ROS 2 from wheels has no tf2_ros
+    TransformBroadcaster = None
+
+if TYPE_CHECKING:
+    from egotwin_model.pipeline import Imagination as Outcome
+    from egotwin_model.pipeline import ModelInfo
+
+PICTURES_QOS = QoSProfile(depth=128)  # a whole sequence of pictures at once
+
+
+def imagination_messages(outcome: Outcome, request: Request, seen: Observation, info: ModelInfo) -> list[Imagination]:
+    """One message for each sample of a (cut) outcome of a checked request."""
+    times = np.asarray(outcome.motion_times, np.float64)
+    motion = outcome.motion
+    frame_times = [to_time(seen.stamp_ns + round(t * NS)) for t in np.asarray(outcome.frame_times).tolist()]
+    where: tuple[Any, ...] = (times, seen.stamp_ns, seen.frame_id)
+    count = len(motion.positions)
+    return [
+        Imagination(
+            header=header(seen.stamp_ns, seen.frame_id),
+            id=UUID(uuid=np.frombuffer(request.id, np.uint8)),
+            goal=request.goal,
+            mode=request.mode,
+            seed=request.seed,
+            source_stamp=to_time(seen.stamp_ns),
+            model_name=info.name,
+            model_sha256=info.sha256,
+            head_path=path_message(motion.head_positions[sample], motion.head_rotations[sample], *where),
+            body_trajectory=trajectory_message(motion.positions[sample], motion.rotations[sample], *where),
+            frame_times=frame_times,
+            sample_index=sample,
+            sample_count=count,
+            horizon_s=request.horizon_s,
+        )
+        for sample in range(count)
+    ]
+
+
+class Outputs:
+    """The node's lifecycle publishers; silent while the node is not active."""
+
+    def __init__(self, node: LifecycleNode, parameters: ImagineParameters) -> None:
+        self._parameters = parameters
+        make = node.create_lifecycle_publisher
+        self._imagination = make(Imagination, "~/imagination", 64)
+        self._head_path = make(Path, "~/head_path", 10)
+        self._trajectory = make(BodyTrajectory, "~/body_trajectory", 10)
+        self._image = make(Image, "~/predicted/image", PICTURES_QOS)
+        self._camera_info = make(CameraInfo, "~/predicted/camera_info", PICTURES_QOS)
+        self._markers = make(MarkerArray, "~/markers", 10)
+        self._transforms = TransformBroadcaster(node) if TransformBroadcaster and parameters.head_frame_id else None
+        self._all = (
+            self._imagination, self._head_path, self._trajectory, self._image, self._camera_info, self._markers
+        )  # fmt: skip
+        self._node = node
+
+    def publish(self, messages: list[Imagination], outcome: Outcome, info: ModelInfo) -> None:
+        """Every sample on ~/imagination; the first one's path, body, pictures, markers and TF."""
+        first = messages[0]
+        stamp_ns, frame = first.header.stamp.sec * NS + first.header.stamp.nanosec, first.header.frame_id
+        self._head_path.publish(first.head_path)
+        self._trajectory.publish(first.body_trajectory)
+        times = np.asarray(outcome.motion_times)
+        self._markers.publish(skeleton_markers(outcome.motion.positions[0], times, stamp_ns, frame))
+        camera_frame = self._parameters.camera_frame_id
+        for picture, t in zip(outcome.frames[0], np.asarray(outcome.frame_times).tolist(), strict=True):
+            at_ns = stamp_ns + round(t * NS)
+            self._camera_info.publish(camera_info_message(info.camera, at_ns, camera_frame))
+            self._image.publish(image_message(picture, at_ns, camera_frame))
+        if self._transforms is not None:
+            self._transforms.sendTransform(self._head_and_camera(first, outcome, info))
+        for message in messages:
+            self._imagination.publish(message)
+
+    def _head_and_camera(self, first: Imagination, outcome: Outcome, info: ModelInfo) -> list[TransformStamped]:
+        """T_fixed_head at every pose and T_head_camera beside it."""
+        x, y, z = info.mount.translation
+        quaternion = Rotation.from_matrix(info.mount.rotation).as_quat().tolist()
+        transforms = []
+        for stamped in first.head_path.poses:
+            head = TransformStamped(header=stamped.header, child_frame_id=self._parameters.head_frame_id)
+            at, turn = stamped.pose.position, stamped.pose.orientation
+            head.transform.translation.x, head.transform.translation.y, head.transform.translation.z = at.x, at.y, at.z
+            head.transform.rotation = turn
+            camera = TransformStamped(child_frame_id=self._parameters.camera_frame_id)
+            camera.header.stamp, camera.header.frame_id = stamped.header.stamp, self._parameters.head_frame_id
+            t, r = camera.transform.translation, camera.transform.rotation
+            t.x, t.y, t.z = x, y, z
+            r.x, r.y, r.z, r.w = quaternion
+            transforms += [head, camera]
+        return transforms
+
+    def destroy(self) -> None:
+        """Removes the publishers."""
+        for publisher in self._all:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+
+@dataclass
+class Health:
+    """What /diagnostics tells of the node."""
+
+    state: str = "unconfigured"
+    model: str = ""
+    model_sha256: str = ""
+    runtime: str = ""
+    imaginations: int = 0
+    last_latency_s: float = float("nan")
+    last_error: str = ""
+    failing: bool = False
+
+    def message(self, name: str, stamp: Any) -> DiagnosticArray:
+        """The state as one DiagnosticStatus: ERROR without a model, WARN while the last request failed, else OK."""
+        level = DiagnosticStatus.OK
+        if self.failing:
+            level = DiagnosticStatus.WARN if self.model else DiagnosticStatus.ERROR
+        summary = self.last_error if self.failing else self.state
+        values = [KeyValue(key=key, value=str(value)) for key, value in vars(self).items() if key != "failing"]
+        status = DiagnosticStatus(level=level, name=name, message=summary, hardware_id=self.runtime, values=values)
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = stamp
+        return array

@@ -1,0 +1,75 @@
+"""Parameters of the node ``imagine``: one dataclass field each, with description and range."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from egotwin_ros.bringup import share
+
+
+def _field(default: Any, description: str, low: float | None = None, high: float | None = None) -> Any:
+    metadata = {"description": description, "range": None if low is None else (low, high)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class ImagineParameters:
+    """What the node can be told at start; read once, when it is configured."""
+
+    autostart: bool = _field(True, "Configure and activate by itself at start.")
+    model_path: str = _field("", "Model folder; empty: the shipped models/egotwin-mini.")
+    runtime: str = _field("auto", "What runs the model: auto, torch, onnxruntime, openvino or tensorrt.")
+    image_transport: str = _field(
+        "raw", "raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on `image/compressed`."
+    )
+    fixed_frame_id: str = _field("", "Frame that body poses must be in, z up; empty: whatever frame they name.")
+    head_frame_id: str = _field("predicted_head", "TF child frame of the imagined head; empty: no TF.")
+    camera_frame_id: str = _field("predicted_camera_optical", "frame_id of ~/predicted/image and its camera_info.")
+    camera_mount_rotation: tuple[float, ...] = _field(
+        (0.0, 0.0, 0.0, 0.0),
+        "Orientation (x, y, z, w) of the real camera's optical frame in the head frame; the picture is turned into the "
+        "view the model was trained on (an offset in place is not corrected). All zero: mounted as in training.",
+    )
+    rate_hz: float = _field(0.5, "How often the goal of ~/goal is imagined anew, at most [1/s].", 0.01, 30.0)
+    num_samples: int = _field(1, "Futures drawn for the goal of ~/goal.", 1, 64)
+    num_steps: int = _field(0, "Sampler steps; 0: the model's own.", 0, 1000)
+    guidance: float = _field(0.0, "Scale of the guidance by text and modalities; 0: the model's own.", 0.0, 50.0)
+    seed: int = _field(-1, "Seed for ~/goal; negative: drawn anew each time.", -1, 2**31 - 1)
+    max_samples: int = _field(64, "Most futures one action goal may ask for.", 1, 4096)
+    max_goal_length: int = _field(1000, "Longest goal text [characters].", 1, 100_000)
+    max_age_s: float = _field(2.0, "Oldest image that is still used [s], by the node's clock; 0: any.", 0.0, 3600.0)
+    sync_tolerance_s: float = _field(0.1, "Most time between the image and the body pose used with it [s].", 0.0, 60.0)
+    require_all_tracked: bool = _field(False, "Refuse body poses with any untracked joint, not only the head.")
+
+
+def declare(node: Node) -> None:
+    """Declares every parameter on the node."""
+    for field in dataclasses.fields(ImagineParameters):
+        descriptor = ParameterDescriptor(description=field.metadata["description"])
+        if bounds := field.metadata["range"]:
+            if isinstance(field.default, int):
+                descriptor.integer_range = [IntegerRange(from_value=bounds[0], to_value=bounds[1], step=1)]
+            else:
+                descriptor.floating_point_range = [FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]
+        node.declare_parameter(field.name, field.default, descriptor)
+
+
+def read(node: Node) -> ImagineParameters:
+    """The declared parameters' present values.
+
+    Raises:
+        ValueError: a value no range can express is wrong; the message names it.
+    """
+    values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(ImagineParameters)}
+    values["model_path"] = values["model_path"] or str(share() / "models/egotwin-mini")
+    values["camera_mount_rotation"] = tuple(values["camera_mount_rotation"])
+    if values["image_transport"] not in ("raw", "compressed"):
+        raise ValueError(f"parameter image_transport is {values['image_transport']!r}; wanted raw or compressed")
+    if len(values["camera_mount_rotation"]) != 4:
+        raise ValueError(f"parameter camera_mount_rotation is {values['camera_mount_rotation']}; wanted x, y, z, w")
+    return ImagineParameters(**values)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from egotwin_model.errors import ModelError
 
 CONFIG_NAME = "config.json"
+INITIAL_LOGVAR = -5.0
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"  # diffusers' file name, so either class reads its own folder
 
 
@@ -74,6 +75,11 @@ class VideoVAEConfig:
         """Numbers in one folded patch: time x patch x patch x colours."""
         return self.temporal_compression_ratio * self.patch_size**2 * self.in_channels
 
+    @property
+    def block_channels(self) -> int:
+        """Numbers in the block of pixels that becomes one latent position: time x space x space x colours."""
+        return self.temporal_compression_ratio * self.spatial_compression_ratio**2 * self.in_channels
+
 
 class LatentDistribution:
     """Diagonal normal over latents; `parameters` (B, 2C, T, h, w) holds the means, then the log-variances."""
@@ -107,19 +113,25 @@ class DecoderOutput(NamedTuple):
     sample: Tensor
 
 
-def _fold(x: Tensor, time: int, space: int) -> Tensor:
+def fold(x: Tensor, time: int, space: int) -> Tensor:
     """(B, T, H, W, C) -> (B, T/time, H/space, W/space, time*space*space*C)."""
     b, t, h, w, c = x.shape
     x = x.reshape(b, t // time, time, h // space, space, w // space, space, c).permute(0, 1, 3, 5, 2, 4, 6, 7)
     return x.reshape(b, t // time, h // space, w // space, time * space * space * c)
 
 
-def _unfold(x: Tensor, time: int, space: int) -> Tensor:
-    """Inverse of `_fold`: (B, T, H, W, time*space*space*C) -> (B, T*time, H*space, W*space, C)."""
+def unfold(x: Tensor, time: int, space: int) -> Tensor:
+    """Inverse of `fold`: (B, T, H, W, time*space*space*C) -> (B, T*time, H*space, W*space, C)."""
     b, t, h, w, c = x.shape
     c //= time * space * space
     x = x.reshape(b, t, h, w, time, space, space, c).permute(0, 1, 4, 2, 5, 3, 6, 7)
     return x.reshape(b, t * time, h * space, w * space, c)
+
+
+def group_frames(video: Tensor, ratio: int) -> Tensor:
+    """(B, 3, F, H, W) -> channels-last (B, F+ratio-1, H, W, 3): the first frame repeated to fill a group of its own."""
+    x = video.permute(0, 2, 3, 4, 1)
+    return torch.cat([x[:, :1]] * (ratio - 1) + [x], dim=1)
 
 
 class CausalBlock(nn.Module):
@@ -142,7 +154,10 @@ class CausalBlock(nn.Module):
 
 
 class VideoEncoder(nn.Module):
-    """Video (B, 3, F, H, W) in [-1, 1] -> means and log-variances (B, 2C, 1 + (F-1)/4, H/8, W/8)."""
+    """Video (B, 3, F, H, W) in [-1, 1] -> means and log-variances (B, 2C, 1 + (F-1)/4, H/8, W/8).
+
+    The means are a linear function of each 4 x 8 x 8 block of pixels (`shortcut`) plus what the blocks add to it.
+    """
 
     def __init__(self, config: VideoVAEConfig) -> None:
         super().__init__()
@@ -156,21 +171,28 @@ class VideoEncoder(nn.Module):
         self.downsamplers = nn.ModuleList(nn.Linear(4 * a, b) for a, b in pairwise(widths))
         self.norm_out = nn.LayerNorm(widths[-1])
         self.conv_out = nn.Linear(widths[-1], 2 * config.latent_channels)
+        self.shortcut = nn.Linear(config.block_channels, config.latent_channels)
+        nn.init.trunc_normal_(self.conv_out.weight, std=0.1 * widths[-1] ** -0.5)
+        nn.init.constant_(self.conv_out.bias[config.latent_channels :], INITIAL_LOGVAR)
 
     def forward(self, video: Tensor) -> Tensor:
         ratio = self.config.temporal_compression_ratio
-        x = video.permute(0, 2, 3, 4, 1)
-        x = torch.cat([x[:, :1]] * (ratio - 1) + [x], dim=1)  # the first frame fills a group of its own
-        x = self.conv_in(_fold(x, ratio, self.config.patch_size))
+        pixels = group_frames(video, ratio)
+        linear = self.shortcut(fold(pixels, ratio, self.config.spatial_compression_ratio))
+        x = self.conv_in(fold(pixels, ratio, self.config.patch_size))
         for i, stage in enumerate(self.stages):
             if i:
-                x = self.downsamplers[i - 1](_fold(x, 1, 2))
+                x = self.downsamplers[i - 1](fold(x, 1, 2))
             x = stage(x)
-        return self.conv_out(self.norm_out(x)).permute(0, 4, 1, 2, 3)
+        mean, logvar = self.conv_out(self.norm_out(x)).chunk(2, dim=-1)
+        return torch.cat([linear + mean, logvar], dim=-1).permute(0, 4, 1, 2, 3)
 
 
 class VideoDecoder(nn.Module):
-    """Latents (B, C, T, h, w) -> video (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1] and not clamped."""
+    """Latents (B, C, T, h, w) -> video (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1] and not clamped.
+
+    The video is a linear function of each latent (`shortcut`) plus what the blocks add to it.
+    """
 
     def __init__(self, config: VideoVAEConfig) -> None:
         super().__init__()
@@ -184,15 +206,19 @@ class VideoDecoder(nn.Module):
         self.upsamplers = nn.ModuleList(nn.Linear(a, 4 * b) for a, b in pairwise(widths))
         self.norm_out = nn.LayerNorm(widths[-1])
         self.conv_out = nn.Linear(widths[-1], config.patch_channels)
+        self.shortcut = nn.Linear(config.latent_channels, config.block_channels)
+        nn.init.trunc_normal_(self.conv_out.weight, std=0.1 * widths[-1] ** -0.5)
 
     def forward(self, latents: Tensor) -> Tensor:
         ratio = self.config.temporal_compression_ratio
-        x = self.conv_in(latents.permute(0, 2, 3, 4, 1))
+        z = latents.permute(0, 2, 3, 4, 1)
+        linear = unfold(self.shortcut(z), ratio, self.config.spatial_compression_ratio)
+        x = self.conv_in(z)
         for i, stage in enumerate(self.stages):
             if i:
-                x = _unfold(self.upsamplers[i - 1](x), 1, 2)
+                x = unfold(self.upsamplers[i - 1](x), 1, 2)
             x = stage(x)
-        x = _unfold(self.conv_out(self.norm_out(x)), ratio, self.config.patch_size)
+        x = linear + unfold(self.conv_out(self.norm_out(x)), ratio, self.config.patch_size)
         return x[:, ratio - 1 :].permute(0, 4, 1, 2, 3)
 
 
@@ -261,25 +287,6 @@ class CausalVideoVAE(nn.Module):
         except RuntimeError as error:
             raise ModelError(f"{weights} does not match {CONFIG_NAME} beside it: {error}") from error
         return vae.eval()
-
-
-@torch.no_grad()
-def standardise_latents(vae: CausalVideoVAE, mean: Tensor, std: Tensor) -> None:
-    """Fold measured latent statistics into the weights, in place: latents get mean 0 and deviation 1 per channel.
-
-    The last encoder layer and the first decoder layer are linear, so reconstructions do not change.
-
-    Args:
-        mean: (C,) mean of each latent channel over the training clips.
-        std: (C,) standard deviation of each latent channel.
-    """
-    channels = vae.config.latent_channels
-    out, back = vae.encoder.conv_out, vae.decoder.conv_in
-    out.weight[:channels] /= std[:, None]
-    out.bias[:channels] = (out.bias[:channels] - mean) / std
-    out.bias[channels:] -= 2.0 * std.log()
-    back.bias += back.weight @ mean
-    back.weight *= std
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

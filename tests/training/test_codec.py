@@ -1,0 +1,122 @@
+"""Codec training: the loss falls and its terms mean what they say; the linear start and the unit latents hold."""
+
+import numpy as np
+import pytest
+import torch
+
+from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig
+from training.codec import (
+    CodecLossConfig,
+    codec_loss,
+    initialise_shortcuts,
+    latent_statistics,
+    psnr,
+    random_crop,
+    standardise_latents,
+    to_video,
+)
+
+TINY = VideoVAEConfig(
+    latent_channels=4, encoder_widths=(8, 12), encoder_blocks=(1, 1), decoder_widths=(16, 8), decoder_blocks=(1, 1)
+)
+
+
+def make() -> CausalVideoVAE:
+    torch.manual_seed(0)
+    return CausalVideoVAE(TINY)
+
+
+def moving_gratings(count: int = 6, frames: int = 9, size: int = 16) -> torch.Tensor:
+    """Coloured gratings that drift, uint8 (N, F, H, W, 3)."""
+    rng = np.random.default_rng(0)
+    y, x, t = np.meshgrid(np.arange(size), np.arange(size), np.arange(frames), indexing="ij")
+    clips = []
+    for _ in range(count):
+        fx, fy, ft = rng.uniform(-0.4, 0.4, 3)
+        wave = np.sin(fx * x + fy * y + ft * t)[..., None] * rng.uniform(20, 100, 3) + 127
+        clips.append(wave.transpose(2, 0, 1, 3))
+    return torch.from_numpy(np.stack(clips).astype(np.uint8))
+
+
+def test_to_video_maps_bytes_to_minus_one_to_one() -> None:
+    frames = torch.tensor([0, 255], dtype=torch.uint8).view(1, 2, 1, 1, 1).expand(1, 2, 8, 8, 3)
+    video = to_video(frames)
+    assert video.shape == (1, 3, 2, 8, 8)
+    assert video[:, :, 0].eq(-1).all()
+    assert video[:, :, 1].eq(1).all()
+
+
+def test_crops_cover_every_start() -> None:
+    torch.manual_seed(0)
+    frames = torch.arange(9).view(1, 9, 1, 1, 1)
+    starts = {int(random_crop(frames, 5)[0, 0]) for _ in range(100)}
+    assert starts == {0, 1, 2, 3, 4}
+    assert random_crop(frames, 17).shape[1] == 9
+
+
+def test_psnr_of_a_known_error() -> None:
+    assert psnr(torch.full((2, 3, 1, 4, 4), 0.2)).numpy() == pytest.approx([20.0, 20.0], abs=1e-4)
+
+
+def test_loss_is_the_weighted_sum_of_its_terms() -> None:
+    config = CodecLossConfig(crop_frames=9, edge_weight=0.3, kl_weight=0.01)
+    terms = codec_loss(make(), moving_gratings(), 0, config)
+    expected = terms["rec"] + 0.3 * terms["edge"] + 0.01 * terms["kl"]
+    torch.testing.assert_close(terms["loss"].detach(), expected)
+    assert terms["loss"].requires_grad
+    assert not any(value.requires_grad for name, value in terms.items() if name != "loss")
+
+
+def test_float_and_byte_frames_give_one_loss() -> None:
+    vae, frames = make(), moving_gratings()
+    losses = []
+    for batch in (frames, frames.float()):
+        torch.manual_seed(3)
+        losses.append(codec_loss(vae, batch)["loss"].item())
+    assert losses[0] == losses[1]
+
+
+def test_training_lowers_the_loss() -> None:
+    vae, frames = make(), moving_gratings()
+    initialise_shortcuts(vae, to_video(frames))
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=3e-3)
+    history = []
+    for step in range(120):
+        terms = codec_loss(vae, frames, step)
+        optimiser.zero_grad()
+        terms["loss"].backward()
+        optimiser.step()
+        history.append(terms["psnr"].item())
+    assert np.mean(history[-5:]) > np.mean(history[:5]) + 2.0
+
+
+def test_linear_start_is_the_principal_components() -> None:
+    vae, video = make(), to_video(moving_gratings())
+    for layer in (vae.encoder.conv_out, vae.decoder.conv_out):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    initialise_shortcuts(vae, video)
+    with torch.no_grad():
+        latents = vae.encode(video).latent_dist.mean
+        picture = vae.decode(latents).sample
+    blocks = video[:, :, 1:].reshape(6, 3, 2, 4, 2, 8, 2, 8).permute(0, 2, 4, 6, 3, 5, 7, 1).reshape(-1, 768).numpy()
+    centred = blocks - blocks.mean(0)
+    singular = np.linalg.svd(centred, compute_uv=False)
+    best = (singular[4:] ** 2).sum() / centred.size  # the least error any four linear components can have
+    error = (picture - video)[:, :, 1:].square().mean().item()
+    assert error == pytest.approx(best, rel=1e-3)
+    torch.testing.assert_close(latents[:, :, 1:].std((0, 2, 3, 4)), torch.ones(4), atol=1e-3, rtol=0)
+
+
+def test_standardised_latents_reconstruct_the_same() -> None:
+    vae, clips = make(), to_video(moving_gratings())
+    with torch.no_grad():
+        before = vae.encode(clips).latent_dist
+        picture = vae.decode(before.mode()).sample
+        mean, std = latent_statistics(vae, moving_gratings(), batch_size=4)
+        standardise_latents(vae, mean, std)
+        after = vae.encode(clips).latent_dist
+        torch.testing.assert_close(vae.decode(after.mode()).sample, picture, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(after.mean.mean((0, 2, 3, 4)), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.mean.std((0, 2, 3, 4)), torch.ones(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.std * std.view(1, -1, 1, 1, 1), before.std, atol=1e-6, rtol=1e-4)

@@ -1,0 +1,124 @@
+"""Training of the video codec: its loss, its linear start, and the unit scale of its latents.
+
+The loss is per pixel (a smooth L1) plus the same on finite differences, which keeps edges, plus a small KL term that
+keeps latents near unit scale and blurs them a little, so that a diffusion model's small errors decode to small errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egotwin_model.video_vae import CausalVideoVAE, fold, group_frames
+
+
+@dataclass(frozen=True)
+class CodecLossConfig:
+    """Weights of the terms (each a mean over its elements) and the length of the random crops in time."""
+
+    crop_frames: int = 17
+    edge_weight: float = 0.5
+    kl_weight: float = 1e-4
+    smoothness: float = 0.03  # where the penalty turns from square to absolute, in units of [-1, 1] pixels
+
+
+def to_video(frames: Tensor) -> Tensor:
+    """Frames uint8 or float in 0 ... 255, (B, F, H, W, 3) -> float32 video (B, 3, F, H, W) in [-1, 1]."""
+    return (frames.float() / 127.5 - 1.0).permute(0, 4, 1, 2, 3)
+
+
+def random_crop(frames: Tensor, length: int) -> Tensor:
+    """A window of `length` frames of (B, F, ...), its start drawn from the global generator; all of them if shorter."""
+    spare = frames.shape[1] - length
+    start = int(torch.randint(spare + 1, ())) if spare > 0 else 0
+    return frames[:, start : start + length]
+
+
+def charbonnier(error: Tensor, smoothness: float) -> Tensor:
+    """Mean of sqrt(error^2 + smoothness^2) - smoothness: square near zero, absolute far away."""
+    return (error.square() + smoothness**2).sqrt().mean() - smoothness
+
+
+def codec_loss(
+    vae: CausalVideoVAE, frames: Tensor, step: int = 0, config: CodecLossConfig | None = None
+) -> dict[str, Tensor]:
+    """Loss of the codec on a random crop in time of each batch.
+
+    Args:
+        frames: (B, F, H, W, 3) uint8, or float in 0 ... 255.
+        step: the trainer's step; unused, every step weighs the same.
+
+    Returns:
+        `loss` with gradient; detached `rec`, `edge`, `kl` (nats per latent element), `psnr` (dB of the whole crop,
+        peak to peak 2), `latent_std`.
+    """
+    config = config or CodecLossConfig()
+    video = to_video(random_crop(frames, config.crop_frames))
+    posterior = vae.encode(video).latent_dist
+    error = vae.decode(posterior.sample()).sample.float() - video
+    rec = charbonnier(error, config.smoothness)
+    edge = charbonnier(error.diff(dim=-1), config.smoothness) + charbonnier(error.diff(dim=-2), config.smoothness)
+    kl = posterior.kl().mean()
+    return {
+        "loss": rec + config.edge_weight * edge + config.kl_weight * kl,
+        "rec": rec.detach(),
+        "edge": edge.detach(),
+        "kl": kl.detach(),
+        "psnr": psnr(error.detach()).mean(),
+        "latent_std": posterior.mean.detach().float().std(),
+    }
+
+
+def psnr(error: Tensor) -> Tensor:
+    """Peak signal to noise ratio in dB of each clip's error (B, ...), pixels in [-1, 1] -> (B,)."""
+    return 10.0 * torch.log10(4.0 / error.float().square().flatten(1).mean(1))
+
+
+@torch.no_grad()
+def latent_statistics(vae: CausalVideoVAE, frames: Tensor, batch_size: int = 8) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each latent channel over clips (N, F, H, W, 3) -> (C,), (C,) float32."""
+    means = [vae.encode(to_video(batch)).latent_dist.mean.float() for batch in frames.split(batch_size)]
+    latents = torch.cat(means).movedim(1, 0).flatten(1)
+    return latents.mean(1), latents.std(1)
+
+
+@torch.no_grad()
+def initialise_shortcuts(vae: CausalVideoVAE, video: Tensor) -> None:
+    """Set both linear shortcuts to the principal components of `video` (B, 3, F, H, W), F > 1, in place.
+
+    Training then starts from the best linear codec, with latents of mean 0 and deviation 1, instead of from noise.
+    """
+    config = vae.config
+    time, space = config.temporal_compression_ratio, config.spatial_compression_ratio
+    blocks = fold(group_frames(video, time), time, space)[:, 1:].reshape(-1, config.block_channels).double()
+    mean = blocks.mean(0)
+    variances, directions = torch.linalg.eigh(torch.cov((blocks - mean).T))  # ascending
+    std = variances[-config.latent_channels :].clamp_min(1e-8).sqrt()
+    directions = directions[:, -config.latent_channels :]
+    vae.encoder.shortcut.weight.copy_((directions / std).T)
+    vae.encoder.shortcut.bias.copy_(-(directions / std).T @ mean)
+    vae.decoder.shortcut.weight.copy_(directions * std)
+    vae.decoder.shortcut.bias.copy_(mean)
+
+
+@torch.no_grad()
+def standardise_latents(vae: CausalVideoVAE, mean: Tensor, std: Tensor) -> None:
+    """Fold measured latent statistics into the weights, in place: latents get mean 0 and deviation 1 per channel.
+
+    The layers on both sides of the latents are linear, so reconstructions do not change.
+
+    Args:
+        mean: (C,) mean of each latent channel over the training clips.
+        std: (C,) standard deviation of each latent channel.
+    """
+    channels, encoder, decoder = vae.config.latent_channels, vae.encoder, vae.decoder
+    encoder.shortcut.weight.div_(std[:, None])
+    encoder.shortcut.bias.sub_(mean).div_(std)
+    encoder.conv_out.weight[:channels].div_(std[:, None])
+    encoder.conv_out.bias[:channels].div_(std)
+    encoder.conv_out.bias[channels:].sub_(2.0 * std.log())
+    for layer in (decoder.conv_in, decoder.shortcut):
+        layer.bias.add_(layer.weight @ mean)
+        layer.weight.mul_(std)

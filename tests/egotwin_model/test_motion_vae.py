@@ -1,0 +1,155 @@
+"""The motion VAE: causal to the bit, the paper's sizes, its loss, and the same numbers from ONNX Runtime."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from egotwin_model.errors import ModelError
+from egotwin_model.motion import HeadCentric
+from egotwin_model.motion_vae import CausalConv, MotionVAE, MotionVAEConfig, motion_vae_loss
+
+
+@pytest.fixture(scope="module")
+def vae() -> MotionVAE:
+    torch.manual_seed(0)
+    return MotionVAE(MotionVAEConfig.mini()).eval()
+
+
+@pytest.mark.parametrize(("poses", "latents"), [(81, 21), (41, 11), (5, 2), (1, 1)])
+def test_shapes(vae: MotionVAE, poses: int, latents: int) -> None:
+    features = torch.randn(2, poses, 288)
+    distribution = vae.encode(features)
+    assert distribution.mean.shape == distribution.logvar.shape == (2, 64, latents)
+    assert vae.decode(distribution.mode()).shape == features.shape
+
+
+def test_samples_follow_the_distribution(vae: MotionVAE) -> None:
+    with torch.no_grad():
+        distribution = vae.encode(torch.randn(1, 5, 288))
+        first = distribution.sample(torch.Generator().manual_seed(7))
+        assert torch.equal(first, distribution.sample(torch.Generator().manual_seed(7)))
+        many = torch.stack([distribution.sample() for _ in range(4000)])
+    torch.testing.assert_close(many.mean(0), distribution.mean, atol=0.1, rtol=0)
+    torch.testing.assert_close(many.std(0), (0.5 * distribution.logvar).exp(), atol=0.1, rtol=0.1)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 80))
+def test_encoder_is_causal_to_the_bit(vae: MotionVAE, frame: int) -> None:
+    generator = torch.Generator().manual_seed(frame)
+    features = torch.randn(2, 81, 288, generator=generator)
+    changed = features.clone()
+    changed[:, frame:] += torch.randn(2, 81 - frame, 288, generator=generator)
+    with torch.no_grad():
+        before, after = vae.encode(features), vae.encode(changed)
+    unaware = (frame + 3) // 4  # latent k sees frames up to 4k
+    assert torch.equal(before.mean[..., :unaware], after.mean[..., :unaware])
+    assert torch.equal(before.logvar[..., :unaware], after.logvar[..., :unaware])
+    if unaware < 21:
+        assert not torch.equal(before.mean[..., unaware], after.mean[..., unaware])
+
+
+@settings(deadline=None, max_examples=21)
+@given(st.integers(0, 20))
+def test_decoder_is_causal_to_the_bit(vae: MotionVAE, latent: int) -> None:
+    generator = torch.Generator().manual_seed(latent)
+    latents = torch.randn(2, 64, 21, generator=generator)
+    changed = latents.clone()
+    changed[..., latent:] += torch.randn(2, 64, 21 - latent, generator=generator)
+    with torch.no_grad():
+        before, after = vae.decode(latents), vae.decode(changed)
+    unaware = max(0, 4 * latent - 3)  # poses 4k-3 ... 4k come from latents up to k
+    assert torch.equal(before[:, :unaware], after[:, :unaware])
+    assert not torch.equal(before[:, unaware], after[:, unaware])
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 2)])
+def test_causal_convolution_is_torchs_with_padding_at_the_start(kernel: int, stride: int) -> None:
+    conv = CausalConv(5, 7, kernel, stride)
+    x = torch.randn(2, 9, 5)
+    weight = conv.linear.weight.reshape(7, kernel, 5).transpose(1, 2)
+    padded = torch.nn.functional.pad(x.transpose(1, 2), (kernel - 1, 0))
+    expected = torch.nn.functional.conv1d(padded, weight, conv.linear.bias, stride)
+    torch.testing.assert_close(conv(x), expected.transpose(1, 2))
+
+
+def test_paper_size() -> None:
+    with torch.device("meta"):
+        vae = MotionVAE(MotionVAEConfig.paper())
+    encoder, decoder = (sum(p.numel() for p in part.parameters()) for part in (vae.encoder, vae.decoder))
+    print(f"paper-size motion VAE: encoder {encoder / 1e6:.1f} M, decoder {decoder / 1e6:.1f} M parameters")
+    assert encoder == pytest.approx(200e6, rel=0.1)
+    assert decoder == pytest.approx(270e6, rel=0.01)
+    distribution = vae.encode(torch.empty(1, 81, 288, device="meta"))
+    assert vae.decode(distribution.mode()).shape == (1, 81, 288)
+
+
+def test_mini_is_small() -> None:
+    count = sum(p.numel() for p in MotionVAE(MotionVAEConfig.mini()).parameters())
+    assert 3e6 < count < 5e6
+
+
+def test_loss_is_the_mean_over_four_groups(vae: MotionVAE) -> None:
+    features = torch.randn(3, 9, 288)
+    error = torch.zeros(288)
+    error[0:12], error[12:18], error[18:150], error[150:] = 1.0, 2.0, 3.0, 4.0  # by the layout in the spec
+    distribution = vae.encode(features)
+    terms = motion_vae_loss(features, features + error, distribution, HeadCentric().groups, kl_weight=0.5)
+    unit = torch.distributions.Normal(0.0, 1.0)
+    normal = torch.distributions.Normal(distribution.mean, (0.5 * distribution.logvar).exp())
+    kl = torch.distributions.kl_divergence(normal, unit).mean()
+    torch.testing.assert_close(terms["kl"], kl)
+    torch.testing.assert_close(terms["loss"], torch.tensor((1 + 4 + 9 + 16) / 4) + 0.5 * kl)
+    for name, value in {"head_6d": 1.0, "head_3d": 4.0, "joint_3d": 9.0, "joint_6d": 16.0}.items():
+        torch.testing.assert_close(terms[name], torch.tensor(value))
+
+
+def test_it_learns_to_reconstruct() -> None:
+    torch.manual_seed(1)
+    vae = MotionVAE(MotionVAEConfig.smoke())
+    phase = torch.rand(16, 1, 1) * 6.28 + torch.arange(17)[None, :, None] * 0.3
+    features = torch.sin(phase + torch.linspace(0, 6.28, 288))
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(120):
+        distribution = vae.encode(features)
+        terms = motion_vae_loss(features, vae.decode(distribution.sample()), distribution, HeadCentric().groups)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        losses.append(terms["loss"].item())
+    assert losses[0] > 0.4
+    assert losses[-1] < 0.1
+
+
+def test_onnx_runtime_agrees(vae: MotionVAE, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    inputs = {"encoder": torch.randn(2, 81, 288), "decoder": torch.randn(2, 64, 21)}
+    for name, example in inputs.items():
+        path = tmp_path / f"{name}.onnx"
+        batch = {0: torch.export.Dim("batch", min=1, max=64)}
+        program = torch.onnx.export(getattr(vae, name), (example,), dynamo=True, dynamic_shapes=(batch,), verbose=False)
+        assert program is not None
+        program.save(path)
+        session = onnxruntime.InferenceSession(path)
+        for size in (1, 2, 3):
+            value = torch.randn(size, *example.shape[1:])
+            (result,) = session.run(None, {session.get_inputs()[0].name: value.numpy()})
+            with torch.no_grad():
+                np.testing.assert_allclose(result, getattr(vae, name)(value), atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused_by_name(vae: MotionVAE) -> None:
+    with pytest.raises(ModelError, match=r"80, 288.*1 \+ 4k"):
+        vae.encode(torch.zeros(1, 80, 288))
+    with pytest.raises(ModelError, match="275"):
+        vae.encode(torch.zeros(1, 81, 275))
+    with pytest.raises(ModelError, match="wanted \\(batch, 64"):
+        vae.decode(torch.zeros(1, 32, 21))
+    with pytest.raises(ModelError, match="divisible"):
+        MotionVAEConfig(widths=(100, 200))

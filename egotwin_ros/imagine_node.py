@@ -113,7 +113,8 @@ class ImagineNode(LifecycleNode):
         self._health = Health("inactive", info.name, info.sha256, parameters.runtime)
         self.get_logger().info(
             f"model {info.name} ({info.sha256[:12]}) loaded in {time.monotonic() - begin:.1f} s: "
-            f"{info.horizon_s:g} s ahead, {info.num_frames} pictures of {info.camera.width}x{info.camera.height}, {info.num_poses} poses"
+            f"{info.horizon_s:g} s ahead, {info.num_poses} poses, "
+            f"{info.num_frames} pictures of {info.camera.width}x{info.camera.height}"
         )
         return TransitionCallbackReturn.SUCCESS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from egotwin_ros.parameters import ImagineParameters
 
 IMAGE_HISTORY = 8
 POSE_HISTORY = 512
+JUMP_BACK_NS = NS
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,19 @@ class InputBuffer:
     def add_image(self, message: Image | CompressedImage) -> None:
         """Takes an image message."""
         with self._lock:
+            self._forget_the_future(self._images, message)
             self._images.append(message)
 
     def add_pose(self, message: BodyPose) -> None:
         """Takes a body pose message."""
         with self._lock:
+            self._forget_the_future(self._poses, message)
             self._poses.append(message)
+
+    def _forget_the_future(self, kept: deque[Any], message: Any) -> None:
+        """Empties a history whose stamps have jumped back, as when a replay starts again."""
+        if kept and nanoseconds(kept[-1].header.stamp) - nanoseconds(message.header.stamp) > JUMP_BACK_NS:
+            kept.clear()
 
     def add_info(self, message: CameraInfo) -> None:
         """Takes a camera_info message; the newest holds for every image."""

@@ -7,6 +7,7 @@ when turning, and beside the other when the body comes to rest. Between steps a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from training.world.tracks import Track
 
 Array = NDArray[np.float64]
 
+_RISE_FROM = 0.62  # phase at which a heel may leave the floor
 SIDES = (1.0, -1.0)  # left, right: sign of y
 _STRIDE_S = (np.array([0.0, 0.35, 0.6, 0.9, 1.2, 1.5]), np.array([0.95, 1.3, 1.42, 1.27, 1.12, 1.0]))
 
@@ -83,6 +85,7 @@ def plan_steps(track: Track, style: FootStyle, first: int, offset: float) -> tup
     records: list[list[tuple[float, float, float, float]]] = [[], []]
     foot = first
     time += offset * 0.5
+    moving = track.time[(track.speed > 0.01) | (np.abs(np.gradient(track.heading)) > 1e-4)]
     while time < end - 0.1:
         speed = _mean_speed(track, time, time + 0.7)
         stride = float(np.interp(speed, *_STRIDE_S)) * style.pace
@@ -92,7 +95,8 @@ def plan_steps(track: Track, style: FootStyle, first: int, offset: float) -> tup
         if errors[foot] < 1.0 and errors[1 - foot] >= 1.0 and speed < 0.1:
             foot = 1 - foot
         if errors[foot] < 1.0 and speed < 0.1:
-            time += 1 / 16
+            later = int(np.searchsorted(moving, time))
+            time = max(time + 1 / 16, (float(moving[later]) if later < len(moving) else end) - 1.5)
             continue
         goal = goals[foot]
         size = float(np.hypot(*(goal[:2] - plants[foot][-1][:2])) / 1.1)
@@ -129,64 +133,64 @@ def gait_phase(left: Steps, right: Steps, time: Array) -> Array:
     return np.where(time < starts[0], before, np.where(time > starts[-1], after, np.interp(time, starts, phase)))
 
 
+@cache
 def _pitch_tables() -> tuple[Array, Array, Array]:
-    """The captured foot pitch, split so that a planted foot is flat: phases (64,), heel rise and swing, heel strike."""
+    """The captured foot pitch, split so that a planted foot is flat: phases 0 … 1, heel rise and swing, heel strike."""
     cycle = walk_cycle()
-    phase = np.arange(SAMPLES) / SAMPLES
+    pitch = np.append(cycle.foot_pitch, cycle.foot_pitch[0])
+    phase = np.linspace(0, 1, SAMPLES + 1)
     swing = cycle.swing_fraction
-    flat = np.clip((phase - swing) / 0.12, 0, 1)
-    striking = np.where(phase >= swing, np.minimum(cycle.foot_pitch, 0) * (1 - flat), 0.0)
-    rising = np.where(phase >= 0.62, np.maximum(cycle.foot_pitch, 0) * np.clip((phase - 0.62) / 0.12, 0, 1), 0.0)
-    return phase, np.where(phase < swing, cycle.foot_pitch, rising), striking
+    striking = np.where(phase >= swing, np.minimum(pitch, 0) * (1 - np.clip((phase - swing) / 0.12, 0, 1)), 0.0)
+    rising = np.maximum(pitch, 0) * np.clip((phase - _RISE_FROM) / 0.12, 0, 1)
+    return phase, np.where(phase < swing, pitch, rising), striking
 
 
-def foot_motion(
-    steps: Steps, style: FootStyle, time: Array, ankle_height: float, toe: Array
-) -> tuple[Array, Array, Array]:
-    """The path of one foot.
+@dataclass(frozen=True)
+class FootPath:
+    """One foot over time: ankle (T, 3) m, global rotation (T, 3, 3), and whether it is in the air (T,) bool."""
+
+    ankle: Array
+    rotation: Array
+    flying: NDArray[np.bool_]
+
+
+def foot_motion(steps: Steps, style: FootStyle, time: Array, ankle_height: float, toe: Array) -> FootPath:
+    """The path of one foot through its steps.
 
     Args:
-        steps: its steps.
-        style: how the person steps.
-        time: (T,) s.
+        steps: its steps. style: how the person steps. time: (T,) s.
         ankle_height: metres of the ankle over the floor when the foot is flat.
         toe: (3,) metres, the toe joint in the foot's frame.
-
-    Returns:
-        Ankle positions (T, 3) m, global foot rotations (T, 3, 3) and which frames are in the air (T,) bool.
     """
     count = len(steps.lift)
+    if not count:
+        resting = np.repeat(steps.plants[:1], len(time), axis=0)
+        ankle, rotation = _place(resting, np.zeros_like(time), np.zeros_like(time), ankle_height, toe)
+        return FootPath(ankle, rotation, np.zeros(len(time), dtype=bool))
     begun = np.searchsorted(steps.lift, time, side="right")
     last = np.maximum(begun - 1, 0)
-    upcoming = np.minimum(begun, max(count - 1, 0))
-    if not count:
-        pose, pitch, lifted = np.repeat(steps.plants[:1], len(time), axis=0), np.zeros_like(time), np.zeros_like(time)
-        flying = np.zeros(len(time), dtype=bool)
-    else:
-        u = np.clip((time - steps.lift[last]) / (steps.land[last] - steps.lift[last]), 0, 1)
-        u = np.where(begun > 0, u, 1.0)
-        flying = (begun > 0) & (u < 1)
-        start = steps.plants[np.where(begun > 0, last, 0)]
-        goal = steps.plants[begun]
-        pose = start + (u**2 * (3 - 2 * u))[:, None] * (goal - start)
-        pitch = _pitch(steps, time, begun, last, upcoming, u)
-        lifted = np.sin(np.pi * u) ** 2 * (0.045 - 0.02 * np.minimum(steps.size[last], 1)) * style.lift * flying
-    return (*_place(pose, pitch, lifted, ankle_height, toe), flying)
+    u = np.clip((time - steps.lift[last]) / (steps.land[last] - steps.lift[last]), 0, 1)
+    u = np.where(begun > 0, u, 1.0)
+    flying = u < 1
+    start = steps.plants[np.where(begun > 0, last, 0)]
+    pose = start + (u**2 * (3 - 2 * u))[:, None] * (steps.plants[begun] - start)
+    lifted = np.sin(np.pi * u) ** 2 * (0.045 - 0.02 * np.minimum(steps.size[last], 1)) * style.lift
+    ankle, rotation = _place(pose, _pitch(steps, time, begun, u), lifted * flying, ankle_height, toe)
+    return FootPath(ankle, rotation, flying)
 
 
-def _pitch(steps: Steps, time: Array, begun: Array, last: Array, upcoming: Array, u: Array) -> Array:
+def _pitch(steps: Steps, time: Array, begun: NDArray[np.intp], u: Array) -> Array:
+    """Pitch (T,) of a foot: captured, scaled by the length of the step; ``u`` is 0 … 1 through the last swing."""
+    last, upcoming = np.maximum(begun - 1, 0), np.minimum(begun, len(steps.lift) - 1)
     phase, moving, striking = _pitch_tables()
     swing = walk_cycle().swing_fraction
-    grid, moving, striking = np.append(phase, 1.0), np.append(moving, moving[0]), np.append(striking, 0.0)
-    in_air = np.interp(u * swing, grid, moving) * steps.size[last]
-    strike_phase = swing + (time - steps.land[last]) / steps.stride[last]
-    landed = np.interp(np.minimum(strike_phase, 0.6), grid, striking) * steps.size[last] * (begun > 0)
-    rise_phase = 1 + (time - steps.lift[upcoming]) / steps.stride[upcoming]
-    rising = np.where(
-        (begun < len(steps.lift)) & (rise_phase < 1), np.interp(rise_phase, grid, moving, left=0.0), 0.0
-    ) * steps.size[upcoming]
-    rising = np.where(rise_phase < 0.62, 0.0, rising)
-    return np.where((begun > 0) & (u < 1), in_air, landed + rising)
+    in_air = np.interp(u * swing, phase, moving) * steps.size[last]
+    since = swing + (time - steps.land[last]) / steps.stride[last]
+    landed = np.interp(np.minimum(since, 0.6), phase, striking) * steps.size[last] * (begun > 0)
+    until = 1 + (time - steps.lift[upcoming]) / steps.stride[upcoming]
+    rising = np.interp(until, phase, moving) * steps.size[upcoming]
+    rising = np.where((begun < len(steps.lift)) & (until > _RISE_FROM), rising, 0.0)
+    return np.where(u < 1, in_air, landed + rising)
 
 
 def _place(pose: Array, pitch: Array, lifted: Array, ankle_height: float, toe: Array) -> tuple[Array, Array]:

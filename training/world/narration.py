@@ -15,7 +15,7 @@ _TRAIN: dict[str, tuple[str, ...]] = {
         "wait here", "hold still",
     ),
     "turn": (
-        "turn {side}", "turn to the {side}", "turn to your {side}", "rotate {side}", "look to the {side} by turning {side}",
+        "turn {side}", "turn to the {side}", "turn to your {side}", "rotate {side}", "rotate to your {side}",
         "turn {side} on the spot", "face {side}", "make a {side} turn in place",
     ),
     "turn_around": (
@@ -32,7 +32,8 @@ _TRAIN: dict[str, tuple[str, ...]] = {
     ),
     "turn_walk": (
         "turn {side} and walk forward", "turn to the {side}, then walk ahead", "turn {side}, then go forward",
-        "first turn to your {side} and then walk", "rotate {side} and walk straight ahead", "turn {side} and move forward",
+        "first turn to your {side} and then walk", "rotate {side} and walk straight ahead",
+        "turn {side} and move forward",
     ),
     "walk_stop": (
         "walk forward and stop", "walk ahead, then stop", "go forward and come to a halt", "walk a bit and stop",

@@ -63,6 +63,27 @@ def integrate(heading: Array, speed: Array) -> Array:
     return np.concatenate([np.zeros((1, 2)), np.cumsum((step[1:] + step[:-1]) / 2, axis=0)])
 
 
+def join(segments: list[Segment], start: Array, heading: float) -> Track:
+    """Join segments and carry on at the last speed for ``POST_S`` after their end.
+
+    Args:
+        segments: the first one includes ``PRE_S`` seconds before time 0, the others begin where the last one ends.
+        start: (2,) metres, where the body is at time 0. heading: rad, at the first sample.
+    """
+    headings, speeds = [segments[0].heading - segments[0].heading[0] + heading], [segments[0].speed]
+    for segment in segments[1:]:
+        headings.append(headings[-1][-1] + segment.heading[1:] - segment.heading[0])
+        speeds.append(segment.speed[1:])
+    post = round(POST_S * GRID_HZ)
+    angle = np.concatenate([*headings, np.full(post, headings[-1][-1])])
+    speed = np.concatenate([*speeds, np.full(post, speeds[-1][-1])])
+    path = integrate(angle, speed)
+    zero = round(PRE_S * GRID_HZ)
+    time = np.arange(len(angle)) / GRID_HZ - PRE_S
+    reaches = tuple(segment.reach for segment in segments if segment.reach is not None)
+    return Track(time, angle, speed, path - path[zero] + start, reaches)
+
+
 def grid(duration_s: float, pre_s: float = 0.0) -> Array:
     """Times -pre … duration of one segment, both ends included."""
     return np.arange(-round(pre_s * GRID_HZ), round(duration_s * GRID_HZ) + 1) / GRID_HZ
@@ -122,7 +143,9 @@ def _walk_turn(sign: int) -> Callable[..., tuple[Array, Array]]:
         degrees = rng.uniform(50, 100)
         latest = time[-1] - degrees / rate - 0.2
         start = rng.uniform(min(1.0, latest - 0.2), latest)
-        dip = 1 - 0.25 * (ease(time, start, start + 0.6) - ease(time, start + degrees / rate, start + degrees / rate + 1))
+        dip = 1 - 0.25 * (
+            ease(time, start, start + 0.6) - ease(time, start + degrees / rate, start + degrees / rate + 1)
+        )
         return heading + _turn(rng, time, start, sign * degrees, rate), speed * dip
 
     return track

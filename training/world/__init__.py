@@ -1,4 +1,3 @@
-
 import os
 
 # Both must be set before MuJoCo is first imported: rooms are drawn without a screen, and Mesa's software rasteriser

@@ -1,0 +1,172 @@
+"""Clips on disk: shards of 64 clips as safetensors beside a JSON list of what each shows, and one manifest.
+
+```
+DIR/manifest.json             what made the clips, and each finished shard's clip count and SHA-256
+DIR/clips-00000.safetensors   frames uint8 (N,41,H,W,3) · positions float32 (N,81,23,3) m · rotations float32
+                              (N,81,23,3,3) global · offsets float32 (N,23,3) m · camera_pose float32 (N,41,4,4)
+                              T_world_camera, optical · hand_visible uint8 (N,41,2) left, right
+DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", ...}, ...]
+```
+
+Everything is in the room's frame (z up, floor at 0). A file under its final name is complete; a shard is finished
+once the manifest lists it, which may be while later shards are still being made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from egotwin_model.errors import RecordingError
+
+GENERATOR_VERSION = 1
+SHARD_CLIPS = 64
+
+
+@dataclass
+class Manifest:
+    """What a folder of clips is: the settings that made it and its finished shards."""
+
+    split: str
+    seed: int
+    num_clips: int
+    size: int
+    generator_version: int = GENERATOR_VERSION
+    frame_rate: float = 8.0
+    pose_rate: float = 16.0
+    shards: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the list of shards; equal settings give equal clips."""
+        return {key: value for key, value in asdict(self).items() if key != "shards"}
+
+    @property
+    def finished_clips(self) -> int:
+        return sum(int(shard["clips"]) for shard in self.shards.values())
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json`, replacing the old one at once."""
+        ordered = dict(sorted(self.shards.items()))
+        write_text(folder / "manifest.json", json.dumps({**self.settings(), "shards": ordered}, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read a folder's manifest; `RecordingError` where it is missing or not one of ours."""
+        path = folder / "manifest.json"
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            raise RecordingError(
+                f"{path} is missing: make clips with `python -m training.world.generate --out {folder}`"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise RecordingError(f"{path} is no manifest of clips ({error}): make the clips again") from error
+
+
+def shard_name(index: int) -> str:
+    return f"clips-{index:05d}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def write_shard(folder: Path, index: int, arrays: dict[str, NDArray[Any]], records: list[dict[str, Any]]) -> str:
+    """Write one shard's two files, each complete or not at all; returns the SHA-256 of the tensors."""
+    final = folder / f"{shard_name(index)}.safetensors"
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    try:
+        save_file(arrays, temporary)
+        temporary.chmod(0o644)  # safetensors makes its files private
+        digest = file_sha256(temporary)
+        write_text(folder / f"{shard_name(index)}.json", json.dumps(records, separators=(",", ":")) + "\n")
+        temporary.replace(final)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    return digest
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Clips:
+    """Index over the finished shards of a folder; tensors are read from the mapped files only when asked for.
+
+    Attributes:
+        manifest: the folder's manifest as of opening.
+        records: one dictionary per clip (text, behaviour, seeds, ...), in the order of the clips.
+    """
+
+    def __init__(self, folder: Path | str, verify: bool = False) -> None:
+        self.folder = Path(folder)
+        self.manifest = Manifest.load(self.folder)
+        self.names = sorted(self.manifest.shards)
+        self.records: list[dict[str, Any]] = []
+        self._where: list[tuple[str, int]] = []
+        self._open: dict[str, Any] = {}
+        for name in self.names:
+            self._index(name, verify)
+
+    def _index(self, name: str, verify: bool) -> None:
+        path, entry = self.folder / f"{name}.safetensors", self.manifest.shards[name]
+        try:
+            if verify and file_sha256(path) != entry["sha256"]:
+                raise RecordingError(f"{path} differs from its checksum in the manifest: delete it and resume")
+            self._open[name] = safe_open(path, framework="numpy")
+            records = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, SafetensorError, json.JSONDecodeError) as error:
+            raise RecordingError(f"{path} cannot be read ({error}): delete the shard and resume") from error
+        if len(records) != entry["clips"]:
+            raise RecordingError(f"{path}: {len(records)} records, {entry['clips']} clips: delete the shard and resume")
+        self.records += records
+        self._where += [(name, i) for i in range(len(records))]
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def tensor(self, name: str, clip: int) -> NDArray[Any]:
+        """One clip's tensor, for instance ``tensor("frames", 5)`` (41, H, W, 3)."""
+        shard, row = self._where[clip]
+        return self._open[shard].get_slice(name)[row : row + 1][0]
+
+    def __getitem__(self, clip: int) -> dict[str, Any]:
+        """All tensors of one clip and its record's entries."""
+        if not 0 <= clip < len(self):
+            raise IndexError(f"clip {clip} of {len(self)}")
+        names = self._open[self._where[clip][0]].keys()
+        return {**self.records[clip], **{name: self.tensor(name, clip) for name in names}}
+
+    def shards(self, *names: str) -> Iterator[dict[str, NDArray[Any]]]:
+        """The named tensors of one shard after the other, whole: the quick way through all clips."""
+        for shard in self.names:
+            yield {name: self._open[shard].get_tensor(name) for name in names}
+
+    def gather(self, name: str) -> NDArray[Any]:
+        """One tensor of all clips, (len(self), ...), in memory."""
+        return np.concatenate([shard[name] for shard in self.shards(name)])
+
+
+def open_clips(folder: Path | str, verify: bool = False) -> Clips:
+    """Open a folder of clips; `verify` also checks every shard against its SHA-256.
+
+    Raises:
+        RecordingError: the folder has no manifest, or a listed shard is missing, cut short or altered.
+    """
+    return Clips(folder, verify)

@@ -57,3 +57,11 @@ def error_code(error: Exception) -> int:
 def code_name(code: int) -> str:
     """Name of an error_code, for logs: ``BAD_IMAGE``."""
     return _NAMES.get(code, str(code))
+
+
+def error_of(code: int, message: str) -> Exception:
+    """The error an error_code stands for, for clients; RuntimeError for INTERNAL and unknown numbers."""
+    for kind, number in _CODES.items():
+        if number == code:
+            return kind(message)
+    return RuntimeError(f"{code_name(code)}: {message}")

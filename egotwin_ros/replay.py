@@ -5,11 +5,12 @@ As an executable (``ros2 run egotwin_ros replay --ros-args -p bag:=…``) and as
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import rclpy
@@ -46,10 +47,11 @@ class Player:
         node: makes the publishers; its remappings apply.
         bag: an open recording.
         rate: seconds of recording per second; 0: as fast as it goes.
-        topics: recorded topic names to play; none: all whose types are installed (the others are named in the log).
+        topics: recorded topic name → name to publish it as; none: all whose types are installed, as they are
+            (the others are named in the log).
     """
 
-    def __init__(self, node: Node, bag: BagReader, rate: float = 1.0, topics: Collection[str] = ()) -> None:
+    def __init__(self, node: Node, bag: BagReader, rate: float = 1.0, topics: Mapping[str, str] | None = None) -> None:
         self._node, self._bag, self._rate = node, bag, rate
         self._clock = node.create_publisher(Clock, "/clock", QOS)
         self._publishers: dict[str, Publisher] = {}
@@ -58,7 +60,8 @@ class Player:
             if topics and topic not in topics:
                 continue
             try:
-                self._publishers[topic] = node.create_publisher(message_class(kind), topic, QOS)
+                name = topics[topic] if topics else topic
+                self._publishers[topic] = node.create_publisher(message_class(kind), name, QOS)
             except RecordingError as error:
                 if topics:
                     raise
@@ -68,6 +71,14 @@ class Player:
     def subscribed(self) -> bool:
         """Whether every topic has a subscriber."""
         return all(publisher.get_subscription_count() for publisher in self._publishers.values())
+
+    def publish_latest(self, topic: str, before_ns: int) -> None:
+        """Publishes the last message of a topic up to ``before_ns``, as when it was sent only once at the beginning."""
+        latest = None
+        for _, _, _, latest in self._bag.raw_messages([topic], None, before_ns + 1):  # noqa: B007
+            pass
+        if latest is not None:
+            self._publishers[topic].publish(latest)
 
     def stop(self) -> None:
         """Makes `play` return soon; callable from any thread."""
@@ -136,25 +147,41 @@ def _replay(node: Node) -> None:
             player.finish()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Replays until the end or an interrupt; exits with 1 where the recording cannot be used."""
-    rclpy.init(args=sys.argv if arguments is None else arguments)
+def ros_arguments(arguments: list[str]) -> list[str]:
+    """Command-line options as ROS parameters; arguments that already are ROS's pass as they are."""
+    if "--ros-args" in arguments:
+        return arguments
+    parser = argparse.ArgumentParser(prog="egotwin replay", description="Publishes a recording on ROS topics.")
+    parser.add_argument("bag", nargs="?", default="", help=_PARAMETERS["bag"][1])
+    parser.add_argument("--loop", action="store_true", help=_PARAMETERS["loop"][1])
+    for name in ("rate", "start_s", "until_s", "wait_s"):
+        default, description = _PARAMETERS[name]
+        parser.add_argument(f"--{name.removesuffix('_s')}", dest=name, type=float, default=default, help=description)
+    given = parser.parse_args(arguments)
+    line = ["--ros-args", "-p", f'bag:="{given.bag}"', "-p", f"loop:={str(given.loop).lower()}"]
+    for name in ("rate", "start_s", "until_s", "wait_s"):
+        line += ["-p", f"{name}:={getattr(given, name)!r}"]
+    return line
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Replays until the end or an interrupt; returns 1 where the recording cannot be used."""
+    rclpy.init(args=sys.argv if arguments is None else ros_arguments(arguments))
     node = Node("replay")
     for name, (default, description) in _PARAMETERS.items():
         node.declare_parameter(name, default, ParameterDescriptor(description=description))
-    status = 0
     try:
         _replay(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RecordingError as error:
         node.get_logger().fatal(f"{type(error).__name__}: {error}")
-        status = 1
+        return 1
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-    sys.exit(status)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

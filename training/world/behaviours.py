@@ -98,11 +98,10 @@ def _one(rng: np.random.Generator, room: RoomPlan, behaviour: str, duration_s: f
     return _finish(rng, person, join([segment], start, heading), duration_s, text, behaviour, said)
 
 
-def _say(rng: np.random.Generator, segment: Segment, split: str) -> str:
+def _say(rng: np.random.Generator, segment: Segment, split: str, plain: bool = False) -> str:
     reach = segment.reach
-    if reach is None:
-        return narrate(rng, segment.behaviour, split=split)
-    return narrate(rng, segment.behaviour, hand=reach.hand, name=reach.name, support=reach.support, split=split)
+    named = {"hand": reach.hand, "name": reach.name, "support": reach.support} if reach else {}
+    return narrate(rng, segment.behaviour, split=split, plain=plain, **named)
 
 
 def _finish(
@@ -155,7 +154,7 @@ def synthesise_sequence(
         if track_and_segments is None:
             continue
         track, segments = track_and_segments
-        texts = [_say(rng, segment, split) for segment in segments]
+        texts = [_say(rng, segment, split, plain=True) for segment in segments]
         parts = [
             (k * seconds_each, (k + 1) * seconds_each, segment.behaviour, text)
             for k, (segment, text) in enumerate(zip(segments, texts, strict=True))

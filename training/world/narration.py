@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_AGAIN = ("", "", "", "please ", "now ")
+_OPENINGS = ("", "", "", "please ", "now ")
 
 _TRAIN: dict[str, tuple[str, ...]] = {
     "stand_still": (
@@ -84,7 +84,14 @@ def phrases(behaviour: str, split: str) -> tuple[str, ...]:
 
 
 def narrate(
-    rng: np.random.Generator, behaviour: str, *, hand: str = "", name: str = "", support: str = "", split: str = "train"
+    rng: np.random.Generator,
+    behaviour: str,
+    *,
+    hand: str = "",
+    name: str = "",
+    support: str = "",
+    split: str = "train",
+    plain: bool = False,
 ) -> str:
     """A goal text for a behaviour.
 
@@ -92,9 +99,9 @@ def narrate(
         rng: draws the paraphrase.
         behaviour: as in ``behaviours.BEHAVIOURS``; a turn's side is in its name.
         hand: "left" or "right", for reaching. name: the object. support: what it stands on.
-        split: "train" or "test".
+        split: "train" or "test". plain: without "please" or "now" before it.
     """
     templates = phrases(behaviour, split)
     text = templates[int(rng.integers(len(templates)))]
     filled = text.format(side=kind_of(behaviour)[1] or hand, name=name, support=support)
-    return str(_AGAIN[int(rng.integers(len(_AGAIN)))]) + filled
+    return filled if plain else _OPENINGS[int(rng.integers(len(_OPENINGS)))] + filled

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import convolve1d, gaussian_filter1d, minimum_filter1d
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.skeleton import HEAD, forward_kinematics
@@ -77,7 +77,8 @@ def animate(person: Person, track: Track, time: Array, first_foot: int, step_off
     rotations[:, ARMS] = hang[:, None] @ rotations[:, ARMS]
 
     pelvis = _pelvis(person, frames, lean)
-    pelvis[:, 2] = _supported_height(person, pelvis, rotations[:, 0], [foot.ankle for foot in feet])
+    half = max(1, round(0.0625 / float(time[1] - time[0])))
+    pelvis[:, 2] = _supported_height(person, pelvis, rotations[:, 0], [foot.ankle for foot in feet], half)
     for foot, side in zip(feet, "LR", strict=True):
         _place_leg(person, rotations, pelvis, foot.ankle, foot.rotation, side)
     positions = _positions(person, pelvis, rotations)
@@ -148,8 +149,8 @@ def _pelvis(person: Person, f: _Frames, lean: Array) -> Array:
     return np.column_stack([f.path[:, 0] + c * x - s * y, f.path[:, 1] + s * x + c * y, height])
 
 
-def _supported_height(person: Person, pelvis: Array, rotation: Array, ankles: list[Array]) -> Array:
-    """Pelvis heights (T,) lowered, smoothly, where a leg would not reach its foot."""
+def _supported_height(person: Person, pelvis: Array, rotation: Array, ankles: list[Array], half: int) -> Array:
+    """Pelvis heights (T,) lowered, smoothly over ``half`` frames, where a leg would not reach its foot."""
     height = pelvis[:, 2]
     longest = sum(person.leg) * 0.997
     for ankle, side in zip(ankles, "LR", strict=True):
@@ -157,7 +158,10 @@ def _supported_height(person: Person, pelvis: Array, rotation: Array, ankles: li
         away = ((ankle - hip)[:, :2] ** 2).sum(axis=1)
         limit = ankle[:, 2] + np.sqrt(np.maximum(longest**2 - away, 0.2)) - (hip - pelvis)[:, 2]
         height = height - 0.004 * np.logaddexp(0, (height - limit) / 0.004)
-    return height
+    # A smooth curve that is nowhere above the limit: smoothing is no wider than the minimum taken before it.
+    lowest = minimum_filter1d(height, 2 * half + 1, mode="nearest")
+    triangle = np.convolve(np.ones(half + 1), np.ones(half + 1)) / (half + 1) ** 2
+    return convolve1d(lowest, triangle, mode="nearest")
 
 
 def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, foot: Array, side: str) -> None:

@@ -104,9 +104,11 @@ def place_arm(person: Person, rotations: Array, positions: Array, reach: Reach, 
     done = np.stack([level, level, up], axis=-1)
     rise = (up - level)[:, None] * np.array([0.0, 0.0, 0.10])
     target = wrist + done * (goal - wrist) + rise
-    outward = sign * rotations[:, JOINT["T8"], :, 1] * 0.45 + np.array([0.0, 0.0, -1.0])
+    trunk = rotations[:, JOINT["T8"]]
+    outward = sign * trunk[:, :, 1] * 0.45 + np.array([0.0, 0.0, -1.0])
     w = np.maximum(level, up)[:, None]
     pole = (1 - w) * unit(elbow - (shoulder + wrist) / 2) + w * unit(outward)
+    pole -= 1.5 * (up - level)[:, None] * trunk[:, :, 0]  # while the hand rises at the side, the elbow goes back
     upper, lower = two_bone(shoulder, target, pole, *person.arm)
     turn_upper = shortest_arc(unit(elbow - shoulder), upper)
     carried = unit(np.einsum("tij,tj->ti", turn_upper, wrist - elbow))

@@ -125,6 +125,14 @@ class Mount:
         x, y, z = (float(v) for v in translation)
         return cls((x, y, z), _optical_axes(pitch_down))
 
+    @classmethod
+    def from_matrix(cls, matrix: ArrayLike) -> Mount:
+        """From T_head_camera, (4, 4)."""
+        pose = np.asarray(matrix, dtype=np.float64)
+        if pose.shape != (4, 4):
+            raise CalibrationError(f"camera mount T_head_camera has shape {pose.shape}: wanted 4x4")
+        return cls(tuple(pose[:3, 3].tolist()), tuple(tuple(row) for row in pose[:3, :3].tolist()))
+
     @property
     def matrix(self) -> NDArray[np.float64]:
         """T_head_camera, (4, 4)."""

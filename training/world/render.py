@@ -75,6 +75,11 @@ class _Canvas:
         self.context.free()
 
 
+def _smooth(spec: mujoco.MjSpec) -> None:
+    quality = spec.visual.quality
+    quality.numslices, quality.numstacks, quality.numquads = 32, 20, 4
+
+
 class EgoRenderer:
     """Renders one room through the wearer's head camera (square, 90 degrees, `Mount`).
 
@@ -82,12 +87,22 @@ class EgoRenderer:
         spec: a room from `scene.build_room`, without a body; it is given one.
         size: side of the pictures, pixels.
         supersample: pictures are drawn this many times larger and averaged.
+        smooth: round things finely, for pictures of 128 px and more.
     """
 
-    def __init__(self, spec: mujoco.MjSpec, size: int = 64, supersample: int = 3, mount: Mount | None = None) -> None:
+    def __init__(
+        self,
+        spec: mujoco.MjSpec,
+        size: int = 64,
+        supersample: int = 3,
+        mount: Mount | None = None,
+        smooth: bool = False,
+    ) -> None:
         self.mount = mount or Mount()
         self.size = size
         body_geoms.add_body(spec, self.mount)
+        if smooth:
+            _smooth(spec)
         self._canvas = _Canvas(spec, size * supersample, size * supersample)
         self._canvas.option.geomgroup[HEAD_GROUP] = 0
         self._camera = mujoco.MjvCamera()
@@ -144,8 +159,7 @@ class RoomRenderer:
 
     def __init__(self, spec: mujoco.MjSpec, width: int = 640, height: int = 480, supersample: int = 2) -> None:
         body_geoms.add_body(spec)
-        quality = spec.visual.quality
-        quality.numslices, quality.numstacks, quality.numquads = 32, 20, 4
+        _smooth(spec)
         spec.add_texture(
             name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
             rgb1=[0.97, 0.97, 0.98], rgb2=[0.97, 0.97, 0.98], width=8, height=48,

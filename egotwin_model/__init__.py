@@ -1,1 +1,29 @@
 """EgoTwin: joint egocentric video and motion diffusion (no ROS, no training)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from egotwin_model.config import EgoTwinConfig
+    from egotwin_model.motion_vae import MotionVAE
+    from egotwin_model.pipeline import EgoTwinPipeline
+    from egotwin_model.transformer import EgoTwinTransformer
+
+__all__ = ["EgoTwinConfig", "EgoTwinPipeline", "EgoTwinTransformer", "MotionVAE"]
+
+_HOMES = {
+    "EgoTwinConfig": "config",
+    "EgoTwinPipeline": "pipeline",
+    "EgoTwinTransformer": "transformer",
+    "MotionVAE": "motion_vae",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: bags, cameras and messages work without waiting for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,188 @@
+"""One interface over the runtimes that can run a model folder's networks: torch and ONNX Runtime.
+
+ONNX graphs hold no weights of their own: their initializers are filled from the folder's safetensors files when a
+session is made, so every runtime computes with the same, once-stored, checksummed numbers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from egotwin_model.config import EgoTwinConfig
+from egotwin_model.errors import ModelError
+from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
+from egotwin_model.store import WEIGHTS, load_tensors, load_weights, read_json
+from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model.video_vae import load_video_vae
+
+RUNTIMES = ("torch", "onnxruntime")
+GRAPHS = "onnx/graphs.json"
+
+
+class Runtime(Protocol):
+    """The networks of a model folder as functions on tensors; shapes without the batch are the configuration's."""
+
+    def denoise(
+        self,
+        text: Tensor,
+        video: Tensor,
+        motion: Tensor,
+        t_video: Tensor,
+        t_motion: Tensor,
+        image: Tensor,
+        pose: Tensor,
+        *,
+        motion_only: bool,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """One evaluation; see `EgoTwinTransformer.forward`."""
+        ...
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """(B, 3, F, H, W) in [−1, 1], F = 1 or a whole clip, to latent means (B, C, F', h, w)."""
+        ...
+
+    def decode_video(self, latents: Tensor) -> Tensor:
+        """(B, C, F', h, w) to (B, 3, F, H, W)."""
+        ...
+
+    def encode_motion(self, features: Tensor) -> Tensor:
+        """Standardised features (B, T, D), T = 1 or a whole clip, to latent means (B, C_m, T')."""
+        ...
+
+    def decode_motion(self, latents: Tensor) -> Tensor:
+        """(B, C_m, T') to standardised features (B, T, D)."""
+        ...
+
+
+def load_runtime(folder: Path, name: str = "auto") -> Runtime:
+    """The networks in `folder` under the named runtime; "auto" takes ONNX Runtime where it and the graphs are there."""
+    if name == "auto":
+        has_onnx = importlib.util.find_spec("onnxruntime") is not None and (folder / GRAPHS).is_file()
+        name = "onnxruntime" if has_onnx else "torch"
+    if name == "torch":
+        return TorchRuntime(folder)
+    if name == "onnxruntime":
+        return OnnxRuntime(folder)
+    raise ModelError(f"runtime {name!r} is not one of auto, {', '.join(RUNTIMES)}")
+
+
+def component_config(folder: Path) -> dict[str, Any]:
+    """A component's ``config.json`` without its class name."""
+    values = read_json(folder / "config.json")
+    return {key: value for key, value in values.items() if key != "_class_name"}
+
+
+def load_transformer(folder: Path) -> EgoTwinTransformer:
+    """The transformer of a component folder, float32, in eval mode."""
+    model = EgoTwinTransformer(_construct(EgoTwinConfig, folder))
+    load_weights(model, folder / WEIGHTS)
+    return model.eval()
+
+
+def load_motion_vae(folder: Path) -> MotionVAE:
+    """The motion VAE of a component folder, float32, in eval mode."""
+    vae = MotionVAE(_construct(MotionVAEConfig, folder))
+    load_weights(vae, folder / WEIGHTS)
+    return vae.eval()
+
+
+def _construct(config: Any, folder: Path) -> Any:
+    values = component_config(folder)
+    try:
+        return config(**values)
+    except TypeError as error:
+        raise ModelError(f"{folder / 'config.json'} is not a {config.__name__}: {error}") from error
+
+
+class TorchRuntime:
+    """The networks as torch modules."""
+
+    def __init__(self, folder: Path) -> None:
+        self.transformer = load_transformer(folder / "transformer")
+        self.motion_vae = load_motion_vae(folder / "motion_vae")
+        self.video_vae: nn.Module = load_video_vae(folder / "video_vae")
+
+    def denoise(self, *tensors: Tensor, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
+        video, motion = self.transformer(*tensors, motion_only=motion_only)
+        return video, motion
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        return self.video_vae.encode(video).latent_dist.mode()  # type: ignore[operator, no-any-return]
+
+    def decode_video(self, latents: Tensor) -> Tensor:
+        return self.video_vae.decode(latents).sample  # type: ignore[operator, no-any-return]
+
+    def encode_motion(self, features: Tensor) -> Tensor:
+        return self.motion_vae.encode(features).mode()
+
+    def decode_motion(self, latents: Tensor) -> Tensor:
+        return self.motion_vae.decode(latents)
+
+
+class OnnxRuntime:
+    """The networks as ONNX Runtime sessions on the CPU, made when first used."""
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        self.folder = folder
+        self.threads = threads or os.cpu_count() or 1
+        self.graphs: dict[str, dict[str, Any]] = read_json(folder / GRAPHS)
+        self._sessions: dict[str, Any] = {}
+        self._weights: dict[str, dict[str, Tensor]] = {}
+
+    def denoise(self, *tensors: Tensor, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
+        if motion_only:
+            return None, self._run("transformer_motion", *tensors)[0]
+        video, motion = self._run("transformer", *tensors)
+        return video, motion
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        return self._run("image_encoder" if video.shape[2] == 1 else "video_encoder", video)[0]
+
+    def decode_video(self, latents: Tensor) -> Tensor:
+        return self._run("video_decoder", latents)[0]
+
+    def encode_motion(self, features: Tensor) -> Tensor:
+        return self._run("pose_encoder" if features.shape[1] == 1 else "motion_encoder", features)[0]
+
+    def decode_motion(self, latents: Tensor) -> Tensor:
+        return self._run("motion_decoder", latents)[0]
+
+    def _run(self, graph: str, *tensors: Tensor) -> list[Tensor]:
+        session = self._sessions.get(graph) or self._make_session(graph)
+        names = [node.name for node in session.get_inputs()]
+        feed = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in zip(names, tensors, strict=True)}
+        return [torch.from_numpy(array) for array in session.run(None, feed)]
+
+    def _make_session(self, graph: str) -> Any:
+        import onnxruntime
+
+        if graph not in self.graphs:
+            raise ModelError(f"{self.folder / GRAPHS} lists no graph {graph!r}; export the model again")
+        entry = self.graphs[graph]
+        weights = self._component(entry["component"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        names = list(entry["initializers"])
+        values = [
+            onnxruntime.OrtValue.ortvalue_from_numpy(weights[entry["initializers"][name]].float().numpy()) for name in names
+        ]
+        options.add_external_initializers(names, values)
+        path = self.folder / "onnx" / f"{graph}.onnx"
+        try:
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise ModelError(f"{path} cannot be run: {error}") from error
+        self._sessions[graph] = session
+        return session
+
+    def _component(self, name: str) -> dict[str, Tensor]:
+        if name not in self._weights:
+            self._weights[name] = load_tensors(self.folder / name / WEIGHTS)
+        return self._weights[name]

@@ -1,0 +1,246 @@
+"""``egotwin export``: trained stages to one model folder with float16 weights, ONNX graphs and a checksummed manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from egotwin_model.camera import Mount, Pinhole
+from egotwin_model.config import EgoTwinConfig
+from egotwin_model.errors import EgoTwinError, ModelError
+from egotwin_model.motion import HeadCentric, MotionStatistics
+from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
+from egotwin_model.pipeline import SamplingDefaults
+from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
+from egotwin_model.store import WEIGHTS, load_tensors, save_tensors, write_json, write_manifest
+from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
+from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
+from training.stages import TEXT_PACKAGE
+
+OPSET = 18
+STAGE_FOLDERS = {"transformer": "joint", "motion_vae": "motion-vae", "video_vae": "video-codec"}
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The three trained networks and what standardises their inputs."""
+
+    transformer: EgoTwinTransformer
+    motion_vae: MotionVAE
+    video_vae: CausalVideoVAE
+    statistics: MotionStatistics
+    motion_scale: Tensor
+
+    def components(self) -> dict[str, nn.Module]:
+        return {"transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae}
+
+
+def trained_networks(runs: Path) -> Networks:
+    """The networks of a runs folder that all stages have been trained in."""
+    for stage in STAGE_FOLDERS.values():
+        if not (runs / stage / WEIGHTS).is_file():
+            raise ModelError(f"{runs / stage} has no weights; run `egotwin train {stage} --runs {runs}` first")
+    return Networks(
+        load_transformer(runs / "joint"),
+        load_motion_vae(runs / "motion-vae"),
+        load_video_vae(runs / "video-codec"),
+        MotionStatistics.from_tensors(load_tensors(runs / "motion-vae" / "statistics.safetensors")),
+        load_tensors(runs / "motion-vae" / "latent_scale.safetensors")["motion_latent.scale"],
+    )
+
+
+def random_networks(config_name: str, seed: int = 0) -> Networks:
+    """Untrained networks of a named configuration: the real classes at their real sizes, for tests and benchmarks."""
+    recipes = RECIPES[config_name]
+    joint, motion, codec = recipes["joint"], recipes["motion-vae"], recipes["video-codec"]
+    assert isinstance(joint, DiffusionRecipe) and isinstance(motion, MotionVAERecipe) and isinstance(codec, VideoCodecRecipe)
+    return _random(joint.model, motion.model, codec.model, seed)
+
+
+def _random(joint: EgoTwinConfig, motion: MotionVAEConfig, codec: VideoVAEConfig, seed: int) -> Networks:
+    torch.manual_seed(seed)
+    transformer, dim = EgoTwinTransformer(joint), HeadCentric().dim
+    for parameter in transformer.parameters():  # zero-initialised outputs would predict nothing
+        nn.init.normal_(parameter, std=0.02)
+    statistics = MotionStatistics(torch.zeros(dim), torch.ones(dim))
+    return Networks(transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), statistics, torch.ones(1))
+
+
+def export(
+    networks: Networks, folder: Path, name: str, defaults: SamplingDefaults, details: dict[str, Any], *, graphs: bool = True
+) -> Path:
+    """Write a whole model folder; it takes its final name only when complete.
+
+    Args:
+        folder: replaced where it exists.
+        name: the model's name, for instance "egotwin-mini".
+        defaults: sampling settings stored in ``model_index.json``.
+        details: training configuration, data seed and measured metrics for the manifest.
+        graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        for component, module in networks.components().items():
+            _round_to_half(module)
+            save_tensors(temporary / component / WEIGHTS, {k: v.half() for k, v in module.state_dict().items()})
+            config = module.config.to_dict() if component == "transformer" else asdict(module.config)  # type: ignore
+            write_json(temporary / component / "config.json", {"_class_name": type(module).__name__, **config})
+        statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
+        save_tensors(temporary / "statistics.safetensors", statistics)
+        write_json(temporary / "model_index.json", _index(networks, name, defaults))
+        if graphs:
+            write_json(temporary / GRAPHS, export_graphs(networks, temporary / "onnx"))
+        write_manifest(temporary, {"name": name, **details})
+        temporary.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _round_to_half(module: nn.Module) -> None:
+    """Give the weights the values that float16 storage will keep, so that graphs and files agree exactly."""
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half().to(tensor.dtype))
+
+
+def _index(networks: Networks, name: str, defaults: SamplingDefaults) -> dict[str, Any]:
+    c, vae = networks.transformer.config, networks.video_vae.config
+    size = c.latent_width * vae.spatial_compression_ratio, c.latent_height * vae.spatial_compression_ratio
+    mount = Mount()
+    return {
+        "_class_name": "EgoTwinPipeline",
+        "name": name,
+        "text_encoder": TEXT_PACKAGE,
+        "camera": asdict(Pinhole.from_fov(*size, fov_x=torch.pi / 2)),
+        "mount": asdict(mount),
+        "num_frames": 1 + vae.temporal_compression_ratio * (c.latent_frames - 1),
+        "frame_rate": 8.0,
+        "num_poses": 1 + networks.motion_vae.config.temporal_compression_ratio * (c.motion_length - 1),
+        "pose_rate": 16.0,
+        "sampling": asdict(defaults),
+    }
+
+
+class _Function(nn.Module):
+    """A module whose forward is a given function of another module, so that it can be exported on its own."""
+
+    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(self.model, *inputs)
+
+
+def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], dict[str, Tensor]]]:
+    """(graph, component, function of the component and its inputs, example inputs), batch 2."""
+    c, dim = networks.transformer.config, networks.statistics.dim
+    frames = 1 + networks.video_vae.config.temporal_compression_ratio * (c.latent_frames - 1)
+    poses = 1 + networks.motion_vae.config.temporal_compression_ratio * (c.motion_length - 1)
+    side = networks.video_vae.config.spatial_compression_ratio
+    size = (c.latent_height * side, c.latent_width * side)
+    latent = (c.latent_channels, c.latent_height, c.latent_width)
+    step = {
+        "text": torch.randn(2, c.text_length, c.text_dim),
+        "video": torch.randn(2, c.latent_frames, *latent),
+        "motion": torch.randn(2, c.motion_channels, c.motion_length),
+        "t_video": torch.tensor([3, 700]),
+        "t_motion": torch.tensor([999, 0]),
+        "image": torch.randn(2, *latent),
+        "pose": torch.randn(2, c.motion_channels),
+    }
+    channels, channels_motion = c.latent_channels, c.motion_channels
+    mean, mean_motion = (lambda m, x: m.encoder(x)[:, :channels]), (lambda m, x: m.encoder(x)[:, :channels_motion])
+    return [
+        ("transformer", "transformer", lambda m, *x: m(*x), step),
+        ("transformer_motion", "transformer", lambda m, *x: m(*x, motion_only=True)[1], step),
+        ("image_encoder", "video_vae", mean, {"video": torch.randn(2, 3, 1, *size)}),
+        ("video_encoder", "video_vae", mean, {"video": torch.randn(2, 3, frames, *size)}),
+        ("video_decoder", "video_vae", lambda m, z: m.decoder(z), {"latents": torch.randn(2, channels, c.latent_frames, *latent[1:])}),
+        ("pose_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, 1, dim)}),
+        ("motion_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, poses, dim)}),
+        ("motion_decoder", "motion_vae", lambda m, z: m.decoder(z), {"latents": torch.randn(2, channels_motion, c.motion_length)}),
+    ]  # fmt: skip
+
+
+def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:
+    """Write every ONNX graph without its weights; returns which initializer is which tensor of which component."""
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = {}
+    components = networks.components()
+    for graph, component, function, inputs in tqdm(_graph_list(networks), desc="ONNX graphs"):
+        module = _Function(components[component], function).eval()
+        batch = torch.export.Dim("batch", min=1, max=64)
+        program = torch.onnx.export(
+            module, tuple(inputs.values()), dynamo=True, opset_version=OPSET, input_names=list(inputs),
+            dynamic_shapes=(tuple({0: batch} for _ in inputs),), verbose=False, optimize=True,
+        )  # fmt: skip
+        assert program is not None
+        proto = program.model_proto
+        listed[graph] = {"component": component, "initializers": _detach(proto, components[component], component)}
+        onnx.save(proto, folder / f"{graph}.onnx")
+    return listed
+
+
+def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[str, str]:
+    """Empty the initializers that equal a stored weight, marking them external; returns initializer → tensor name."""
+    stored = module.state_dict()
+    names = {}
+    for tensor in proto.graph.initializer:
+        name = tensor.name.removeprefix("model.")
+        if name not in stored or list(tensor.dims) != list(stored[name].shape):
+            continue
+        names[tensor.name] = name
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        tensor.external_data.add(key="location", value=f"{component}/{WEIGHTS}")
+    if not names:
+        raise ModelError(f"no weight of {component} is found in its exported graph; the exporter renamed them")
+    return names
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of ``egotwin export``."""
+    parser = argparse.ArgumentParser(prog="egotwin export", description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--runs", type=Path, help="folder that holds the trained stages")
+    source.add_argument("--random", choices=sorted(RECIPES), help="untrained weights of this configuration instead")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--name", default="egotwin-mini")
+    parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
+    parser.add_argument("--details", type=Path, help="JSON with training details and metrics for the manifest")
+    arguments = parser.parse_args(argv)
+    try:
+        networks = trained_networks(arguments.runs) if arguments.runs else random_networks(arguments.random)
+        details = json.loads(arguments.details.read_text()) if arguments.details else {}
+        export(networks, arguments.out, arguments.name, SamplingDefaults(), details, graphs=not arguments.no_graphs)
+    except EgoTwinError as error:
+        print(f"egotwin export: {error}")
+        return 1
+    size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
+    print(f"{arguments.out}: {size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

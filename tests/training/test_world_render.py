@@ -142,16 +142,12 @@ def test_the_wearer_sees_both_hands_ahead_none_below_and_never_the_own_head() ->
     assert changed[:, :32].any()
     assert changed[:, 32:].any()
 
-    spec = _empty_spec()
-    renderer = EgoRenderer(spec, size=64)  # nothing but the wearer, whose hair is the only thing that is magenta
-    renderer.wear(reference_offsets(), PLAIN)
-    positions, rotations = stand("down")
-    tipped = rotations.copy()
-    tipped[:, XSENS_JOINTS.index("Head")] = Rotation.from_euler("y", 60, degrees=True).as_matrix()
-    images = renderer.render(np.concatenate([positions] * 2), np.concatenate([rotations, tipped])).images.astype(int)
+    renderer = EgoRenderer(_empty_spec(), size=64)  # nothing but the wearer, whose face and hair are magenta
+    renderer.wear(reference_offsets(), Clothing(MAGENTA, *[(0.2, 0.2, 0.4)] * 4, hair=MAGENTA))
+    ahead, forward = renderer.render(*stand("down")), renderer.render(*stand("forward"))
     renderer.close()
-    assert images[1].max() > 20  # the wearer's own chest
-    assert (images[..., 0] - images[..., 1]).max() < 20
+    assert (forward.images[..., 0].astype(int) - forward.images[..., 1]).max() > 60  # the hands
+    assert (ahead.images[..., 0].astype(int) - ahead.images[..., 1]).max() < 20
 
 
 def test_a_hand_behind_a_cupboard_is_not_visible() -> None:

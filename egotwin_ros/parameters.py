@@ -38,7 +38,9 @@ class ImagineParameters:
     rate_hz: float = _field(0.5, "How often the goal of ~/goal is imagined anew, at most [1/s].", 0.01, 30.0)
     num_samples: int = _field(1, "Futures drawn for the goal of ~/goal.", 1, 64)
     num_steps: int = _field(0, "Sampler steps; 0: the model's own.", 0, 1000)
-    guidance: float = _field(0.0, "Scale of the guidance by text and modalities; 0: the model's own.", 0.0, 50.0)
+    guidance: tuple[float, ...] = _field(
+        (0.0, 0.0, 0.0), "Guidance scales for text, video and motion, 1 means none; all zero: the model's own."
+    )
     seed: int = _field(-1, "Seed for ~/goal; negative: drawn anew each time.", -1, 2**31 - 1)
     max_samples: int = _field(64, "Most futures one action goal may ask for.", 1, 4096)
     max_goal_length: int = _field(1000, "Longest goal text [characters].", 1, 100_000)
@@ -67,9 +69,10 @@ def read(node: Node) -> ImagineParameters:
     """
     values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(ImagineParameters)}
     values["model_path"] = values["model_path"] or str(share() / "models/egotwin-mini")
-    values["camera_mount_rotation"] = tuple(values["camera_mount_rotation"])
+    for name, wanted in (("camera_mount_rotation", "x, y, z, w"), ("guidance", "text, video, motion")):
+        values[name] = tuple(values[name])
+        if len(values[name]) != len(wanted.split(",")):
+            raise ValueError(f"parameter {name} is {values[name]}; wanted {wanted}")
     if values["image_transport"] not in ("raw", "compressed"):
         raise ValueError(f"parameter image_transport is {values['image_transport']!r}; wanted raw or compressed")
-    if len(values["camera_mount_rotation"]) != 4:
-        raise ValueError(f"parameter camera_mount_rotation is {values['camera_mount_rotation']}; wanted x, y, z, w")
     return ImagineParameters(**values)

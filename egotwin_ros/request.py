@@ -105,6 +105,7 @@ def imagine(
 ) -> Imagination:
     """Runs the model on a checked request; the outcome is cut to the request's horizon."""
     from egotwin_model.pipeline import BodyState
+    from egotwin_model.sampler import Guidance
 
     outcome = pipeline(
         request.goal,
@@ -114,7 +115,7 @@ def imagine(
         motion=_given_motion(request, pipeline.info),
         num_samples=request.num_samples,
         num_steps=parameters.num_steps or None,
-        guidance=parameters.guidance or None,
+        guidance=Guidance(*parameters.guidance) if any(parameters.guidance) else None,
         seed=request.seed,
         progress=progress,
     )

@@ -1,0 +1,170 @@
+"""``imagination.mp4``: what was seen | what is imagined | the body, with goal and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import cv2
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from egotwin_ros.skeleton_view import Body, SkeletonView
+
+PANEL, GAP, TOP, BOTTOM = 480, 16, 104, 88
+WIDTH, HEIGHT = 3 * PANEL + 4 * GAP, TOP + PANEL + BOTTOM
+RATE = 16  # pictures per second
+BEFORE_S, AFTER_S = 1.0, 1.0
+PAPER, INK, FAINT, ACCENT = (17, 20, 27), (236, 239, 244), (136, 146, 166), (255, 140, 66)
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that is shown. Times are seconds after the moment from which is imagined.
+
+    Attributes:
+        goal: its text; ``note`` stands small beside it (model, seed).
+        seen_times, seen: (N,) and N square pictures, before and, where the recording goes on, after the moment.
+        imagined_times, imagined: (F,) and F pictures; F = 0 where only the motion was imagined.
+        motion_times, body: (T,) and the imagined body; ``true_body`` at the same times, as far as it was recorded.
+    """
+
+    goal: str
+    note: str
+    seen_times: NDArray[np.float64]
+    seen: list[Picture]
+    imagined_times: NDArray[np.float64]
+    imagined: list[Picture]
+    motion_times: NDArray[np.float64]
+    body: Body
+    true_body: Body | None
+
+
+@lru_cache(maxsize=8)
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts/ttf" / name), size)
+
+
+def write_film(path: Path, scene: Scene) -> None:
+    """Writes the film (H.264, yuv420p, 16 pictures a second) to ``path``; the caller renames it when all is well."""
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "18", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for picture in _pictures(scene):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _pictures(scene: Scene) -> Iterator[Picture]:
+    horizon = float(scene.motion_times[-1])
+    before = min(BEFORE_S, max(0.0, -float(scene.seen_times[0]))) if len(scene.seen_times) else 0.0
+    others = [scene.true_body] if scene.true_body is not None else []
+    view = SkeletonView(PANEL, scene.body, others)
+    page = _page(scene)
+    bodies: dict[int, Picture] = {}
+    for tick in range(round(-before * RATE), round((horizon + AFTER_S) * RATE) + 1):
+        t = min(tick / RATE, horizon)
+        step = int(np.searchsorted(scene.motion_times, max(t, 0.0) + 1e-6) - 1)
+        if step not in bodies:
+            bodies = {step: view.draw(step)}
+        yield _compose(page, scene, t, horizon, bodies[step])
+
+
+def _page(scene: Scene) -> Image.Image:
+    """What stays the same in every picture."""
+    page = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+    draw = ImageDraw.Draw(page)
+    goal = f"“{scene.goal}”"
+    size = 30
+    while size > 14 and draw.textlength(goal, _font(size, True)) > WIDTH - 2 * GAP:
+        size -= 2
+    draw.text((GAP, 12), _shortened(draw, goal, _font(size, True)), INK, _font(size, True))
+    draw.text((WIDTH - GAP, HEIGHT - 16), scene.note, FAINT, _font(13), anchor="rs")
+    return page
+
+
+def _shortened(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont) -> str:
+    while draw.textlength(text, font) > WIDTH - 2 * GAP:
+        text = text[:-5] + "…”"
+    return text
+
+
+def _compose(page: Image.Image, scene: Scene, t: float, horizon: float, body: Picture) -> Picture:
+    picture = page.copy()
+    draw = ImageDraw.Draw(picture)
+    seen, seen_title = _seen(scene, t)
+    imagined, imagined_title = _imagined(scene, t)
+    ghost = ", grey: what happened" if scene.true_body is not None else ""
+    panels = (
+        (seen, seen_title, FAINT),
+        (imagined, imagined_title, ACCENT),
+        (body, f"the imagined body{ghost}", ACCENT),
+    )
+    for column, (content, title, colour) in enumerate(panels):
+        left = GAP + column * (PANEL + GAP)
+        draw.text((left, TOP - 12), title, colour, _font(19), anchor="ls")
+        picture.paste(Image.fromarray(content), (left, TOP))
+    _timeline(draw, t, horizon)
+    return np.asarray(picture)
+
+
+def _at(times: NDArray[np.float64], t: float) -> int:
+    """Index of the last time not after ``t`` (a millisecond is forgiven); -1 where there is none."""
+    return int(np.searchsorted(times, t + 1e-3) - 1)
+
+
+def _seen(scene: Scene, t: float) -> tuple[Picture, str]:
+    index = _at(scene.seen_times, t)
+    if index < 0:
+        return _blank("nothing recorded"), "seen"
+    ended = t - scene.seen_times[index] > 0.5
+    picture = _enlarged(scene.seen[index])
+    if ended:
+        return (picture // 3).astype(np.uint8), "seen (the recording ends here)"
+    return picture, "seen" if t <= 0 else "seen: what really happened"
+
+
+def _imagined(scene: Scene, t: float) -> tuple[Picture, str]:
+    if not scene.imagined:
+        return _blank("motion only"), "imagined"
+    if t < 0:
+        return _blank("…"), "imagined"
+    return _enlarged(scene.imagined[max(0, _at(scene.imagined_times, t))]), "imagined"
+
+
+def _blank(text: str) -> Picture:
+    image = Image.new("RGB", (PANEL, PANEL), (27, 31, 41))
+    ImageDraw.Draw(image).text((PANEL / 2, PANEL / 2), text, FAINT, _font(22), anchor="mm")
+    return np.asarray(image)
+
+
+def _enlarged(picture: Picture) -> Picture:
+    """To the panel's size, smoothly, in two steps so that small pictures show no grid."""
+    while max(picture.shape[:2]) * 2 <= PANEL:
+        picture = np.asarray(cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
+    kind = cv2.INTER_AREA if max(picture.shape[:2]) > PANEL else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (PANEL, PANEL), interpolation=kind), np.uint8)
+
+
+def _timeline(draw: ImageDraw.ImageDraw, t: float, horizon: float) -> None:
+    """From the first second before to the horizon, a mark at now, and the time."""
+    left, right, y = GAP, WIDTH - GAP, TOP + PANEL + 26
+    start, span = -BEFORE_S, horizon + BEFORE_S
+
+    def x(at: float) -> float:
+        return left + (right - left) * (at - start) / span
+
+    draw.line([(left, y), (right, y)], (52, 60, 76), 4)
+    draw.line([(x(0.0), y), (x(max(t, 0.0)), y)], ACCENT, 4)
+    draw.line([(x(0.0), y - 9), (x(0.0), y + 9)], INK, 2)
+    draw.ellipse([x(t) - 7, y - 7, x(t) + 7, y + 7], fill=ACCENT if t > 0 else INK)
+    draw.text((x(0.0), y + 14), "now", FAINT, _font(14), anchor="mt")
+    label = f"{t:+.1f} s" if abs(t) > 1e-6 else "now"
+    draw.text((GAP, HEIGHT - 16), label, INK, _font(22, True), anchor="ls")

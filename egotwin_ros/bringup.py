@@ -1,0 +1,172 @@
+"""Which nodes run, with which parameters: the one list that the launch files and the wheel-side starter share.
+
+Where ROS 2 is installed, ``launch/*.launch.py`` turn an `Entry` into launch actions. Where only its wheels are (they
+have no ``launch``), `command` turns the same entry into a command line with the same parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = "egotwin_ros"
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One thing a user may set when starting a node.
+
+    `kind` is the ROS parameter's type (str, float, int or bool), or "remap" for a topic name. A default of "" leaves
+    the parameter to the parameter file and the node.
+    """
+
+    name: str
+    default: str
+    description: str
+    kind: type | str = str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One node: its executable in lib/egotwin_ros, the module that runs, its name, arguments and parameter file.
+
+    `lifecycle` tells launch that the node answers lifecycle transitions; it brings itself up (parameter autostart).
+    """
+
+    executable: str
+    module: str
+    name: str
+    arguments: tuple[Argument, ...]
+    parameter_file: str | None = None
+    lifecycle: bool = False
+
+    def settings(self, values: Mapping[str, object] | None = None) -> dict[str, str]:
+        """Every argument's value, as text: its default, or what `values` says.
+
+        Raises:
+            ValueError: the node has no argument of such a name, or the text is not of the argument's kind.
+        """
+        settings = {argument.name: argument.default for argument in self.arguments}
+        for name, value in (values or {}).items():
+            if name not in settings:
+                raise ValueError(f"{self.executable} has no argument {name!r}; it has {', '.join(settings)}")
+            settings[name] = str(value)
+        return settings
+
+    def parameters(self, values: Mapping[str, object] | None = None) -> dict[str, Value]:
+        """ROS parameters that these argument values set, each of its type (see `settings`)."""
+        settings = self.settings(values)
+        return {
+            argument.name: _typed(argument, settings[argument.name])
+            for argument in self.arguments
+            if argument.kind != "remap" and settings[argument.name]
+        }
+
+    def remappings(self, values: Mapping[str, object] | None = None) -> list[tuple[str, str]]:
+        """Topic remappings that these argument values set: the node's name for it → the name in the graph."""
+        settings = self.settings(values)
+        return [(a.name, settings[a.name]) for a in self.arguments if a.kind == "remap" and settings[a.name]]
+
+
+def _typed(argument: Argument, text: str) -> Value:
+    try:
+        if argument.kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return {str: str, int: int, float: float}[argument.kind](text)  # type: ignore[index]
+    except (KeyError, ValueError):
+        kind = getattr(argument.kind, "__name__", argument.kind)
+        raise ValueError(f"argument {argument.name} is {text!r}; wanted {kind}: {argument.description}") from None
+
+
+IMAGINE = Entry(
+    executable="imagine",
+    module="egotwin_ros.imagine_node",
+    name="imagine",
+    parameter_file="imagine.yaml",
+    lifecycle=True,
+    arguments=(
+        Argument("model_path", "", "Model folder. Empty: the embedded egotwin-mini."),
+        Argument("runtime", "", "What runs the model: auto, torch or onnxruntime. Empty: as in params_file."),
+        Argument("image_transport", "", "raw (sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage)."),
+        Argument("rate_hz", "", "How often the newest text on ~/goal is imagined anew, at most [1/s].", float),
+        Argument("autostart", "", "Configure and activate the node by itself: true or false.", bool),
+        Argument("use_sim_time", "false", "Take the time from /clock, as a replay publishes it: true or false.", bool),
+        Argument("image", "/camera/image", "Topic of the head camera's pictures.", "remap"),
+        Argument("camera_info", "/camera/camera_info", "Topic of the head camera's intrinsics.", "remap"),
+        Argument("body_pose", "/body_pose", "Topic of the wearer's body pose (egotwin_ros/BodyPose).", "remap"),
+    ),
+)
+
+REPLAY = Entry(
+    executable="replay",
+    module="egotwin_ros.replay",
+    name="replay",
+    arguments=(
+        Argument("bag", "", "Recording: a rosbag2 folder, an .mcap or .db3 file. Empty: the shipped example."),
+        Argument("rate", "1.0", "Speed of the replay; 1 is as recorded.", float),
+        Argument("loop", "false", "Begin again at the end: true or false.", bool),
+    ),
+)
+
+
+def share() -> Path:
+    """The folder that holds config/, launch/, models/ and examples/: the source tree, or the installed share folder.
+
+    Raises:
+        FileNotFoundError: neither is there; build and source the workspace, or run from the source tree.
+    """
+    source = Path(__file__).resolve().parents[1]
+    if (source / "package.xml").is_file():
+        return source
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        return Path(get_package_share_directory(PACKAGE))
+    except PackageNotFoundError:
+        raise FileNotFoundError(
+            f"no share folder of {PACKAGE} in AMENT_PREFIX_PATH={os.environ.get('AMENT_PREFIX_PATH', '')!r}; "
+            "build the workspace and source its setup file"
+        ) from None
+
+
+def config(name: str) -> Path:
+    """Path of a file in config/."""
+    return share() / "config" / name
+
+
+def environment() -> dict[str, str]:
+    """Variables every process of this package runs with.
+
+    Fast DDS's default transports lose almost all best-effort 480x480 pictures; the profile's 32 MB shared-memory
+    segment carries them. A profile that is already set wins.
+    """
+    old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+    if old in os.environ or new in os.environ:
+        return {}
+    return {old if os.environ.get("ROS_DISTRO") in {"humble", "jazzy"} else new: str(config("fastdds.xml"))}
+
+
+def command(entry: Entry, values: Mapping[str, object] | None = None) -> list[str]:
+    """Command line that runs a node without ``launch``, with the parameters and remappings launch would give it.
+
+    Args:
+        entry: one of `IMAGINE`, `REPLAY`.
+        values: argument name → value, in place of its default.
+
+    Raises:
+        ValueError: an argument's name or value is wrong (see `Entry.settings`).
+    """
+    line = [sys.executable, "-m", entry.module, "--ros-args", "-r", f"__node:={entry.name}"]
+    if entry.parameter_file:
+        line += ["--params-file", str(config(entry.parameter_file))]
+    for name, value in entry.parameters(values).items():
+        line += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is YAML: text stays text, even a bag named 1.5
+    for name, topic in entry.remappings(values):
+        line += ["-r", f"{name}:={topic}"]
+    return line

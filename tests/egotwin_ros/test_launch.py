@@ -1,0 +1,159 @@
+"""The list of nodes: the same parameters by `command` and by the launch files, and real launch runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from egotwin_ros import bringup
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+
+try:
+    from launch import LaunchContext, LaunchService  # noqa: F401
+    from launch.actions import DeclareLaunchArgument
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+    from launch_ros.actions import Node  # noqa: F401
+
+    LAUNCH = True
+except ImportError:  # ROS 2's wheels have no launch; our folder launch/ is no module of that name
+    LAUNCH = False
+
+needs_launch = pytest.mark.skipif(not LAUNCH, reason="ROS's launch and launch_ros are not installed")
+VALUES = {"model_path": "/models/1.5", "rate_hz": 2, "use_sim_time": True, "image": "/front/image"}
+
+
+def test_values_become_parameters_of_their_type() -> None:
+    assert bringup.IMAGINE.parameters(VALUES) == {"model_path": "/models/1.5", "rate_hz": 2.0, "use_sim_time": True}
+    assert dict(bringup.IMAGINE.remappings(VALUES)) == {
+        "image": "/front/image",
+        "camera_info": "/camera/camera_info",
+        "body_pose": "/body_pose",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [({"rate_hz": "fast"}, "rate_hz"), ({"use_sim_time": "maybe"}, "maybe"), ({"model": "x"}, "model")],
+)
+def test_wrong_arguments_are_named(values: dict[str, str], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        bringup.command(bringup.IMAGINE, values)
+
+
+def test_command_gives_ros_the_same_parameters() -> None:
+    """ROS itself reads the command line: text stays text, numbers and flags get their type."""
+    rclpy = pytest.importorskip("rclpy")
+    arguments = bringup.command(bringup.REPLAY, {"bag": "1.5", "rate": 2, "loop": True})
+    context = rclpy.Context()
+    rclpy.init(args=arguments[3:], context=context)
+    try:
+        node = rclpy.create_node("replay", context=context, automatically_declare_parameters_from_overrides=True)
+        got = {name: node.get_parameter(name).value for name in ("bag", "rate", "loop")}
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+    assert (
+        got
+        == {"bag": "1.5", "rate": 2.0, "loop": True}
+        == bringup.REPLAY.parameters({"bag": "1.5", "rate": 2, "loop": True})
+    )
+
+
+@pytest.mark.parametrize("entry", [bringup.IMAGINE, bringup.REPLAY], ids=lambda entry: entry.name)
+def test_every_argument_is_a_parameter_or_topic_of_its_node(entry: bringup.Entry) -> None:
+    pytest.importorskip("rclpy")
+    source = "\n".join(path.read_text() for path in (ROOT / "egotwin_ros").glob("*.py") if path.name != "bringup.py")
+    for argument in entry.arguments:
+        if argument.name != "use_sim_time":  # rclpy's own
+            assert f'"{argument.name}"' in source or f"{argument.name}:" in source, argument.name
+
+
+def test_parameter_file_names_the_declared_parameters_with_their_defaults() -> None:
+    pytest.importorskip("rclpy")
+    import dataclasses
+    import json
+
+    import yaml
+
+    from egotwin_ros.parameters import ImagineParameters
+
+    written = yaml.safe_load(bringup.config("imagine.yaml").read_text())["/**"]["ros__parameters"]
+    assert written == json.loads(json.dumps(dataclasses.asdict(ImagineParameters())))
+
+
+def test_profile_is_set_once_and_a_users_own_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
+        monkeypatch.delenv(name, raising=False)
+    [(name, path)] = bringup.environment().items()
+    assert name == "FASTDDS_DEFAULT_PROFILES_FILE"
+    assert Path(path).is_file()
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    assert list(bringup.environment()) == ["FASTRTPS_DEFAULT_PROFILES_FILE"]
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/mine.xml")
+    assert bringup.environment() == {}
+
+
+@needs_launch
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_launch_argument_is_described(path: Path) -> None:
+    entities = get_launch_description_from_python_launch_file(str(path)).entities
+    declared = [entity for entity in entities if isinstance(entity, DeclareLaunchArgument)]
+    assert declared
+    for argument in declared:
+        assert argument.description not in ("", "no description given"), argument.name
+
+
+def _launch(path: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    program = (
+        "import sys; from launch import LaunchDescription, LaunchService;"
+        "from launch.actions import IncludeLaunchDescription;"
+        "from launch.launch_description_sources import PythonLaunchDescriptionSource as Source;"
+        "service = LaunchService();"
+        "service.include_launch_description(LaunchDescription([IncludeLaunchDescription(Source(sys.argv[1]),"
+        " launch_arguments=[tuple(a.split(':=', 1)) for a in sys.argv[2:]])]));"
+        "sys.exit(service.run())"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(path), *arguments],
+        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.ros
+@needs_launch
+def test_launch_starts_the_node_and_an_interrupt_ends_it(tmp_path: Path) -> None:
+    """Real launch, real executable; the model folder does not exist, so the node says so and stays up."""
+    domain = str(120 + os.getpid() % 80)
+    process = _launch(
+        ROOT / "launch/imagine.launch.py",
+        f"model_path:={tmp_path / 'nowhere'}",
+        ROS_DOMAIN_ID=domain,
+        ROS_LOG_DIR=str(tmp_path),
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if "BAD_MODEL" in line or "process has died" in line:
+                break
+        output = "".join(lines)
+        assert "BAD_MODEL" in output, output
+        assert str(tmp_path / "nowhere") in output
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        rest = process.stdout.read()
+        process.wait(30)
+    assert "escalating" not in rest, rest
+    assert time.monotonic() - begin < 20

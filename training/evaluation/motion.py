@@ -1,0 +1,121 @@
+"""Metrics of head motion: view consistency, heading, distance, path errors, and the baselines they are read against.
+
+Positions are metres and rotations matrices, in a world with z up; T is time, leading dimensions are clips or samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from egotwin_model.errors import PoseError
+
+Array = NDArray[np.float64]
+
+
+def view_consistency(
+    camera_rotations: ArrayLike, camera_positions: ArrayLike, head_rotations: ArrayLike, head_positions: ArrayLike
+) -> dict[str, float]:
+    """How well the camera path of a picture sequence agrees with the head path of a motion (spec: "Evaluation").
+
+    Both paths are taken relative to their own first frame; the camera's unknown scale s is the least-squares
+    (Procrustes) one, never negative. Relative poses compare only if both paths are of the *same* rigid point and axes: give the
+    camera path the motion implies (`Mount.camera_pose`), or bring the camera's to head axes first.
+
+    Args:
+        camera_rotations: (N, 3, 3), N >= 2. The paper takes every second pose, so that N is the number of frames.
+        camera_positions: (N, 3) in any unit.
+        head_rotations: (N, 3, 3).
+        head_positions: (N, 3) metres.
+
+    Returns:
+        `TransErr`, mean |s T_v - T_m| in metres, and `RotErr`, mean angle of R_v R_m^T in radians, over frames 1...
+
+    Raises:
+        PoseError: shapes that do not belong together, or fewer than two frames.
+    """
+    r_v, p_v, r_m, p_m = (
+        np.asarray(a, dtype=np.float64) for a in (camera_rotations, camera_positions, head_rotations, head_positions)
+    )
+    count = len(p_m)
+    if count < 2 or not (r_v.shape == r_m.shape == (count, 3, 3) and p_v.shape == p_m.shape == (count, 3)):
+        raise PoseError(
+            f"camera path {r_v.shape}, {p_v.shape} and head path {r_m.shape}, {p_m.shape}: wanted (N, 3, 3) and (N, 3) "
+            "each, with the same N of at least 2; take every second pose of the motion"
+        )
+    r_v, p_v = _relative_to_first(r_v, p_v)
+    r_m, p_m = _relative_to_first(r_m, p_m)
+    extent = (p_v**2).sum()
+    scale = max(0.0, (p_v * p_m).sum() / extent) if extent > 0 else 0.0
+    return {
+        "TransErr": float(np.linalg.norm(scale * p_v - p_m, axis=-1)[1:].mean()),
+        "RotErr": float(rotation_angle(r_v, r_m)[1:].mean()),
+    }
+
+
+def _relative_to_first(rotations: Array, positions: Array) -> tuple[Array, Array]:
+    return rotations[0].T @ rotations, (positions - positions[0]) @ rotations[0]
+
+
+def rotation_angle(first: ArrayLike, second: ArrayLike) -> Array:
+    """Angle between rotations (..., 3, 3), radians in 0 ... pi: (...).
+
+    Equal to arccos((tr(A B^T) - 1) / 2), computed from |A - B| = 2 sqrt(2) sin(angle / 2), which stays exact near zero.
+    """
+    difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    chord = np.linalg.norm(difference, axis=(-2, -1))
+    return 2.0 * np.arcsin(np.clip(chord / np.sqrt(8.0), 0.0, 1.0))
+
+
+def heading(head_rotations: ArrayLike) -> Array:
+    """Yaw of the head's forward axis about gravity, unwrapped: (..., T, 3, 3) to (..., T) radians, left > 0."""
+    r = np.asarray(head_rotations, dtype=np.float64)
+    return np.unwrap(np.arctan2(r[..., 1, 0], r[..., 0, 0]), axis=-1)
+
+
+def heading_change(head_rotations: ArrayLike) -> Array:
+    """Heading at the end minus at the start, full turns counted: (..., T, 3, 3) to (...) radians, left > 0."""
+    yaw = heading(head_rotations)
+    return yaw[..., -1] - yaw[..., 0]
+
+
+def travelled_distance(positions: ArrayLike) -> Array:
+    """Length of the path over the floor: (..., T, 3) to (...) metres."""
+    steps = np.diff(np.asarray(positions, dtype=np.float64)[..., :2], axis=-2)
+    return np.linalg.norm(steps, axis=-1).sum(axis=-1)
+
+
+def displacement(positions: ArrayLike) -> Array:
+    """Distance over the floor between start and end: (..., T, 3) to (...) metres."""
+    p = np.asarray(positions, dtype=np.float64)
+    return np.linalg.norm(p[..., -1, :2] - p[..., 0, :2], axis=-1)
+
+
+def path_error(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
+    """Average and final displacement error of head paths that share their first position.
+
+    Args:
+        predicted: (..., T, 3) metres; frame 0 is given, so it does not count.
+        truth: (..., T, 3).
+
+    Returns:
+        `ADE` (mean over frames 1... and clips) and `FDE` (mean over clips), metres.
+    """
+    error = np.linalg.norm(np.asarray(predicted, dtype=np.float64) - np.asarray(truth, dtype=np.float64), axis=-1)
+    return {"ADE": float(error[..., 1:].mean()), "FDE": float(error[..., -1].mean())}
+
+
+def constant_velocity(positions: ArrayLike, known: int = 2) -> Array:
+    """Baseline: goes on with the mean velocity of the first `known` positions. (..., T, 3) to (..., T, 3).
+
+    It is told more than the model, which sees one pose only and so no velocity.
+    """
+    p = np.asarray(positions, dtype=np.float64)
+    step = (p[..., known - 1, :] - p[..., 0, :]) / (known - 1)
+    return p[..., :1, :] + np.arange(p.shape[-2])[:, None] * step[..., None, :]
+
+
+def zero_motion(positions: ArrayLike) -> Array:
+    """Baseline: stays at the first position. (..., T, 3) to (..., T, 3)."""
+    p = np.asarray(positions, dtype=np.float64)
+    return np.broadcast_to(p[..., :1, :], p.shape).copy()

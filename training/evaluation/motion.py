@@ -19,8 +19,8 @@ def view_consistency(
     """How well the camera path of a picture sequence agrees with the head path of a motion (spec: "Evaluation").
 
     Both paths are taken relative to their own first frame; the camera's unknown scale s is the least-squares
-    (Procrustes) one, never negative. Relative poses compare only if both paths are of the *same* rigid point and axes: give the
-    camera path the motion implies (`Mount.camera_pose`), or bring the camera's to head axes first.
+    (Procrustes) one, never negative. Relative poses compare only if both paths are of the *same* rigid point and axes:
+    give the camera path the motion implies (`Mount.camera_pose`), or bring the camera's to head axes first.
 
     Args:
         camera_rotations: (N, 3, 3), N >= 2. The paper takes every second pose, so that N is the number of frames.

@@ -39,10 +39,11 @@ class VideoVAEConfig:
     latent_channels: int = 12
     temporal_compression_ratio: int = 4
     spatial_compression_ratio: int = 8
-    encoder_widths: tuple[int, ...] = (96, 192)
+    encoder_widths: tuple[int, ...] = (64, 160)
     encoder_blocks: tuple[int, ...] = (2, 2)
-    decoder_widths: tuple[int, ...] = (256, 96)
+    decoder_widths: tuple[int, ...] = (256, 80)
     decoder_blocks: tuple[int, ...] = (4, 3)
+    expansion: int = 2
     scaling_factor: float = 1.0
 
     def __post_init__(self) -> None:
@@ -135,22 +136,27 @@ def group_frames(video: Tensor, ratio: int) -> Tensor:
 
 
 class CausalBlock(nn.Module):
-    """Residual block: a 3x3 convolution inside each time step, then a linear mix of this step with the one before."""
+    """Residual block: a 3x3 convolution per channel, then a hidden layer on each position, now and one step before.
 
-    def __init__(self, width: int) -> None:
+    Convolving each channel alone and mixing channels in the hidden layer learned faster per second on a CPU than full
+    3x3 convolutions (`benchmarks/video_vae.py` times the parts).
+    """
+
+    def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
+        self.spatial = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.norm = nn.LayerNorm(width)
-        self.spatial = nn.Conv2d(width, width, 3, padding=1)
-        self.temporal = nn.Linear(2 * width, width)
-        nn.init.trunc_normal_(self.temporal.weight, std=0.1 * width**-0.5)
-        nn.init.zeros_(self.temporal.bias)
+        self.hidden = nn.Linear(2 * width, expansion * width)
+        self.out = nn.Linear(expansion * width, width)
+        nn.init.trunc_normal_(self.out.weight, std=0.2 * (expansion * width) ** -0.5)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, h, w, c = x.shape
-        y = self.norm(x).reshape(b * t, h, w, c).permute(0, 3, 1, 2)  # a channels-last view, no copy
-        y = F.silu(self.spatial(y)).permute(0, 2, 3, 1).reshape(b, t, h, w, c)
+        y = self.spatial(x.reshape(b * t, h, w, c).permute(0, 3, 1, 2))  # a channels-last view, no copy
+        y = self.norm(y.permute(0, 2, 3, 1).reshape(b, t, h, w, c))
         past = torch.cat([y[:, :1], y[:, :-1]], dim=1)  # the first step is its own past
-        return x + self.temporal(torch.cat([past, y], dim=-1))
+        return x + self.out(F.silu(self.hidden(torch.cat([past, y], dim=-1))))
 
 
 class VideoEncoder(nn.Module):
@@ -165,7 +171,7 @@ class VideoEncoder(nn.Module):
         widths = config.encoder_widths
         self.conv_in = nn.Linear(config.patch_channels, widths[0])
         self.stages = nn.ModuleList(
-            nn.Sequential(*[CausalBlock(width) for _ in range(count)])
+            nn.Sequential(*[CausalBlock(width, config.expansion) for _ in range(count)])
             for width, count in zip(widths, config.encoder_blocks, strict=True)
         )
         self.downsamplers = nn.ModuleList(nn.Linear(4 * a, b) for a, b in pairwise(widths))
@@ -200,7 +206,7 @@ class VideoDecoder(nn.Module):
         widths = config.decoder_widths
         self.conv_in = nn.Linear(config.latent_channels, widths[0])
         self.stages = nn.ModuleList(
-            nn.Sequential(*[CausalBlock(width) for _ in range(count)])
+            nn.Sequential(*[CausalBlock(width, config.expansion) for _ in range(count)])
             for width, count in zip(widths, config.decoder_blocks, strict=True)
         )
         self.upsamplers = nn.ModuleList(nn.Linear(a, 4 * b) for a, b in pairwise(widths))

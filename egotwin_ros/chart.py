@@ -1,4 +1,4 @@
-"""``trajectory.png``: the head's imagined path from above, its height and heading over time, and what really happened."""
+"""``trajectory.png``: the head's imagined path from above, its height and heading over time, and what happened."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ itself.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from egotwin_model.pipeline import EgoTwinPipeline
 
 
+NO_MODEL = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
+
+
 @dataclass(frozen=True)
 class Session:
     """What exists from configure to cleanup."""
@@ -56,9 +60,10 @@ class ImagineNode(LifecycleNode):
     def __init__(self, **options: object) -> None:
         super().__init__("imagine", **options)
         declare(self)
-        self._session: Session | None = None
-        self._refusal = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
-        self._goal_text = ""
+        self.session: Session | None = None
+        self.loading = False
+        self._refusal = NO_MODEL
+        self.goal_text = ""
         self._health = Health()
         self._worker: Worker[list[Imagination]] = Worker()
         self._settled = threading.Event()  # set unless the node is on its own way from start to active
@@ -97,14 +102,17 @@ class ImagineNode(LifecycleNode):
         begin = time.monotonic()
         try:
             parameters = read(self)
+            self.loading = True
             pipeline = load_pipeline(parameters)
         except Exception as error:  # the node must outlive any model folder; the reason is told by name
             self._refusal = str(error)
             code = Code.BAD_MODEL if isinstance(error, ModelError | ValueError | OSError) else Code.INTERNAL
             self._fail(f"cannot be configured: {code_name(code)}: {type(error).__name__}: {error}")
             return TransitionCallbackReturn.FAILURE
+        finally:
+            self.loading = False
         inputs = InputBuffer(parameters)
-        self._session = Session(parameters, pipeline, inputs, Outputs(self, parameters))
+        self.session = Session(parameters, pipeline, inputs, Outputs(self, parameters))
         self._subscribe(parameters, inputs)
         self._goal_timer = self.create_timer(
             1.0 / parameters.rate_hz, self._imagine_latched, clock=self._wall, callback_group=self._messages_in
@@ -132,7 +140,7 @@ class ImagineNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lets the model and the topics go."""
         self._release()
-        self._health = Health()
+        self._refusal, self._health = NO_MODEL, Health()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -158,8 +166,8 @@ class ImagineNode(LifecycleNode):
 
     def _release(self) -> None:
         self._worker.cancel_all()
-        session, self._session = self._session, None
-        self._goal_text = ""
+        session, self.session = self.session, None
+        self.goal_text = ""
         if session is None:
             return
         self.destroy_timer(self._goal_timer)
@@ -218,12 +226,12 @@ class ImagineNode(LifecycleNode):
     # The goal of ~/goal
 
     def _latch_goal(self, message: String) -> None:
-        self._goal_text = message.data
+        self.goal_text = message.data
         self.get_logger().info(f"~/goal: {message.data[:60]!r}" if message.data else "~/goal: cleared")
         self._imagine_latched()
 
     def _imagine_latched(self) -> None:
-        text = self._goal_text
+        text = self.goal_text
         if not text or not self._worker.idle or self._health.state == "inactive":
             return
         try:
@@ -245,9 +253,9 @@ class ImagineNode(LifecycleNode):
     # Both
 
     def _loaded(self) -> Session:
-        if self._session is None:
+        if self.session is None:
             raise ModelError(self._refusal)
-        return self._session
+        return self.session
 
     def _observe(self, session: Session) -> Observation:
         info = session.pipeline.info
@@ -280,9 +288,9 @@ class ImagineNode(LifecycleNode):
             self.get_logger().error(text)
 
     def _diagnose(self) -> None:
-        self._diagnostics.publish(
-            self._health.message(self.get_fully_qualified_name(), self.get_clock().now().to_msg())
-        )
+        received = self.session.inputs.received if self.session is not None else {}
+        now = self.get_clock().now().to_msg()
+        self._diagnostics.publish(self._health.message(self.get_fully_qualified_name(), now, received))
 
     def destroy_node(self) -> None:
         """Stops the model first."""
@@ -308,6 +316,10 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        if node.loading:  # Python would wait for that thread, and neither imports nor loading can be interrupted
+            rclpy.try_shutdown()
+            sys.stderr.flush()
+            os._exit(0)
         node.destroy_node()
         rclpy.try_shutdown()
 

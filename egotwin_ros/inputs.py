@@ -44,7 +44,11 @@ class Observation:
 
 
 class InputBuffer:
-    """Keeps a short history of messages as they come, from any thread; decodes only what is used."""
+    """Keeps a short history of messages as they come, from any thread; decodes only what is used.
+
+    Attributes:
+        received: how many messages of each input have come.
+    """
 
     def __init__(self, parameters: ImagineParameters) -> None:
         self._parameters = parameters
@@ -52,18 +56,21 @@ class InputBuffer:
         self._images: deque[Image | CompressedImage] = deque(maxlen=IMAGE_HISTORY)
         self._poses: deque[BodyPose] = deque(maxlen=POSE_HISTORY)
         self._info: CameraInfo | None = None
+        self.received = {"image": 0, "camera_info": 0, "body_pose": 0}
 
     def add_image(self, message: Image | CompressedImage) -> None:
         """Takes an image message."""
         with self._lock:
             self._forget_the_future(self._images, message)
             self._images.append(message)
+            self.received["image"] += 1
 
     def add_pose(self, message: BodyPose) -> None:
         """Takes a body pose message."""
         with self._lock:
             self._forget_the_future(self._poses, message)
             self._poses.append(message)
+            self.received["body_pose"] += 1
 
     def _forget_the_future(self, kept: deque[Any], message: Any) -> None:
         """Empties a history whose stamps have jumped back, as when a replay starts again."""
@@ -74,6 +81,7 @@ class InputBuffer:
         """Takes a camera_info message; the newest holds for every image."""
         with self._lock:
             self._info = message
+            self.received["camera_info"] += 1
 
     def observe(self, now_ns: int, view: Pinhole, mount: Mount) -> Observation:
         """The newest image that has a body pose close in time, turned into the model's view.

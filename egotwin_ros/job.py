@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import os
 import shutil
 import signal
 import sys
@@ -108,11 +107,12 @@ def run(options: argparse.Namespace) -> str:
     """
     times = Times()
     enter_domain()
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
+    with times.measure("imports"):
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
 
-    from egotwin_ros.recording import Recording
-    from egotwin_ros.results import BAG, write_bag, write_pictures
+        from egotwin_ros.recording import Recording
+        from egotwin_ros.results import BAG, CHART, FILM, write_bag, write_pictures
 
     path = options.bag or str(bringup.share() / "examples/bags/living_room.mcap")
     topics = (options.image_topic, options.camera_info_topic, options.body_pose_topic)
@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> str:
             f"  {ahead}, {first.sample_count} sample(s), seed {first.seed}",
             f"  model {first.model_name} {first.model_sha256[:12]}",
             f"  {times}",
-            *(f"  {Path(options.out) / name}" for name in sorted(os.listdir(options.out)) if not name.startswith(".")),
+            *(f"  {Path(options.out) / name}" for name in (FILM, CHART, BAG)),
         ]
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -144,13 +145,14 @@ class Health:
     last_error: str = ""
     failing: bool = False
 
-    def message(self, name: str, stamp: Any) -> DiagnosticArray:
+    def message(self, name: str, stamp: Any, received: Mapping[str, int]) -> DiagnosticArray:
         """The state as one DiagnosticStatus: ERROR without a model, WARN while the last request failed, else OK."""
         level = DiagnosticStatus.OK
         if self.failing:
             level = DiagnosticStatus.WARN if self.model else DiagnosticStatus.ERROR
         summary = self.last_error if self.failing else self.state
         values = [KeyValue(key=key, value=str(value)) for key, value in vars(self).items() if key != "failing"]
+        values += [KeyValue(key=f"received {topic}", value=str(count)) for topic, count in received.items()]
         status = DiagnosticStatus(level=level, name=name, message=summary, hardware_id=self.runtime, values=values)
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp

@@ -67,7 +67,7 @@ class Recording:
 
     def default_moment_s(self, horizon_s: float = 5.0) -> float:
         """A moment with something before it and, if the recording is long enough, ``horizon_s`` after it."""
-        return max(min(2.0, self.bag.duration_s - horizon_s), min(1.0, self.bag.duration_s))
+        return max(min(4.0, self.bag.duration_s - horizon_s), min(1.0, self.bag.duration_s))
 
     def frames(self, start_ns: int, stop_ns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yields (header stamp, (H, W, 3) RGB) of images with start ≤ time in the bag < stop."""

@@ -22,11 +22,15 @@ from egotwin_ros.msg import BodyTrajectory
 from egotwin_ros.parameters import ImagineParameters
 
 if TYPE_CHECKING:
-    from egotwin_model.pipeline import EgoTwinPipeline, Imagination, ModelInfo
-
     from egotwin_model.motion import BodyMotion
+    from egotwin_model.pipeline import EgoTwinPipeline, Imagination, ModelInfo
+    from egotwin_model.sampler import Mode
 
-MODES = {Imagine.Goal.MODE_JOINT: "joint", Imagine.Goal.MODE_MOTION: "motion", Imagine.Goal.MODE_VIDEO: "video"}
+MODES: dict[int, Mode] = {
+    Imagine.Goal.MODE_JOINT: "joint",
+    Imagine.Goal.MODE_MOTION: "motion",
+    Imagine.Goal.MODE_VIDEO: "video",
+}
 EPSILON_S = 1e-6
 
 

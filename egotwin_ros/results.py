@@ -1,4 +1,4 @@
-"""The job's files: ``imagination.mcap``, ``imagination.mp4`` and ``trajectory.png``, from an answer and its recording."""
+"""The job's files: imagination.mcap, imagination.mp4 and trajectory.png, from an answer and its recording."""
 
 from __future__ import annotations
 

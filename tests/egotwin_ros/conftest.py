@@ -1,0 +1,254 @@
+"""A small real model, a ROS domain of its own, and a rig: the node under test with a client beside it."""
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Pose
+from lifecycle_msgs.srv import ChangeState, GetState
+from nav_msgs.msg import Path as PathMessage
+from rclpy.action import ActionClient
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
+from visualization_msgs.msg import MarkerArray
+
+from egotwin_model.camera import Pinhole
+from egotwin_model.pipeline import SamplingDefaults
+from egotwin_model.skeleton import forward_kinematics, reference_offsets
+from egotwin_ros.action import Imagine
+from egotwin_ros.conversions import (
+    arrays_to_poses,
+    camera_info_message,
+    header,
+    image_message,
+    nanoseconds,
+)
+from egotwin_ros.imagine_node import ImagineNode
+from egotwin_ros.msg import BodyPose, BodyTrajectory, Imagination
+from egotwin_ros.process import free_domain
+from training.export import export, random_networks
+
+LONG_S = 60.0
+RNG = np.random.default_rng(11)
+CAMERA = Pinhole.from_fov(96, 96, np.radians(100))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    """The smallest real model folder, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "egotwin-smoke"
+    export(random_networks("smoke"), folder, "egotwin-smoke", SamplingDefaults(num_steps=3), {}, graphs=False)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_domain() -> None:
+    """Nobody else's nodes are heard."""
+    os.environ["ROS_DOMAIN_ID"] = str(free_domain())
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+@pytest.fixture(scope="module")
+def ros() -> Iterator[None]:
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+class Rig:
+    """The node in threads of its own, and a client that publishes, asks and listens."""
+
+    OUTPUTS = (
+        ("imagination", Imagination), ("head_path", PathMessage), ("body_trajectory", BodyTrajectory),
+        ("predicted/image", Image), ("predicted/camera_info", CameraInfo), ("markers", MarkerArray),
+    )  # fmt: skip
+
+    _numbers = itertools.count()
+
+    def __init__(self, **parameters) -> None:
+        namespace = f"/rig{next(self._numbers)}"  # rigs may live side by side
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = ImagineNode(parameter_overrides=overrides, namespace=namespace)
+        self._executor = MultiThreadedExecutor(num_threads=4)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+        self.client = Node("client", namespace=namespace)
+        self._spinner = SingleThreadedExecutor()
+        self._spinner.add_node(self.client)
+        self.compressed = parameters.get("image_transport") == "compressed"
+        kind, topic = (CompressedImage, "image/compressed") if self.compressed else (Image, "image")
+        self._image = self.client.create_publisher(kind, topic, 10)
+        self._info = self.client.create_publisher(CameraInfo, "camera_info", 10)
+        self._pose = self.client.create_publisher(BodyPose, "body_pose", 10)
+        self.goal_topic = self.client.create_publisher(String, "imagine/goal", 10)
+        self.action = ActionClient(self.client, Imagine, "imagine/imagine")
+        self.change_state = self.client.create_client(ChangeState, "imagine/change_state")
+        self.get_state = self.client.create_client(GetState, "imagine/get_state")
+        self.heard: dict[str, list] = {}
+        for name, message_kind in self.OUTPUTS:
+            self._listen(name, message_kind, f"imagine/{name}")
+        self._listen("diagnostics", DiagnosticArray, "/diagnostics")
+        self.feedback: list[tuple[int, int, float]] = []
+        self.wait(self.action.server_is_ready)
+
+    def _listen(self, name: str, kind: type, topic: str) -> None:
+        self.heard[name] = []
+        self.client.create_subscription(kind, topic, self.heard[name].append, 200)
+
+    def close(self) -> None:
+        self._executor.shutdown(LONG_S)
+        self._spinner.shutdown()
+        self.node.destroy_node()
+        self.client.destroy_node()
+
+    def wait(self, condition: Callable[[], object], timeout_s: float = LONG_S) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {timeout_s} s"
+            self._spinner.spin_once(timeout_sec=0.01)
+
+    def statuses(self) -> list:
+        """What this node's diagnostics have said."""
+        name = self.node.get_fully_qualified_name()
+        return [status for array in self.heard["diagnostics"] for status in array.status if status.name == name]
+
+    def sequence(self, name: str, source_ns: int, period_ns: int = 125_000_000) -> list:
+        """What was heard on a topic with stamps at multiples of the period after the source (or at it)."""
+        steps = (
+            (stamp - source_ns, m) for stamp, m in zip(self.stamps(self.heard[name]), self.heard[name], strict=True)
+        )
+        return [message for step, message in steps if step >= 0 and step % period_ns == 0]
+
+    def call(self, future):
+        self.wait(future.done)
+        return future.result()
+
+    def wait_active(self) -> None:
+        """Active, and every topic of both sides connected."""
+        self.wait(lambda: self.call(self.get_state.call_async(GetState.Request())).current_state.label == "active")
+        inputs = (self._image, self._info, self._pose, self.goal_topic)
+        self.wait(lambda: all(p.get_subscription_count() for p in inputs))
+        self.wait(
+            lambda: all(
+                self.client.count_publishers(f"{self.node.get_fully_qualified_name()}/{name}")
+                for name, _ in self.OUTPUTS
+            )
+        )
+
+    def transition(self, label: str) -> bool:
+        request = ChangeState.Request()
+        request.transition.label = label
+        return self.call(self.change_state.call_async(request)).success
+
+    def now_ns(self) -> int:
+        return self.client.get_clock().now().nanoseconds
+
+    def show(self, *messages) -> None:
+        """Publishes inputs and waits until the node has them."""
+        senders = {
+            "Image": self._image,
+            "CompressedImage": self._image,
+            "CameraInfo": self._info,
+            "BodyPose": self._pose,
+        }
+        names = {"Image": "image", "CompressedImage": "image", "CameraInfo": "camera_info", "BodyPose": "body_pose"}
+        for message in messages:
+            kind = type(message).__name__
+            received = self.node.session.inputs.received
+            before = received[names[kind]]
+            senders[kind].publish(message)
+            self.wait(lambda: received[names[kind]] > before)  # noqa: B023 waited for within the loop
+
+    def show_good(self, stamp_ns: int | None = None) -> int:
+        """A good image, camera_info and body pose of one instant; its stamp."""
+        stamp_ns = self.now_ns() if stamp_ns is None else stamp_ns
+        self.show(self.good_info(stamp_ns), self.good_pose(stamp_ns), self.good_image(stamp_ns))
+        return stamp_ns
+
+    def send(self, **goal):
+        """Sends a goal; its handle."""
+        self.feedback.clear()
+
+        def keep(message) -> None:
+            step = message.feedback
+            self.feedback.append((step.step, step.steps, step.seconds_left))
+
+        fields = {"goal": "walk forward", "seed": 5, **goal}
+        return self.call(self.action.send_goal_async(Imagine.Goal(**fields), keep))
+
+    def ask(self, **goal) -> Imagine.Result:
+        """The result of a goal."""
+        handle = self.send(**goal)
+        assert handle.accepted
+        return self.call(handle.get_result_async()).result
+
+    def forget(self) -> None:
+        """Empties what was heard."""
+        for messages in self.heard.values():
+            messages.clear()
+
+    @staticmethod
+    def parameter(name: str, value: object) -> Parameter:
+        return Parameter(name, value=value)
+
+    @staticmethod
+    def good_rgb() -> np.ndarray:
+        return RNG.integers(0, 256, (CAMERA.height, CAMERA.width, 3), dtype=np.uint8)
+
+    @staticmethod
+    def good_image(stamp_ns: int) -> Image:
+        return image_message(Rig.good_rgb(), stamp_ns, "camera_optical")
+
+    @staticmethod
+    def good_info(stamp_ns: int) -> CameraInfo:
+        return camera_info_message(CAMERA, stamp_ns, "camera_optical")
+
+    @staticmethod
+    def standing() -> tuple[np.ndarray, np.ndarray]:
+        """Positions and rotations of a person who stands at (3, -2), turned 90 degrees to the left."""
+        turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        rotations = np.tile(turn, (23, 1, 1))
+        return forward_kinematics(np.array([3.0, -2.0, 0.93]), rotations, reference_offsets()), rotations
+
+    @staticmethod
+    def good_pose(stamp_ns: int) -> BodyPose:
+        poses: list[Pose] = arrays_to_poses(*Rig.standing())
+        return BodyPose(header=header(stamp_ns, "map"), poses=poses, tracked=[True] * 23)
+
+    @staticmethod
+    def stamps(messages) -> list[int]:
+        return [nanoseconds(message.header.stamp) for message in messages]
+
+
+@pytest.fixture(scope="module")
+def rig(ros, model_folder) -> Iterator[Rig]:
+    """The node with the small model, active, shared by the tests of a module."""
+    rig = Rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0)
+    rig.wait_active()
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def make_rig(ros) -> Iterator[Callable[..., Rig]]:
+    """Makes nodes with other parameters, for one test."""
+    rigs: list[Rig] = []
+
+    def make(**parameters) -> Rig:
+        rigs.append(Rig(**parameters))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -53,8 +54,8 @@ def generate(
     todo = [i for i in range(len(counts)) if shard_name(i) not in manifest.shards]
     bar = tqdm(total=num_clips, initial=manifest.finished_clips, unit="clip", desc=f"{split} clips", smoothing=0.05)
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    jobs = {pool.submit(make_shard, folder, split, seed, i, counts[i], size): i for i in todo}
     try:
-        jobs = {pool.submit(make_shard, folder, split, seed, i, counts[i], size): i for i in todo}
         for job in as_completed(jobs):
             _record(manifest, folder, jobs[job], counts, job)
             bar.update(counts[jobs[job]])
@@ -126,11 +127,15 @@ def _inside(positions: NDArray[np.floating], plan: RoomPlan) -> bool:
 
 
 def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; its shard has no name yet
     cv2.setNumThreads(1)
 
 
 def _resume(folder: Path, wanted: Manifest) -> Manifest:
     """The folder's manifest if it was made with the wanted settings, or the new one for an empty folder."""
+    for leftover in folder.glob(".clips-*.tmp"):  # of workers that were killed while writing
+        if not Path(f"/proc/{leftover.suffixes[-2][1:]}").exists():
+            leftover.unlink()
     if not (folder / "manifest.json").exists():
         return wanted
     found = Manifest.load(folder)

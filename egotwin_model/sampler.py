@@ -128,8 +128,7 @@ def timesteps(num_steps: int) -> list[int]:
     """`num_steps` timesteps from 999 down, evenly spaced for any number (not only divisors of 1000)."""
     if not 1 <= num_steps <= NUM_TRAIN_TIMESTEPS:
         raise GoalError(f"num_steps is {num_steps}; it must be between 1 and {NUM_TRAIN_TIMESTEPS}")
-    spaced = torch.linspace(PURE_NOISE, 0, num_steps + 1)[:-1]
-    return [int(t) for t in spaced.round()]
+    return [round(NUM_TRAIN_TIMESTEPS * (num_steps - index) / num_steps) - 1 for index in range(num_steps)]
 
 
 class Sampler:

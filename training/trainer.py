@@ -16,7 +16,7 @@ import logging
 import math
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
@@ -100,7 +100,7 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
     """
     accelerator = Accelerator(mixed_precision=config.precision, step_scheduler_with_optimizer=False)
     model, optimizer = accelerator.prepare(stage.model, _optimizer(stage.model, config))
-    ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
+    ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=_averaging(config.ema_decay), use_buffers=True)
     ema.requires_grad_(False)
     state = _Progress(folder, stage, config)
     if accelerator.is_main_process:
@@ -152,6 +152,16 @@ def draw_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
         for epoch in sorted({int(p) // size for p in (positions[0], positions[-1])} | {int(p) // size for p in positions})
     }
     return torch.stack([order[int(p) // size][int(p) % size] for p in positions])
+
+
+def _averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """Exponential average whose memory grows with the steps taken, so that the random start is soon forgotten."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        memory = min(decay, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(averaged, current, 1 - memory)
+
+    return update
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -45,12 +45,12 @@ class Recording:
             self.camera_info = camera_info or self.bag.find(bags.CAMERA_INFO)
             self.body_pose = body_pose or self.bag.find(bags.BODY_POSE)
             kinds = self.bag.topics()
-            wanted = {
-                self.image: (bags.IMAGE, bags.COMPRESSED_IMAGE),
-                self.camera_info: (bags.CAMERA_INFO,),
-                self.body_pose: (bags.BODY_POSE,),
-            }
-            for topic, types in wanted.items():
+            wanted = (
+                (self.image, (bags.IMAGE, bags.COMPRESSED_IMAGE)),
+                (self.camera_info, (bags.CAMERA_INFO,)),
+                (self.body_pose, (bags.BODY_POSE,)),
+            )
+            for topic, types in wanted:
                 if kinds.get(topic) not in types:
                     there = ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds.items()))
                     raise RecordingError(f"{path}: wanted {topic} of type {' or '.join(types)}; it has {there}")

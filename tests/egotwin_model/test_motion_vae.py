@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from egotwin_model.errors import ModelError
 from egotwin_model.motion import HeadCentric
-from egotwin_model.motion_vae import CausalConv, MotionVAE, MotionVAEConfig, motion_vae_loss
+from egotwin_model.motion_vae import CausalConv, MotionVAE, MotionVAEConfig, StepNorm, motion_vae_loss
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,16 @@ def test_causal_convolution_is_torchs_with_padding_at_the_start(kernel: int, str
     padded = torch.nn.functional.pad(x.transpose(1, 2), (kernel - 1, 0))
     expected = torch.nn.functional.conv1d(padded, weight, conv.linear.bias, stride)
     torch.testing.assert_close(conv(x), expected.transpose(1, 2))
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_step_norm_is_group_norm_of_each_time_step(groups: int) -> None:
+    norm = StepNorm(groups, 12)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x = torch.randn(2, 5, 12)
+    steps = [torch.nn.functional.group_norm(x[:, t], groups, norm.weight, norm.bias) for t in range(5)]
+    torch.testing.assert_close(norm(x), torch.stack(steps, dim=1))
 
 
 def test_paper_size() -> None:

@@ -11,8 +11,8 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import traceback
+from collections.abc import Callable
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -30,28 +30,15 @@ from std_msgs.msg import String
 from egotwin_model.errors import Cancelled, ModelError
 from egotwin_ros.action import Imagine
 from egotwin_ros.codes import Code, code_name, error_code
-from egotwin_ros.inputs import InputBuffer, Observation
+from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.msg import BodyPose, Imagination
-from egotwin_ros.outputs import Health, Outputs, imagination_messages
+from egotwin_ros.outputs import Health, Outputs
 from egotwin_ros.parameters import ImagineParameters, declare, read
-from egotwin_ros.request import Progress, Request, imagine
+from egotwin_ros.request import Progress, Report, Request
+from egotwin_ros.session import Session, load_pipeline
 from egotwin_ros.worker import Job, Worker
 
-if TYPE_CHECKING:
-    from egotwin_model.pipeline import EgoTwinPipeline
-
-
 NO_MODEL = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
-
-
-@dataclass(frozen=True)
-class Session:
-    """What exists from configure to cleanup."""
-
-    parameters: ImagineParameters
-    pipeline: EgoTwinPipeline
-    inputs: InputBuffer
-    outputs: Outputs
 
 
 class ImagineNode(LifecycleNode):
@@ -133,7 +120,7 @@ class ImagineNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops what runs and falls silent; the model stays loaded."""
-        self._worker.cancel_all()
+        self._worker.drain()
         self._health.state = "inactive"
         return super().on_deactivate(state)
 
@@ -165,7 +152,7 @@ class ImagineNode(LifecycleNode):
         listen(BodyPose, "body_pose", inputs.add_pose)
 
     def _release(self) -> None:
-        self._worker.cancel_all()
+        self._worker.drain()
         session, self.session = self.session, None
         self.goal_text = ""
         if session is None:
@@ -203,23 +190,17 @@ class ImagineNode(LifecycleNode):
         except Exception as error:  # every fault becomes a numbered answer; the node stays up
             result.error_code, result.error_msg = error_code(error), self._describe(error)
             self._fail(f"goal {handle.request.goal[:60]!r}: {code_name(result.error_code)}: {result.error_msg}")
+            if result.error_code == Code.INTERNAL:
+                self.get_logger().error(traceback.format_exc())
             handle.abort()
         return result
 
     def _answer(self, handle: ServerGoalHandle) -> list[Imagination]:
-        session = self._loaded()
-        goal_id = bytes(handle.goal_id.uuid)
-        request = Request.of_action(handle.request, goal_id).checked(session.pipeline.info, session.parameters)
-        seen = self._observe(session)
-
         def report(step: int, steps: int, seconds_left: float) -> None:
             handle.publish_feedback(Imagine.Feedback(step=step, steps=steps, seconds_left=seconds_left))
 
-        job = Job(
-            lambda stopped: self._imagine(
-                session, request, seen, Progress(lambda: stopped() or handle.is_cancel_requested, report)
-            )
-        )
+        request = Request.of_action(handle.request, bytes(handle.goal_id.uuid))
+        job = self._job(request, lambda: handle.is_cancel_requested, report)
         self._worker.submit_action(job)
         return job.result.result()
 
@@ -235,13 +216,10 @@ class ImagineNode(LifecycleNode):
         if not text or not self._worker.idle or self._health.state == "inactive":
             return
         try:
-            session = self._loaded()
-            request = Request.of_text(text, session.parameters).checked(session.pipeline.info, session.parameters)
-            seen = self._observe(session)
+            job = self._job(Request.of_text(text, self._loaded().parameters))
         except Exception as error:  # told, and tried again at the next tick
             self._fail_latched(error)
             return
-        job = Job(lambda stopped: self._imagine(session, request, seen, Progress(stopped, None)))
         job.result.add_done_callback(lambda done: self._fail_latched(done.exception()))
         self._worker.submit_latched(job)
 
@@ -257,24 +235,26 @@ class ImagineNode(LifecycleNode):
             raise ModelError(self._refusal)
         return self.session
 
-    def _observe(self, session: Session) -> Observation:
-        info = session.pipeline.info
-        return session.inputs.observe(self.get_clock().now().nanoseconds, info.camera, info.mount)
+    def _job(
+        self, request: Request, cancelled: Callable[[], bool] = lambda: False, report: Report | None = None
+    ) -> Job[list[Imagination]]:
+        """The request checked, what it starts from taken, ready for the worker's thread."""
+        session = self._loaded()
+        checked, seen = session.prepare(request, self.get_clock().now().nanoseconds)
 
-    def _imagine(self, session: Session, request: Request, seen: Observation, progress: Progress) -> list[Imagination]:
-        """Runs in the worker's thread."""
-        begin = time.monotonic()
-        outcome = imagine(session.pipeline, request, seen, session.parameters, progress)
-        messages = imagination_messages(outcome, request, seen, session.pipeline.info)
-        self._health.last_latency_s = time.monotonic() - begin
-        self._health.imaginations += 1
-        self._health.failing = False
-        session.outputs.publish(messages, outcome, session.pipeline.info)
-        self.get_logger().info(
-            f"imagined {request.goal[:60]!r}: {len(messages)} sample(s), {request.horizon_s:g} s ahead, "
-            f"in {self._health.last_latency_s:.2f} s (seed {request.seed})"
-        )
-        return messages
+        def call(stopped: Callable[[], bool]) -> list[Imagination]:
+            begin = time.monotonic()
+            progress = Progress(lambda: stopped() or cancelled(), report)
+            messages, publish = session.imagine(checked, seen, progress)
+            self._health.succeeded(time.monotonic() - begin)
+            publish()
+            self.get_logger().info(
+                f"imagined {checked.goal[:60]!r}: {len(messages)} sample(s), {checked.horizon_s:g} s ahead, "
+                f"in {self._health.last_latency_s:.2f} s (seed {checked.seed})"
+            )
+            return messages
+
+        return Job(call)
 
     def _describe(self, error: Exception) -> str:
         if error_code(error) == Code.INTERNAL:
@@ -296,13 +276,6 @@ class ImagineNode(LifecycleNode):
         """Stops the model first."""
         self._worker.stop()
         super().destroy_node()
-
-
-def load_pipeline(parameters: ImagineParameters) -> EgoTwinPipeline:
-    """The model of the parameters' folder; imported here, as it takes seconds."""
-    from egotwin_model.pipeline import EgoTwinPipeline
-
-    return EgoTwinPipeline.from_pretrained(parameters.model_path, runtime=parameters.runtime)
 
 
 def main(arguments: list[str] | None = None) -> None:

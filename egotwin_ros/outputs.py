@@ -145,6 +145,11 @@ class Health:
     last_error: str = ""
     failing: bool = False
 
+    def succeeded(self, latency_s: float) -> None:
+        """Notes one more imagination."""
+        self.last_latency_s, self.failing = latency_s, False
+        self.imaginations += 1
+
     def message(self, name: str, stamp: Any, received: Mapping[str, int]) -> DiagnosticArray:
         """The state as one DiagnosticStatus: ERROR without a model, WARN while the last request failed, else OK."""
         level = DiagnosticStatus.OK

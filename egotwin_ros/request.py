@@ -86,10 +86,13 @@ class Request:
         return dataclasses.replace(self, seed=seed, horizon_s=self.horizon_s or info.horizon_s)
 
 
-class Progress:
-    """Passes the pipeline's steps on, with an estimate of the time left, and stops it when asked."""
+Report = Callable[[int, int, float], None]
 
-    def __init__(self, stopped: Callable[[], bool], report: Callable[[int, int, float], None] | None) -> None:
+
+class Progress:
+    """Passes the pipeline's steps on, with an estimate of the seconds left (NaN at first), and stops it when asked."""
+
+    def __init__(self, stopped: Callable[[], bool], report: Report | None) -> None:
         self._stopped, self._report, self._begin = stopped, report, time.monotonic()
 
     def __call__(self, step: int, steps: int) -> None:

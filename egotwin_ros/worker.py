@@ -87,6 +87,14 @@ class Worker(Generic[T]):
                 if job is not None:
                     job.cancel()
 
+    def drain(self, timeout_s: float = 10.0) -> bool:
+        """Cancels everything and waits for it to end; False on timeout."""
+        self.cancel_all()
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._running is None and self._action is None and self._latched is None, timeout_s
+            )
+
     def stop(self, timeout_s: float = 10.0) -> None:
         """Cancels everything and ends the thread."""
         self.cancel_all()
@@ -100,6 +108,7 @@ class Worker(Generic[T]):
             settle = job.run()
             with self._changed:
                 self._running = None
+                self._changed.notify_all()
             settle()
 
     def _next(self) -> Job[T] | None:

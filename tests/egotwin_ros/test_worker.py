@@ -94,3 +94,15 @@ def test_stopping_settles_everything():
     for job in (running, waiting):
         with pytest.raises(Cancelled):
             job.result.result(LONG)
+
+
+def test_draining_ends_what_runs_and_leaves_the_worker_usable(worker):
+    begun = threading.Event()
+    running = endless(begun)
+    worker.submit_action(running)
+    assert begun.wait(LONG)
+    assert worker.drain(LONG)
+    assert worker.idle
+    job = Job(lambda stopped: "still here")
+    worker.submit_action(job)
+    assert job.result.result(LONG) == "still here"

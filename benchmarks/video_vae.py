@@ -9,6 +9,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import onnxruntime
@@ -50,7 +51,7 @@ def time_onnx(vae: CausalVideoVAE, threads: int) -> tuple[float, float]:
             torch.onnx.export(module, (example,), path, dynamo=True, verbose=False)
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             feed = {session.get_inputs()[0].name: example.numpy()}
-            times.append(milliseconds(lambda session=session, feed=feed: session.run(None, feed)))
+            times.append(milliseconds(partial(session.run, None, feed)))
     return times[0], times[1]
 
 

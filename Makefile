@@ -31,7 +31,7 @@ DEV_DONE := $(STAMPS)/dev-$(call hash,$(DEPENDENCIES))
 INTERFACES_DONE := $(STAMPS)/interfaces-$(call hash,$(INTERFACES) $(DEPENDENCIES))
 MESA_DONE := $(STAMPS)/mesa
 
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 # $(call apt,packages): installs Debian or Ubuntu packages, or says which command would.
 define apt
@@ -45,6 +45,7 @@ help:
 	@sed -n '1,4s/^# //p' Makefile
 
 setup: $(RUN_DONE) $(INTERFACES_DONE)
+	@true
 
 imagine: setup
 	@$(VENV)/bin/egotwin imagine --out "$$OUT" $(if $(value BAG),--bag "$$BAG") $(if $(value GOAL),--goal "$$GOAL")
@@ -67,7 +68,7 @@ distclean: clean
 
 $(VENV_DONE):
 	@echo "creating .venv"
-	python=; for candidate in $(PYTHON) python3.11 python3 python; do \
+	@python=; for candidate in $(PYTHON) python3.11 python3 python; do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
 	done; \
 	[ -n "$$python" ] || { echo "no Python 3.11 found; install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
@@ -75,35 +76,35 @@ $(VENV_DONE):
 	headers=$$($$python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
 	[ -f "$$headers/Python.h" ] || { $(call apt,python3.11-dev); }; \
 	$$python -m venv $(VENV)
-	mkdir -p $(STAMPS) && touch $@
+	@mkdir -p $(STAMPS) && touch $@
 
 $(RUN_DONE): | $(VENV_DONE)
 	@echo "installing what 'make imagine' needs into .venv (some minutes)"
-	$(PIP) install --constraint requirements.lock --editable '.[ros]'
-	touch $@
+	@$(PIP) install --constraint requirements.lock --editable '.[ros]'
+	@touch $@
 
 $(DEV_DONE): | $(RUN_DONE)
 	@echo "installing what the tests need into .venv (some minutes)"
-	$(PIP) install --constraint requirements.lock --editable '.[ros,world,train,aria,dev]'
-	touch $@
+	@$(PIP) install --constraint requirements.lock --editable '.[ros,world,train,aria,dev]'
+	@touch $@
 
 $(INTERFACES_DONE): | $(RUN_DONE)
 	@echo "building the ROS interfaces"
-	$(VENV)/bin/python -m egotwin_ros.wheels
-	$(VENV)/bin/cmake -S . -B $(BUILD) -G Ninja -Wno-dev -DCMAKE_MAKE_PROGRAM=$(VENV)/bin/ninja \
+	@$(VENV)/bin/python -m egotwin_ros.wheels
+	@$(VENV)/bin/cmake -S . -B $(BUILD) -G Ninja -Wno-dev -DCMAKE_MAKE_PROGRAM=$(VENV)/bin/ninja \
 	  -DCMAKE_INSTALL_PREFIX=$(VENV) -DCMAKE_PREFIX_PATH=$(VENV) -DPython3_EXECUTABLE=$(VENV)/bin/python \
-	  -DBUILD_TESTING=OFF -DEGOTWIN_PYTHON_FROM_SOURCE=ON --log-level=WARNING
-	$(VENV)/bin/cmake --build $(BUILD) -- --quiet
-	$(VENV)/bin/cmake --install $(BUILD) >/dev/null
-	touch $@
+	  -DBUILD_TESTING=OFF -DEGOTWIN_PYTHON_FROM_SOURCE=ON --log-level=WARNING >/dev/null
+	@$(VENV)/bin/cmake --build $(BUILD) -- --quiet >/dev/null
+	@$(VENV)/bin/cmake --install $(BUILD) >/dev/null
+	@touch $@
 
 # What the simulator renders with on a machine without a screen.
 $(MESA_DONE): | $(VENV_DONE)
-	missing=; for package in libegl1 libgl1 libgl1-mesa-dri libosmesa6; do \
+	@missing=; for package in libegl1 libgl1 libgl1-mesa-dri libosmesa6; do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
 	done; \
 	[ -z "$$missing" ] || { $(call apt,$$missing); }
-	touch $@
+	@touch $@
 
 # Pins everything that is installed by pip in .venv: run after changing a version in pyproject.toml.
 lock: $(DEV_DONE)

@@ -1,0 +1,67 @@
+"""config/fastdds.xml lets best-effort pictures through, which Fast DDS's default transports drop."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from egotwin_ros import bringup
+
+pytest.importorskip("rclpy")
+
+PICTURES = 20
+COMMON = """
+    import array, sys, time
+    import rclpy
+    from rclpy.qos import qos_profile_sensor_data as best_effort
+    from sensor_msgs.msg import Image
+    rclpy.init()
+    node = rclpy.create_node(sys.argv[1])
+    deadline = time.monotonic() + 40
+"""
+SENDER = """
+    publisher = node.create_publisher(Image, "picture", best_effort)
+    picture = Image(height=480, width=480, encoding="rgb8", step=1440, data=array.array("B", bytes(480 * 480 * 3)))
+    while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    while publisher.get_subscription_count() > 0 and time.monotonic() < deadline:
+        publisher.publish(picture)
+        time.sleep(0.1)
+"""
+RECEIVER = f"""
+    got = []
+    node.create_subscription(Image, "picture", got.append, best_effort)
+    while len(got) < {PICTURES} and time.monotonic() < deadline:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    print(len(got), len(got[0].data))
+"""
+
+
+@pytest.mark.ros
+def test_best_effort_pictures_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    environment = {
+        **os.environ,
+        **bringup.environment(),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": str(120 + os.getpid() % 80),
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(COMMON) + textwrap.dedent(body), name],
+            env=environment, stdout=subprocess.PIPE, text=True,
+        )
+        for name, body in (("receiver", RECEIVER), ("sender", SENDER))
+    ]  # fmt: skip
+    try:
+        output, _ = processes[0].communicate(timeout=60)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert output.split() == [str(PICTURES), str(480 * 480 * 3)]

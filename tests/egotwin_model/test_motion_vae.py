@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from egotwin_model.errors import ModelError
 from egotwin_model.motion import HeadCentric
-from egotwin_model.motion_vae import CausalConv, MotionVAE, MotionVAEConfig, StepNorm, motion_vae_loss
+from egotwin_model.motion_vae import (
+    CausalConv,
+    MotionVAE,
+    MotionVAEConfig,
+    StepNorm,
+    fold_time,
+    initialise_linear_path,
+    motion_vae_loss,
+    unfold_time,
+)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +125,50 @@ def test_loss_is_the_mean_over_four_groups(vae: MotionVAE) -> None:
     torch.testing.assert_close(terms["loss"], torch.tensor((1 + 4 + 9 + 16) / 4) + 0.5 * kl)
     for name, value in {"head_6d": 1.0, "head_3d": 4.0, "joint_3d": 9.0, "joint_6d": 16.0}.items():
         torch.testing.assert_close(terms[name], torch.tensor(value))
+
+
+def test_folding_gives_each_latent_its_own_poses() -> None:
+    features = torch.arange(9.0)[None, :, None] + torch.tensor([0.0, 0.5])  # pose t holds (t, t + 0.5)
+    blocks = fold_time(features, 4)
+    assert blocks[0, :, ::2].tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [5, 6, 7, 8]]
+    assert torch.equal(unfold_time(blocks, 4), features)
+
+
+def test_linear_path_starts_as_the_best_linear_codec() -> None:
+    """Against an independent computation: singular vectors of the blocks, each loss group counting the same."""
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(200, 288, generator=generator) * torch.linspace(1, 0.01, 200)[:, None]
+    features = (torch.randn(40, 17, 200, generator=generator).cumsum(1) @ mixing) * 0.05
+    groups = HeadCentric().groups
+    vae = MotionVAE(MotionVAEConfig.smoke()).eval()
+    initialise_linear_path(vae, features, groups)
+    with torch.no_grad():
+        distribution = vae.encode(features)
+        found = fold_time(vae.decode(distribution.mode()), 4)[
+            :, 1:
+        ].double()  # the first block's repeats are not decoded
+
+    weight = torch.zeros(288, dtype=torch.float64)
+    for places in groups.values():
+        for place in places:
+            weight[place] = 1 / sum(part.stop - part.start for part in places)
+    weight = weight.sqrt().repeat(4)
+    blocks = fold_time(features, 4).double()
+    mean = blocks.flatten(0, 1).mean(0)
+    _, _, directions = torch.linalg.svd((blocks.flatten(0, 1) - mean) * weight, full_matrices=False)
+    basis = directions[:64]
+    expected = ((blocks - mean) * weight) @ basis.T @ basis / weight + mean
+    torch.testing.assert_close(found, expected[:, 1:], atol=1e-3, rtol=0)
+    spread = distribution.mean.transpose(1, 2).flatten(0, 1).std(0)
+    assert spread.max() == pytest.approx(1.0, abs=0.05)  # the strongest component
+    assert (distribution.logvar < -5).all()
+
+
+def test_the_paper_model_has_no_linear_path() -> None:
+    assert not MotionVAEConfig.paper().linear_path
+    plain = MotionVAE(MotionVAEConfig(widths=(8, 8), norm_groups=2))
+    with pytest.raises(ModelError, match="no linear path"):
+        initialise_linear_path(plain, torch.randn(2, 5, 288), HeadCentric().groups)
 
 
 def test_it_learns_to_reconstruct() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -95,7 +94,3 @@ class EgoTwinConfig:
     def smoke(cls) -> EgoTwinConfig:
         """The smallest working size, for tests that build and run the real thing in a second."""
         return cls.mini(num_layers=2, num_motion_layers=1, num_heads=2, head_dim=32, time_embed_dim=32, motion_width=32)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for ``config.json``."""
-        return dataclasses.asdict(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -97,8 +97,8 @@ class SamplingDefaults:
     """What a model was found to sample best with; stored in its ``model_index.json``."""
 
     num_steps: int = 8
-    guidance: Guidance = Guidance(1.0, 1.0, 1.0)
-    schedule: Schedule = Schedule()
+    guidance: Guidance = field(default_factory=lambda: Guidance(1.0, 1.0, 1.0))
+    schedule: Schedule = field(default_factory=Schedule)
 
 
 class EgoTwinPipeline:
@@ -230,7 +230,7 @@ class EgoTwinPipeline:
         wanted = (self.info.camera.height, self.info.camera.width, 3)
         if image.dtype != np.uint8 or image.ndim != ndim or image.shape[-3:] != wanted:
             raise ImageError(
-                f"image is {image.dtype} {image.shape}; this model needs uint8 RGB of shape (…, {wanted[0]}, {wanted[1]}, 3). "
+                f"image is {image.dtype} {image.shape}; this model needs uint8 RGB, (…, {wanted[0]}, {wanted[1]}, 3). "
                 "camera.rectify resamples a calibrated camera's image to that view"
             )
         return image
@@ -281,7 +281,9 @@ class EgoTwinPipeline:
             torch.from_numpy(np.asarray(part[HEAD], dtype=np.float32)) for part in (pose.rotations, pose.positions)
         )
         world = clip.transformed(rotation, position)
-        arrays = [part.numpy() for part in (world.positions, world.rotations, world.head_positions, world.head_rotations)]
+        arrays = [
+            part.numpy() for part in (world.positions, world.rotations, world.head_positions, world.head_rotations)
+        ]
         given = (pose.positions, pose.rotations, pose.positions[HEAD], pose.rotations[HEAD])
         for array, first in zip(arrays, given, strict=True):
             array[:, 0] = first

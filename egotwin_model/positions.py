@@ -9,7 +9,9 @@ from torch import Tensor
 def sinusoid(positions: Tensor, dim: int, *, cosine_first: bool = False) -> Tensor:
     """Sine and cosine of `positions` at dim/2 geometric frequencies from 1 to 1/10000: (..., dim) float32."""
     half = dim // 2
-    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=positions.device) * (-9.210340371976184 / half))
+    frequencies = torch.exp(
+        torch.arange(half, dtype=torch.float32, device=positions.device) * (-9.210340371976184 / half)
+    )
     angles = positions.float()[..., None] * frequencies
     parts = (angles.cos(), angles.sin()) if cosine_first else (angles.sin(), angles.cos())
     return torch.cat(parts, dim=-1)
@@ -28,7 +30,7 @@ def video_sinusoid(frames: int, height: int, width: int, dim: int) -> Tensor:
 
 
 def video_rotary(frames: int, height: int, width: int, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine tables (frames·height·width, head_dim): a quarter turns with time, 3/8 each with row and column."""
+    """Cosine and sine tables (frames·height·width, head_dim): a quarter for time, 3/8 each for row and column."""
     t, y, x = _grid(frames, height, width)
     sizes = (head_dim // 4, head_dim // 8 * 3, head_dim // 8 * 3)
     angles = []

@@ -169,11 +169,8 @@ class OnnxRuntime:
         weights = self._component(entry["component"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
-        names = list(entry["initializers"])
-        values = [
-            onnxruntime.OrtValue.ortvalue_from_numpy(weights[entry["initializers"][name]].float().numpy()) for name in names
-        ]
-        options.add_external_initializers(names, values)
+        values = [_value(weights[source["tensor"]], source["transposed"]) for source in entry["initializers"].values()]
+        options.add_external_initializers(list(entry["initializers"]), values)
         path = self.folder / "onnx" / f"{graph}.onnx"
         try:
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -186,3 +183,11 @@ class OnnxRuntime:
         if name not in self._weights:
             self._weights[name] = load_tensors(self.folder / name / WEIGHTS)
         return self._weights[name]
+
+
+def _value(tensor: Tensor, transposed: bool) -> Any:
+    """A stored weight as float32 for ONNX Runtime."""
+    import onnxruntime
+
+    array = (tensor.T if transposed else tensor).float().contiguous().numpy()
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)

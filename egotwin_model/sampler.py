@@ -171,9 +171,7 @@ class Sampler:
             progress(num_steps, num_steps)
         return (None if mode == "motion" else state.video), (None if mode == "video" else state.motion)
 
-    def _guided(
-        self, mode: Mode, state: _State, t: int, guidance: Guidance
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def _guided(self, mode: Mode, state: _State, t: int, guidance: Guidance) -> tuple[Tensor | None, Tensor | None]:
         """Guided v of the modalities being generated; the evaluation with everything present serves both."""
         video: Tensor | None = None
         motion: Tensor | None = None
@@ -181,22 +179,24 @@ class Sampler:
         motion_terms = guidance_terms(guidance.text, guidance.video) if mode != "video" else []
         shared = mode == "joint" and all(terms and not terms[0].other_absent for terms in (video_terms, motion_terms))
         if shared:
-            both_video, both_motion = self._evaluate(mode, state, t, video_terms[0], motion_only=False, for_motion=False)
-            video, motion = video_terms[0].weight * both_video, motion_terms[0].weight * both_motion
+            v_video, v_motion = self._evaluate(mode, state, t, video_terms[0], for_motion=False)
+            video, motion = _add(None, video_terms[0], v_video), _add(None, motion_terms[0], v_motion)
             video_terms, motion_terms = video_terms[1:], motion_terms[1:]
         for term in video_terms:
-            v, _ = self._evaluate(mode, state, t, term, motion_only=False, for_motion=False)
-            video = term.weight * v if video is None else video + term.weight * v
+            video = _add(video, term, self._evaluate(mode, state, t, term, for_motion=False)[0])
         for term in motion_terms:
-            _, v = self._evaluate(mode, state, t, term, motion_only=True, for_motion=True)
-            motion = term.weight * v if motion is None else motion + term.weight * v
+            motion = _add(motion, term, self._evaluate(mode, state, t, term, for_motion=True)[1])
         return video, motion
 
     def _evaluate(
-        self, mode: Mode, state: _State, t: int, term: _Evaluation, *, motion_only: bool, for_motion: bool
+        self, mode: Mode, state: _State, t: int, term: _Evaluation, *, for_motion: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        video, t_video = (state.noise_video, PURE_NOISE) if for_motion and term.other_absent else (state.video, t)
-        motion, t_motion = (state.noise_motion, PURE_NOISE) if not for_motion and term.other_absent else (state.motion, t)
+        """One evaluation for the video's guided sum, or for the motion's: those run the lower half of the model."""
+        video, t_video, motion, t_motion = state.video, t, state.motion, t
+        if term.other_absent and for_motion:
+            video, t_video = state.noise_video, PURE_NOISE
+        elif term.other_absent:
+            motion, t_motion = state.noise_motion, PURE_NOISE
         if mode == "motion" and not term.other_absent:
             t_video = 0
         if mode == "video" and not term.other_absent:
@@ -211,7 +211,7 @@ class Sampler:
             torch.full(size, t_motion, dtype=torch.long),
             c.image,
             c.pose,
-            motion_only=motion_only,
+            motion_only=for_motion,
         )
 
     def _advance(self, x: Tensor, v: Tensor, t: int, following: int | None) -> Tensor:
@@ -222,6 +222,11 @@ class Sampler:
             return clean
         a_next, s_next = (float(level) for level in self.schedule.levels(torch.tensor(following)))
         return a_next * clean + s_next * (s * x + a * v)
+
+
+def _add(total: Tensor | None, term: _Evaluation, v: Tensor | None) -> Tensor:
+    assert v is not None
+    return term.weight * v if total is None else total + term.weight * v
 
 
 class _State:

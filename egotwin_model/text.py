@@ -61,7 +61,9 @@ class TextEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, texts: list[str]) -> Tensor:
         """Last hidden states (B, length, text_dim) float32; zeros after the text's end."""
-        batch = self.tokenizer(texts, padding="max_length", truncation=True, max_length=self.length, return_tensors="pt")
+        batch = self.tokenizer(
+            texts, padding="max_length", truncation=True, max_length=self.length, return_tensors="pt"
+        )
         states = self.model(**batch.to(self.model.device)).last_hidden_state
         return states * batch["attention_mask"][..., None].to(states.dtype)
 

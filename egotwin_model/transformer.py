@@ -59,12 +59,13 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        first = nn.Module()
-        first.proj = nn.Linear(dim, 4 * dim)
-        self.net = nn.ModuleList([first, nn.Identity(), nn.Linear(4 * dim, dim)])
+        self.net = nn.ModuleList(
+            [nn.ModuleDict({"proj": nn.Linear(dim, 4 * dim)}), nn.Identity(), nn.Linear(4 * dim, dim)]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net[2](F.gelu(self.net[0].proj(x), approximate="tanh"))
+        expand, _, contract = self.net
+        return contract(F.gelu(expand["proj"](x), approximate="tanh"))  # type: ignore[index, no-any-return]
 
 
 class Projections(nn.Module):
@@ -82,7 +83,8 @@ class Projections(nn.Module):
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, L, dim) to three (B, heads, L, head_dim)."""
-        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.to_q, self.to_k, self.to_v))
+        layers = (self.to_q, self.to_k, self.to_v)
+        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in layers)
         return self.norm_q(q), self.norm_k(k), v
 
     def out(self, x: Tensor) -> Tensor:
@@ -123,38 +125,37 @@ class Block(nn.Module):
         self.motion = MotionBranch(config) if with_motion else None
 
     def forward(self, x: Streams, time: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Streams:
-        side = self.motion if x.motion is not None else None
-        lengths = [x.text.shape[1], x.video.shape[1]]
+        return self._feed_forward(self._attention(x, time, rotary, mask), time)
 
-        # diffusers' chunk order is video first, then text
-        (video, text), gates = self.norm1([x.video, x.text], time)
+    def _attention(self, x: Streams, time: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Streams:
+        lengths = [x.text.shape[1], x.video.shape[1]]
+        (video, text), (video_gate, text_gate) = self.norm1(
+            [x.video, x.text], time
+        )  # diffusers' order of AdaLN's parts
         q, k, v = self.attn1.project(torch.cat([text, video], dim=1))
         q, k = (torch.cat([z[:, :, : lengths[0]], rotate(z[:, :, lengths[0] :], *rotary)], dim=2) for z in (q, k))
-        motion_gate = motion_out = None
-        if side is not None:
-            (motion,), (motion_gate,) = side.norm1([x.motion], time)
-            q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), side.attn1.project(motion), strict=True))
-        attended = attend(q, k, v, mask)
-        if side is not None:
-            motion_out = side.attn1.out(attended[:, :, sum(lengths) :])
-            attended = attended[:, :, : sum(lengths)]
-        text_out, video_out = self.attn1.out(attended).split(lengths, dim=1)
-        x = Streams(
-            text=x.text + gates[1] * text_out,
-            video=x.video + gates[0] * video_out,
-            motion=x.motion if side is None else x.motion + motion_gate * motion_out,
-        )
+        motion = x.motion
+        if motion is None or self.motion is None:
+            text_out, video_out = self.attn1.out(attend(q, k, v, mask)).split(lengths, dim=1)
+        else:
+            (hidden,), (gate,) = self.motion.norm1([motion], time)
+            q, k, v = (
+                torch.cat(pair, dim=2) for pair in zip((q, k, v), self.motion.attn1.project(hidden), strict=True)
+            )
+            joint, own = attend(q, k, v, mask).split([sum(lengths), motion.shape[1]], dim=2)
+            text_out, video_out = self.attn1.out(joint).split(lengths, dim=1)
+            motion = motion + gate * self.motion.attn1.out(own)
+        return Streams(x.text + text_gate * text_out, x.video + video_gate * video_out, motion)
 
-        (video, text), gates = self.norm2([x.video, x.text], time)
+    def _feed_forward(self, x: Streams, time: Tensor) -> Streams:
+        lengths = [x.text.shape[1], x.video.shape[1]]
+        (video, text), (video_gate, text_gate) = self.norm2([x.video, x.text], time)
         text_out, video_out = self.ff(torch.cat([text, video], dim=1)).split(lengths, dim=1)
-        if side is not None:
-            (motion,), (motion_gate,) = side.norm2([x.motion], time)
-            motion_out = motion_gate * side.ff(motion)
-        return Streams(
-            text=x.text + gates[1] * text_out,
-            video=x.video + gates[0] * video_out,
-            motion=x.motion if side is None else x.motion + motion_out,
-        )
+        motion = x.motion
+        if motion is not None and self.motion is not None:
+            (hidden,), (gate,) = self.motion.norm2([motion], time)
+            motion = motion + gate * self.motion.ff(hidden)
+        return Streams(x.text + text_gate * text_out, x.video + video_gate * video_out, motion)
 
 
 class OutputNorm(nn.Module):
@@ -172,6 +173,8 @@ class OutputNorm(nn.Module):
 
 class PatchEmbed(nn.Module):
     """Latent patches and text states to tokens of one width, with the position table added (text's part is zero)."""
+
+    pos_embedding: Tensor
 
     def __init__(self, config: EgoTwinConfig) -> None:
         super().__init__()
@@ -197,6 +200,8 @@ class PatchEmbed(nn.Module):
 class MotionHead(nn.Module):
     """Motion latents to tokens and back: noisy latent, the clean latent of token 0 (P⁰) and its 0/1 mask go in."""
 
+    pos_embedding: Tensor
+
     def __init__(self, config: EgoTwinConfig) -> None:
         super().__init__()
         self.proj_in = nn.Linear(2 * config.motion_channels + 1, config.motion_width)
@@ -206,8 +211,9 @@ class MotionHead(nn.Module):
         self.norm_out = OutputNorm(config.time_embed_dim, config.motion_width)
         self.proj_out = nn.Linear(config.motion_width, config.motion_channels)
 
-    def embed(self, noisy: Tensor, pose: Tensor) -> Tensor:
+    def embed(self, noisy: Tensor, pose: Tensor | None) -> Tensor:
         """Noisy latents (B, C, N) and the clean latent of P⁰ (B, C) to (B, N, motion_width)."""
+        assert pose is not None, "motion tokens are conditioned on P⁰: pass its latent as pose"
         first = torch.zeros_like(noisy[:, :1])
         first[..., 0] = 1.0
         tokens = torch.cat([noisy, pose[..., None] * first, first], dim=1).transpose(1, 2)
@@ -222,6 +228,10 @@ class EgoTwinTransformer(nn.Module):
 
     v-prediction is the core for both modalities (spec, "Asynchronous diffusion"); the sampler derives ε from it.
     """
+
+    mask: Tensor
+    rotary_cos: Tensor
+    rotary_sin: Tensor
 
     def __init__(self, config: EgoTwinConfig) -> None:
         super().__init__()
@@ -295,8 +305,9 @@ class EgoTwinTransformer(nn.Module):
             x = block(x, time, rotary, None)
         return self._video_prediction(x, time), motion_v
 
-    def _with_image(self, video: Tensor, image: Tensor) -> Tensor:
+    def _with_image(self, video: Tensor, image: Tensor | None) -> Tensor:
         """I⁰'s latent concatenated on channels: in frame 0 with zeros after it, or in every frame ("tile")."""
+        assert image is not None, "video tokens are conditioned on I⁰: pass its latent as image"
         condition = image[:, None].expand_as(video)
         if self.config.image_condition == "first":
             condition = torch.cat([condition[:, :1], torch.zeros_like(video[:, 1:])], dim=1)

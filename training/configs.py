@@ -58,13 +58,15 @@ STAGES = ("video-codec", "motion-vae", "text-to-motion", "joint")
 
 
 def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
-    return TrainConfig(steps, batch_size, learning_rate, warmup=2, save_every=steps, validate_every=steps, precision="no")
+    return TrainConfig(
+        steps, batch_size, learning_rate, warmup=2, save_every=steps, validate_every=steps, precision="no"
+    )
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "mini": {
         "video-codec": VideoCodecRecipe(TrainConfig(2500, 16, 2e-3, validate_every=250)),
-        "motion-vae": MotionVAERecipe(TrainConfig(1500, 32, 2e-3), MotionVAEConfig.mini()),
+        "motion-vae": MotionVAERecipe(TrainConfig(700, 32, 1e-3, warmup=50, precision="no"), MotionVAEConfig.mini()),
         "text-to-motion": DiffusionRecipe(TrainConfig(2000, 64, 1e-3), EgoTwinConfig.mini(), "text-to-motion"),
         "joint": DiffusionRecipe(TrainConfig(6000, 32, 8e-4, ema_decay=0.9995), EgoTwinConfig.mini(), "joint"),
     },

@@ -1,7 +1,7 @@
 """``egotwin evaluate``: what a model folder does on starts it has never seen, beside the baselines it must beat.
 
-Rooms, bodies and wordings are the test split's. Every number is printed with what it is measured on; `--out` keeps them as
-JSON.
+Rooms, bodies and wordings are the test split's. Every number is printed with what it is measured on; `--out` keeps
+them as JSON.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def mean_head_paths(clips: Clips) -> dict[str, NDArray[np.float64]]:
     representation = HeadCentric()
     start = representation.slices["h_p"]
     paths = np.concatenate(
-        [representation.encode(s["positions"], s["rotations"])[..., start] for s in clips.shards("positions", "rotations")]
+        [
+            representation.encode(s["positions"], s["rotations"])[..., start]
+            for s in clips.shards("positions", "rotations")
+        ]
     )
     return {str(name): paths[behaviours == name].mean(0).astype(np.float64) for name in np.unique(behaviours)}
 

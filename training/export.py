@@ -1,4 +1,4 @@
-"""``egotwin export``: trained stages to one model folder with float16 weights, ONNX graphs and a checksummed manifest."""
+"""``egotwin export``: trained stages to a model folder: float16 weights, ONNX graphs, a checksummed manifest."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def random_networks(config_name: str, seed: int = 0) -> Networks:
     """Untrained networks of a named configuration: the real classes at their real sizes, for tests and benchmarks."""
     recipes = RECIPES[config_name]
     joint, motion, codec = recipes["joint"], recipes["motion-vae"], recipes["video-codec"]
-    assert isinstance(joint, DiffusionRecipe) and isinstance(motion, MotionVAERecipe) and isinstance(codec, VideoCodecRecipe)
+    assert isinstance(joint, DiffusionRecipe)
+    assert isinstance(motion, MotionVAERecipe)
+    assert isinstance(codec, VideoCodecRecipe)
     return _random(joint.model, motion.model, codec.model, seed)
 
 
@@ -75,11 +77,19 @@ def _random(joint: EgoTwinConfig, motion: MotionVAEConfig, codec: VideoVAEConfig
     for parameter in transformer.parameters():  # zero-initialised outputs would predict nothing
         nn.init.normal_(parameter, std=0.02)
     statistics = MotionStatistics(torch.zeros(dim), torch.ones(dim))
-    return Networks(transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), statistics, torch.ones(1))
+    return Networks(
+        transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), statistics, torch.ones(1)
+    )
 
 
 def export(
-    networks: Networks, folder: Path, name: str, defaults: SamplingDefaults, details: dict[str, Any], *, graphs: bool = True
+    networks: Networks,
+    folder: Path,
+    name: str,
+    defaults: SamplingDefaults,
+    details: dict[str, Any],
+    *,
+    graphs: bool = True,
 ) -> Path:
     """Write a whole model folder; it takes its final name only when complete.
 
@@ -96,8 +106,8 @@ def export(
         for component, module in networks.components().items():
             _round_to_half(module)
             save_tensors(temporary / component / WEIGHTS, {k: v.half() for k, v in module.state_dict().items()})
-            config = module.config.to_dict() if component == "transformer" else asdict(module.config)  # type: ignore
-            write_json(temporary / component / "config.json", {"_class_name": type(module).__name__, **config})
+            config: Any = module.config
+            write_json(temporary / component / "config.json", {"_class_name": type(module).__name__, **asdict(config)})
         statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
         save_tensors(temporary / "statistics.safetensors", statistics)
         write_json(temporary / "model_index.json", _index(networks, name, defaults))
@@ -170,15 +180,17 @@ def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], 
     }
     channels, channels_motion = c.latent_channels, c.motion_channels
     mean, mean_motion = (lambda m, x: m.encoder(x)[:, :channels]), (lambda m, x: m.encoder(x)[:, :channels_motion])
+    latents = torch.randn(2, channels, c.latent_frames, *latent[1:])
+    motion_latents = torch.randn(2, channels_motion, c.motion_length)
     return [
         ("transformer", "transformer", lambda m, *x: m(*x), step),
         ("transformer_motion", "transformer", lambda m, *x: m(*x, motion_only=True)[1], step),
         ("image_encoder", "video_vae", mean, {"video": torch.randn(2, 3, 1, *size)}),
         ("video_encoder", "video_vae", mean, {"video": torch.randn(2, 3, frames, *size)}),
-        ("video_decoder", "video_vae", lambda m, z: m.decoder(z), {"latents": torch.randn(2, channels, c.latent_frames, *latent[1:])}),
+        ("video_decoder", "video_vae", lambda m, z: m.decoder(z), {"latents": latents}),
         ("pose_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, 1, dim)}),
         ("motion_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, poses, dim)}),
-        ("motion_decoder", "motion_vae", lambda m, z: m.decoder(z), {"latents": torch.randn(2, channels_motion, c.motion_length)}),
+        ("motion_decoder", "motion_vae", lambda m, z: m.decoder(z), {"latents": motion_latents}),
     ]  # fmt: skip
 
 
@@ -201,22 +213,28 @@ def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:
     return listed
 
 
-def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[str, str]:
-    """Empty the initializers that equal a stored weight, marking them external; returns initializer → tensor name."""
-    stored = module.state_dict()
-    names = {}
+def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[str, dict[str, Any]]:
+    """Empty the initializers that equal a stored weight or its transpose (linear layers become products), and mark them
+    external; returns initializer → {"tensor": name, "transposed": …}."""
+    sources = {}
+    for name, tensor in module.state_dict().items():
+        values = tensor.detach().float().numpy()
+        if values.ndim == 2:
+            sources[values.T.shape, values.T.tobytes()] = {"tensor": name, "transposed": True}
+        sources[values.shape, values.tobytes()] = {"tensor": name, "transposed": False}
+    found = {}
     for tensor in proto.graph.initializer:
-        name = tensor.name.removeprefix("model.")
-        if name not in stored or list(tensor.dims) != list(stored[name].shape):
+        source = sources.get((tuple(tensor.dims), tensor.raw_data))
+        if source is None:
             continue
-        names[tensor.name] = name
+        found[tensor.name] = source
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
         del tensor.external_data[:]
         tensor.external_data.add(key="location", value=f"{component}/{WEIGHTS}")
-    if not names:
-        raise ModelError(f"no weight of {component} is found in its exported graph; the exporter renamed them")
-    return names
+    if not found:
+        raise ModelError(f"no weight of {component} is found in its exported graph; the exporter changed them all")
+    return found
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
-from egotwin_model.motion_vae import MotionVAE
-from egotwin_model.store import load_tensors, save_tensors, sha256
+from egotwin_model.motion import MotionStatistics
+from egotwin_model.runtime import load_motion_vae
+from egotwin_model.store import WEIGHTS, load_tensors, read_json, save_tensors, sha256, write_json
 from egotwin_model.text import TextEncoder
+from egotwin_model.video_vae import load_video_vae
 from training.codec import to_video
 from training.stage_codec import frames_of
 from training.stage_motion import features_of
@@ -64,33 +67,53 @@ def encode_texts(encoder: TextEncoder, texts: list[str]) -> tuple[Tensor, Tensor
     return states, torch.tensor([rows[text] for text in texts])
 
 
-@torch.no_grad()
-def encode_split(
-    data: Path, split: str, runs: Path, video_vae: torch.nn.Module, motion_vae: MotionVAE, encoder: TextEncoder
-) -> LatentClips:
-    """Latents of one split, from ``runs/latents-SPLIT.safetensors`` where that was made by the same models and clips."""
-    from egotwin_model.motion import MotionStatistics
+def _kept(path: Path, identity: dict[str, Any], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors from `path` where they were made of the same things, else made anew and kept there."""
+    note = path.with_suffix(".json")
+    if path.is_file() and note.is_file() and read_json(note) == identity:
+        return load_tensors(path)
+    tensors = make()
+    save_tensors(path, tensors)
+    write_json(note, identity)
+    return tensors
 
+
+@torch.no_grad()
+def video_latents(data: Path, split: str, runs: Path) -> Tensor:
+    """Video latents of one split by the codec in ``runs/video-codec``; computed once."""
     clips = open_clips(data / split)
-    folder = runs / "motion-vae"
-    path = runs / f"latents-{split}.safetensors"
-    sources = {
-        name: sha256(runs / name / "diffusion_pytorch_model.safetensors") for name in ("video-codec", "motion-vae")
-    }
-    identity = json.dumps({**sources, "clips": len(clips)}, sort_keys=True)
-    if path.is_file() and (runs / f"latents-{split}.json").read_text() == identity:
-        return LatentClips(**load_tensors(path))
+    identity = {"codec": sha256(runs / "video-codec" / WEIGHTS), "clips": _clips_identity(clips)}
+    vae = load_video_vae(runs / "video-codec")
+    path = runs / f"video-latents-{split}.safetensors"
+    return _kept(path, identity, lambda: {"video": encode_videos(vae, clips)})["video"]
+
+
+@torch.no_grad()
+def motion_latents(data: Path, split: str, runs: Path) -> Tensor:
+    """Motion latents (N, C_m, 21) of one split at unit scale; the train split's scale is kept beside the VAE."""
+    clips, folder = open_clips(data / split), runs / "motion-vae"
+    vae = load_motion_vae(folder)
     statistics = MotionStatistics.from_tensors(load_tensors(folder / "statistics.safetensors"))
-    features = statistics.normalise(features_of(clips))
-    motion = torch.cat([motion_vae.encode(part).mean for part in features.split(512)])
     scale_path = folder / "latent_scale.safetensors"
-    if split == "train":
-        save_tensors(scale_path, {"motion_latent.scale": motion_scale(motion)})
-    elif not scale_path.is_file():
+    if split != "train" and not scale_path.is_file():
         raise ModelError(f"{scale_path} is missing; encode the train split first")
-    scale = load_tensors(scale_path)["motion_latent.scale"]
-    texts, rows = encode_texts(encoder, [str(record["text"]) for record in clips.records])
-    latents = LatentClips(encode_videos(video_vae, clips), (motion / scale).half(), texts, rows)
-    save_tensors(path, vars(latents))
-    (runs / f"latents-{split}.json").write_text(identity)
-    return latents
+
+    def make() -> dict[str, Tensor]:
+        parts = statistics.normalise(features_of(clips)).split(512)
+        latents = torch.cat([vae.encode(part).mean for part in parts])
+        if split == "train":
+            save_tensors(scale_path, {"motion_latent.scale": motion_scale(latents)})
+        return {"motion": (latents / load_tensors(scale_path)["motion_latent.scale"]).half()}
+
+    identity = {"motion_vae": sha256(folder / WEIGHTS), "clips": _clips_identity(clips)}
+    return _kept(runs / f"motion-latents-{split}.safetensors", identity, make)["motion"]
+
+
+def encode_split(data: Path, split: str, runs: Path, encoder: TextEncoder) -> LatentClips:
+    """Everything stages 2 and 3 need of one split; latents are computed once, texts every time."""
+    texts, rows = encode_texts(encoder, [str(record["text"]) for record in open_clips(data / split).records])
+    return LatentClips(video_latents(data, split, runs), motion_latents(data, split, runs), texts, rows)
+
+
+def _clips_identity(clips: Clips) -> dict[str, Any]:
+    return {**clips.manifest.settings(), "finished": len(clips)}

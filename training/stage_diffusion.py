@@ -1,7 +1,8 @@
-"""Stages 2 and 3: the diffusion transformer on latents, motion alone and then both modalities with their own timesteps."""
+"""Stages 2 and 3: the diffusion transformer on latents, motion alone, then both with their own timesteps."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class DiffusionStage:
     def __init__(
         self, recipe: DiffusionRecipe, train: LatentClips, validation: LatentClips, start_from: Path | None = None
     ) -> None:
-        self.recipe, self.name = recipe, recipe.kind
+        self.recipe, self.name = recipe, str(recipe.kind)
         self.train, self.validation = train, validation
         torch.manual_seed(recipe.train.seed)
         self.model: nn.Module = EgoTwinTransformer(recipe.model)
@@ -68,7 +69,7 @@ class DiffusionStage:
         return metrics
 
     def resolved(self) -> dict[str, Any]:
-        return {"_class_name": "EgoTwinTransformer", **self.recipe.model.to_dict()}
+        return {"_class_name": "EgoTwinTransformer", **asdict(self.recipe.model)}
 
     def _draw_timesteps(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         t_video = torch.randint(NUM_TRAIN_TIMESTEPS, (count,), generator=generator)
@@ -101,7 +102,7 @@ class DiffusionStage:
             None if video is None else video[:, 0], motion[..., 0],
         )  # fmt: skip
         motion_error = _per_clip(v_motion, schedule.velocity(motion, motion_noise, t_motion))
-        if video is None:
+        if video is None or video_noise is None:
             return None, motion_error
         return _per_clip(v_video, schedule.velocity(video, video_noise, t_video)), motion_error
 

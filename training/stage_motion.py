@@ -11,18 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from egotwin_model.motion import HeadCentric, MotionStatistics
-from egotwin_model.motion_vae import MotionVAE, motion_vae_loss
+from egotwin_model.motion_vae import MotionVAE, initialise_linear_path, motion_vae_loss
 from egotwin_model.store import save_tensors
 from training.configs import MotionVAERecipe
 from training.world.shards import Clips, open_clips
 
 VALIDATION_CLIPS = 256
+START_CLIPS = 4000
 
 
 def features_of(clips: Clips) -> Tensor:
     """Head-centric features (N, T, 288) float32 of all clips."""
     representation = HeadCentric()
-    shards = (representation.encode(shard["positions"], shard["rotations"]) for shard in clips.shards("positions", "rotations"))
+    shards = (
+        representation.encode(shard["positions"], shard["rotations"])
+        for shard in clips.shards("positions", "rotations")
+    )
     return torch.from_numpy(np.concatenate(list(shards)).astype(np.float32, copy=False))
 
 
@@ -41,7 +45,10 @@ class MotionVAEStage:
         self.features = self.statistics.normalise(features)
         self.validation = self.statistics.normalise(features_of(validation)[:VALIDATION_CLIPS])
         torch.manual_seed(recipe.train.seed)
-        self.model: nn.Module = MotionVAE(recipe.model)
+        vae = MotionVAE(recipe.model)
+        if recipe.model.linear_path:
+            initialise_linear_path(vae, self.features[:START_CLIPS], self.representation.groups)
+        self.model: nn.Module = vae
 
     def __len__(self) -> int:
         return len(self.features)

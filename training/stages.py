@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.runtime import load_motion_vae
 from egotwin_model.store import WEIGHTS
 from egotwin_model.text import TextEncoder
-from egotwin_model.video_vae import load_video_vae
 from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.latents import encode_split
 from training.stage_codec import VideoCodecStage
@@ -41,10 +39,9 @@ def _diffusion(recipe: DiffusionRecipe, data: Path, runs: Path) -> DiffusionStag
     start_from = runs / "text-to-motion" if recipe.kind == "joint" else None
     if start_from is not None and not (start_from / WEIGHTS).is_file():
         raise ModelError(f"{start_from} has no weights; run `egotwin train text-to-motion` first")
-    codec, motion_vae = load_video_vae(runs / "video-codec"), load_motion_vae(runs / "motion-vae")
     encoder = TextEncoder.from_package(TEXT_PACKAGE, recipe.model.text_length)
-    train_clips = encode_split(data, "train", runs, codec, motion_vae, encoder)
-    validation = encode_split(data, "val", runs, codec, motion_vae, encoder)
+    train_clips = encode_split(data, "train", runs, encoder)
+    validation = encode_split(data, "val", runs, encoder)
     return DiffusionStage(recipe, train_clips, validation, start_from)
 
 

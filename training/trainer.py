@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
@@ -98,7 +98,10 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
     Raises:
         ModelError: the folder's checkpoint is of another stage or configuration, or too many losses were not finite.
     """
-    accelerator = Accelerator(mixed_precision=config.precision, step_scheduler_with_optimizer=False)
+    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)  # stage 2 leaves the video's side unused
+    accelerator = Accelerator(
+        mixed_precision=config.precision, step_scheduler_with_optimizer=False, kwargs_handlers=[parallel]
+    )
     model, optimizer = accelerator.prepare(stage.model, _optimizer(stage.model, config))
     ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=_averaging(config.ema_decay), use_buffers=True)
     ema.requires_grad_(False)
@@ -109,7 +112,11 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
         write_json(folder / "config.json", stage.resolved())
     start = state.load(accelerator.unwrap_model(model), ema, optimizer)
     nonfinite = 0
-    with _stop_on_signal() as stop, tqdm(total=config.steps, initial=start, desc=stage.name, mininterval=2) as bar:
+    hidden = not accelerator.is_main_process
+    with (
+        _stop_on_signal() as stop,
+        tqdm(total=config.steps, initial=start, desc=stage.name, mininterval=2, disable=hidden) as bar,
+    ):
         for step in range(start, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * learning_rate_factor(step, config)
@@ -149,15 +156,20 @@ def draw_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
     positions = torch.arange(step * batch_size, (step + 1) * batch_size)
     order = {
         epoch: torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-        for epoch in sorted({int(p) // size for p in (positions[0], positions[-1])} | {int(p) // size for p in positions})
+        for epoch in sorted(
+            {int(p) // size for p in (positions[0], positions[-1])} | {int(p) // size for p in positions}
+        )
     }
     return torch.stack([order[int(p) // size][int(p) % size] for p in positions])
 
 
-def _averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+Tensors = list[Tensor] | tuple[Tensor, ...]
+
+
+def _averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """Exponential average whose memory grows with the steps taken, so that the random start is soon forgotten."""
 
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         memory = min(decay, (1 + float(count)) / (10 + float(count)))
         torch._foreach_lerp_(averaged, current, 1 - memory)
 
@@ -209,13 +221,14 @@ class _Progress:
 
     def __init__(self, folder: Path, stage: Stage, config: TrainConfig) -> None:
         self.folder, self.stage, self.config = folder, stage, config
-        self.identity = json.dumps({"stage": stage.name, "model": stage.resolved(), "seed": config.seed}, sort_keys=True)
+        identity = {"stage": stage.name, "model": stage.resolved(), "seed": config.seed}
+        self.identity = json.dumps(identity, sort_keys=True)
 
     def record(self, step: int, terms: dict[str, Tensor], metrics: dict[str, float]) -> None:
         line = {"step": step, **{k: float(v) for k, v in terms.items()}, **metrics}
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        tqdm.write(f"{self.stage.name} step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in line.items() if k != "step"))
+        tqdm.write(f"{self.stage.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in line.items()))
 
     def save(self, step: int, model: nn.Module, ema: AveragedModel, optimizer: Any) -> None:
         target, fresh = self.folder / "checkpoint", self.folder / ".checkpoint-new"
@@ -223,7 +236,8 @@ class _Progress:
         fresh.mkdir(parents=True)
         save_tensors(fresh / "model.safetensors", model.state_dict())
         save_tensors(fresh / "ema.safetensors", ema.module.state_dict())
-        moments = {f"{index}.{key}": value for index, s in optimizer.state_dict()["state"].items() for key, value in s.items()}
+        state = optimizer.state_dict()["state"]
+        moments = {f"{index}.{key}": value for index, values in state.items() for key, value in values.items()}
         save_tensors(fresh / "optimizer.safetensors", moments)
         write_json(fresh / "state.json", {"step": step, "averaged": int(ema.n_averaged), "identity": self.identity})
         shutil.rmtree(target, ignore_errors=True)

@@ -52,5 +52,5 @@ def test_backends_equal_the_formula_in_double(backend: str, masked: bool) -> Non
 
 def test_unknown_backend_is_refused_by_name() -> None:
     x = torch.zeros(1, 1, 2, 4)
-    with pytest.raises(ValueError, match="'quick'.*fused"):
+    with pytest.raises(ValueError, match=r"'quick'.*fused"):
         attend(x, x, x, backend="quick")

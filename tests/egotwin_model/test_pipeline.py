@@ -17,6 +17,7 @@ from egotwin_model.motion import BodyMotion
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination, SamplingDefaults
 from egotwin_model.sampler import Guidance
 from egotwin_model.skeleton import HEAD, REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
+from egotwin_model.store import WEIGHTS, load_tensors, read_json
 from training.export import export, random_networks
 
 GUIDED = Guidance(2.0, 1.5, 1.5)
@@ -71,7 +72,9 @@ def test_a_seed_repeats_and_another_does_not(pipeline: EgoTwinPipeline, image: n
 def test_the_future_moves_with_the_callers_world(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
     """A body turned by 90° and moved in the world has the same future, turned and moved."""
     here, there = standing(), standing(np.pi / 2, (3.0, 1.0))
-    first, second = (pipeline("walk", image, pose, mode="motion", seed=1).motion.head_positions[0] for pose in (here, there))
+    first, second = (
+        pipeline("walk", image, pose, mode="motion", seed=1).motion.head_positions[0] for pose in (here, there)
+    )
     local = first - first[0]
     assert np.allclose(second - second[0], np.stack([-local[:, 1], local[:, 0], local[:, 2]], axis=-1), atol=1e-4)
 
@@ -117,6 +120,7 @@ def refusals() -> list[tuple[str, type[EgoTwinError], str, Callable[[BodyState],
     nan = replace(bent, positions=np.full((23, 3), np.nan))
     scaled = replace(bent, rotations=bent.rotations * 1.1)
     few = BodyState(bent.positions[:22], bent.rotations[:22])
+    short = {"mode": "motion", "video": np.zeros((3, 64, 64, 3), np.uint8)}
     return [
         ("empty goal", GoalError, "goal is empty", lambda pose: {"goal": "  "}),
         ("long goal", GoalError, "10000 characters", lambda pose: {"goal": "x" * 10_000}),
@@ -128,11 +132,13 @@ def refusals() -> list[tuple[str, type[EgoTwinError], str, Callable[[BodyState],
         ("no motion", GoalError, "pass motion=", lambda pose: {"mode": "video"}),
         ("unknown mode", GoalError, "'dream'", lambda pose: {"mode": "dream"}),
         ("no samples", GoalError, "num_samples is 0", lambda pose: {"num_samples": 0}),
-        ("short video", ImageError, "3 frames", lambda pose: {"mode": "motion", "video": np.zeros((3, 64, 64, 3), np.uint8)}),
+        ("short video", ImageError, "3 frames", lambda pose: short),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "error", "message", "change"), refusals(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "error", "message", "change"), refusals(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_bad_input_is_refused_by_name(
     pipeline: EgoTwinPipeline, image: np.ndarray, name: str, error: type[EgoTwinError], message: str,
     change: Callable[[BodyState], dict[str, object]],
@@ -171,8 +177,19 @@ def test_altered_and_incomplete_folders_are_refused(folder: Path, tmp_path: Path
 
 
 def test_weights_are_stored_once(folder: Path) -> None:
-    """The ONNX graphs name their weights instead of holding them."""
-    graphs = sum(path.stat().st_size for path in (folder / "onnx").iterdir())
-    weights = (folder / "transformer" / "diffusion_pytorch_model.safetensors").stat().st_size
-    assert graphs < 6 * weights  # eight graphs of a model this small are mostly structure
-    assert not list(folder.rglob("*.data"))
+    """The ONNX graphs name their weights instead of holding them, and name nearly all of them."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    listed = read_json(folder / "onnx" / "graphs.json")
+    for graph, entry in listed.items():
+        stored = load_tensors(folder / entry["component"] / WEIGHTS)
+        proto = onnx.load(folder / "onnx" / f"{graph}.onnx", load_external_data=False)
+        for tensor in proto.graph.initializer:
+            if tensor.name in entry["initializers"]:
+                assert tensor.data_location == onnx.TensorProto.EXTERNAL
+                assert not tensor.raw_data
+                source = entry["initializers"][tensor.name]
+                weight = stored[source["tensor"]]
+                assert list(weight.T.shape if source["transposed"] else weight.shape) == list(tensor.dims)
+    whole = load_tensors(folder / "transformer" / WEIGHTS)
+    named = sum(whole[source["tensor"]].numel() for source in listed["transformer"]["initializers"].values())
+    assert named > 0.9 * sum(tensor.numel() for tensor in whole.values())

@@ -74,7 +74,10 @@ def test_a_truncated_weights_file_is_refused(folder: Path) -> None:
     ("tensors", "message"),
     [
         ({"weight": torch.zeros(2, 3)}, r"missing \['bias'\]"),
-        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "extra": torch.zeros(1)}, r"unknown tensors \['extra'\]"),
+        (
+            {"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "extra": torch.zeros(1)},
+            r"unknown tensors \['extra'\]",
+        ),
         ({"weight": torch.zeros(3, 2), "bias": torch.zeros(2)}, r"weight has shape \(3, 2\), wanted \(2, 3\)"),
         ({"weight": torch.full((2, 3), torch.nan), "bias": torch.zeros(2)}, "weight holds NaN"),
     ],

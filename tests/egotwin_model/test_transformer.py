@@ -1,5 +1,7 @@
 """The transformer against diffusers' CogVideoX where they must be equal, and the properties of its motion branch."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import Tensor
@@ -98,7 +100,7 @@ def test_both_timesteps_and_all_conditions_matter(model: EgoTwinTransformer) -> 
 def test_mask_keeps_a_far_frame_from_a_motion_token() -> None:
     """With one layer, token A⁰ sees frames 0 and 1 only; without the interaction mask it sees all."""
     for interaction in (True, False):
-        sizes = {**NARROW.to_dict(), "num_layers": 1, "num_motion_layers": 1, "interaction": interaction}
+        sizes = {**asdict(NARROW), "num_layers": 1, "num_motion_layers": 1, "interaction": interaction}
         torch.manual_seed(0)
         model = EgoTwinTransformer(EgoTwinConfig(**sizes)).eval()
         for parameter in model.parameters():

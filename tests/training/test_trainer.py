@@ -1,4 +1,4 @@
-"""The loop's promises: resume equals an unbroken run to the bit, checkpoints fit their run only, bad losses are skipped."""
+"""The loop's promises: resume equals an unbroken run to the bit, checkpoints fit their run, bad losses are skipped."""
 
 from __future__ import annotations
 

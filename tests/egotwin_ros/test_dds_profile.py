@@ -13,7 +13,7 @@ from egotwin_ros import bringup
 
 pytest.importorskip("rclpy")
 
-PICTURES = 20
+PICTURES = 60
 COMMON = """
     import array, sys, time
     import rclpy
@@ -32,7 +32,7 @@ SENDER = """
     while publisher.get_subscription_count() > 0 and time.monotonic() < deadline:
         publisher.publish(picture)
         sent += 1
-        time.sleep(0.1)
+        time.sleep(1 / 30)
     print(sent)
 """
 RECEIVER = f"""
@@ -69,4 +69,4 @@ def test_best_effort_pictures_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
             process.kill()
             process.wait()
     assert received == PICTURES
-    assert sent < 2 * PICTURES, f"{sent} were sent until {received} had arrived"
+    assert sent <= PICTURES * 5 // 4, f"{sent} were sent until {received} had arrived"

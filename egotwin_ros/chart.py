@@ -38,9 +38,18 @@ def write_chart(path: Path, goal: str, samples: list[HeadPath], before: HeadPath
     zero = samples[0].yaw[0]
     _over_time(height, samples, before, after, lambda p: p.positions[:, 2])
     _over_time(heading, samples, before, after, lambda p: np.degrees(_nearest_turn(p.yaw, zero) - zero))
+    _at_least(height, 0.5)
+    _at_least(heading, 60.0)
     height.set(ylabel="head height [m]", title="height")
     heading.set(ylabel="to the left of now [°]", xlabel="time after now [s]", title="heading")
     figure.savefig(path, format="png")
+
+
+def _at_least(axes: Axes, span: float) -> None:
+    """Widens the y axis to ``span``, so that small wobbles look small."""
+    low, high = axes.get_ylim()
+    if high - low < span:
+        axes.set_ylim((low + high - span) / 2, (low + high + span) / 2)
 
 
 def _nearest_turn(yaw: Array, zero: float) -> Array:

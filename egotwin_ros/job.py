@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from egotwin_ros.results import Context
 
 DEFAULT_GOAL = "turn left and walk forward"
-MODES = {"joint": 0, "motion": 1}
-TIMEOUT_S = 3600.0
+MODES = {"joint": 0, "motion": 1, "video": 2}
+START_TIMEOUT_S, TIMEOUT_S = 300.0, 3600.0
 REPLAYED_S = 1.5  # how much before the moment is replayed
 INTERRUPTED, FAILED, REFUSED = 130, 1, 2
 
@@ -54,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
     add("--samples", type=int, default=1, help="futures to draw; the film shows the first (default: %(default)s)")
     add("--steps", type=int, default=0, help="sampler steps (default: the model's own)")
     add("--seed", type=int, default=-1, help="the same seed imagines the same again (default: drawn)")
-    add("--mode", choices=MODES, default="joint", help="joint: pictures and motion; motion: motion only, faster")
+    add(
+        "--mode",
+        choices=MODES,
+        default="joint",
+        help="joint: pictures and motion; motion: motion only; video: pictures along the recorded motion",
+    )
     add("--model", default="", help="model folder (default: the shipped egotwin-mini)")
     add("--runtime", default="auto", help="what runs the model: auto, torch, onnxruntime (default: %(default)s)")
     add("--rate", type=float, default=1.0, help="speed of the replay (default: %(default)s)")
@@ -166,7 +171,7 @@ def _converse(options: argparse.Namespace, recording: Recording, moment_s: float
         asker = Asker(node, child.check)
         player = Player(node, recording.bag, options.rate, names)
         with times.measure("start and model"):
-            asker.wait_active()
+            asker.wait_active(START_TIMEOUT_S)
             asker.wait(player.subscribed, 30.0, "the node's subscriptions")
         moment_ns = recording.bag.start_ns + round(moment_s * 1e9)
         with times.measure("replay"):
@@ -175,7 +180,13 @@ def _converse(options: argparse.Namespace, recording: Recording, moment_s: float
             player.play(begin_ns, moment_ns)
             player.finish()
         with times.measure("imagination"):
-            answer = asker.ask(_goal(options), Bar(), TIMEOUT_S)
+            goal = _goal(options)
+            if options.mode == "video":
+                goal.motion = recording.continuation(moment_ns)
+            try:
+                answer = asker.ask(goal, Bar(), TIMEOUT_S)
+            except RuntimeError as error:  # a defect: its place is in the node's log
+                raise RuntimeError(f"{error}\nthe node's log ends with:\n{child.log()[-3000:]}") from error
         node.destroy_node()
     return Context(answer, recording, names)
 

@@ -14,7 +14,8 @@ from egotwin_model.bags import BagReader
 from egotwin_model.camera import Pinhole, rectify
 from egotwin_model.errors import PoseError, RecordingError
 from egotwin_model.images import decode_image
-from egotwin_ros.conversions import CameraModel, body_to_arrays, camera_model, nanoseconds
+from egotwin_ros.conversions import NS, CameraModel, body_to_arrays, camera_model, nanoseconds, trajectory_message
+from egotwin_ros.msg import BodyTrajectory
 
 Array = NDArray[np.float64]
 
@@ -87,6 +88,25 @@ class Recording:
     def _camera(self, width: int, height: int) -> CameraModel:
         _, _, info = next(self.bag.messages([self.camera_info]))
         return camera_model(info, width, height)
+
+    def continuation(self, moment_ns: int) -> BodyTrajectory:
+        """How the body moved on from the last image up to ``moment_ns``, as far as it was recorded.
+
+        Raises:
+            RecordingError: no image in the second before, or no body pose after it.
+        """
+        images = [stamp for stamp, _ in self.frames(moment_ns - NS, moment_ns + 1)]
+        if not images:
+            raise RecordingError(f"{self.bag.path} has no image in the second before the moment")
+        bodies = self.bodies(images[-1] - NS // 4, self.bag.end_ns + 1)
+        start = int(np.abs(bodies.stamps_ns - images[-1]).argmin()) if len(bodies.stamps_ns) else 0
+        times = (bodies.stamps_ns[start:] - images[-1]) / NS
+        if len(times) < 2:
+            raise RecordingError(f"{self.bag.path} has no body poses after the moment to look along")
+        times[0] = 0.0
+        return trajectory_message(
+            bodies.positions[start:], bodies.rotations[start:], times, images[-1], bodies.frame_id
+        )
 
     def bodies(self, start_ns: int, stop_ns: int) -> Bodies:
         """Body poses with start ≤ time in the bag < stop; those the node would refuse are left out."""

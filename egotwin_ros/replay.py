@@ -10,6 +10,7 @@ import importlib
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,11 +75,11 @@ class Player:
 
     def publish_latest(self, topic: str, before_ns: int) -> None:
         """Publishes the last message of a topic up to ``before_ns``, as when it was sent only once at the beginning."""
-        latest = None
-        for _, _, _, latest in self._bag.raw_messages([topic], None, before_ns + 1):  # noqa: B007
-            pass
-        if latest is not None:
-            self._publishers[topic].publish(latest)
+        for start_ns in (before_ns - 10 * NS, None):  # the whole recording only where the last seconds have none
+            found = deque(self._bag.raw_messages([topic], start_ns, before_ns + 1), maxlen=1)
+            if found:
+                self._publishers[topic].publish(found[0][3])
+                return
 
     def stop(self) -> None:
         """Makes `play` return soon; callable from any thread."""

@@ -32,7 +32,8 @@ class Scene:
         goal: its text; ``note`` stands small beside it (model, seed).
         seen_times, seen: (N,) and N square pictures, before and, where the recording goes on, after the moment.
         imagined_times, imagined: (F,) and F pictures; F = 0 where only the motion was imagined.
-        motion_times, body: (T,) and the imagined body; ``true_body`` at the same times, as far as it was recorded.
+        motion_times, body: (T,) and the imagined body (or the given one, where ``body_given``); ``true_body`` at the
+            same times, as far as it was recorded.
     """
 
     goal: str
@@ -44,6 +45,7 @@ class Scene:
     motion_times: NDArray[np.float64]
     body: Body
     true_body: Body | None
+    body_given: bool = False
 
 
 @lru_cache(maxsize=8)
@@ -102,11 +104,8 @@ def _compose(page: Image.Image, scene: Scene, t: float, horizon: float, body: Pi
     seen, seen_title = _seen(scene, t)
     imagined, imagined_title = _imagined(scene, t)
     ghost = ", grey: what happened" if scene.true_body is not None else ""
-    panels = (
-        (seen, seen_title, FAINT),
-        (imagined, imagined_title, ACCENT),
-        (body, f"the imagined body{ghost}", ACCENT),
-    )
+    body_title = "the motion it was given" if scene.body_given else f"the imagined body{ghost}"
+    panels = ((seen, seen_title, FAINT), (imagined, imagined_title, ACCENT), (body, body_title, ACCENT))
     for column, (content, title, colour) in enumerate(panels):
         left = GAP + column * (PANEL + GAP)
         draw.text((left, TOP - 12), title, colour, _font(19), anchor="ls")

@@ -13,6 +13,7 @@ from egotwin_model.bags import BagWriter
 from egotwin_model.camera import Pinhole
 from egotwin_model.images import decode_image
 from egotwin_model.skeleton import HEAD
+from egotwin_ros.action import Imagine
 from egotwin_ros.asking import NODE, Answer
 from egotwin_ros.chart import HeadPath, write_chart
 from egotwin_ros.conversions import NS, message_type, nanoseconds, poses_to_arrays
@@ -22,6 +23,7 @@ from egotwin_ros.recording import Bodies, Recording
 from egotwin_ros.skeleton_view import Body
 
 BEFORE_NS = NS
+MIN_GHOST_POSES = 8
 FILM, BAG, CHART = "imagination.mp4", "imagination.mcap", "trajectory.png"
 Array = NDArray[np.float64]
 
@@ -90,7 +92,7 @@ def _at_times(bodies: Bodies, source_ns: int, times: Array) -> Body | None:
     nearest = np.abs(recorded[None] - times[:, None]).argmin(axis=1)
     there = np.abs(recorded[nearest] - times) < 0.1
     count = len(times) if there.all() else int(np.argmin(there))
-    if count < 2:
+    if count < MIN_GHOST_POSES:
         return None
     return Body(bodies.positions[nearest[:count]], bodies.rotations[nearest[:count]], ghost=True)
 
@@ -123,6 +125,7 @@ def write_pictures(folder: Path, context: Context) -> None:
         motion_times=times,
         body=Body(positions, rotations),
         true_body=_at_times(after, source, times),
+        body_given=first.mode == Imagine.Goal.MODE_VIDEO,
     )
     write_film(folder / FILM, scene)
     samples = [head_path(sample) for sample in context.answer.imaginations]

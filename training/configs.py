@@ -65,10 +65,19 @@ def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "mini": {
-        "video-codec": VideoCodecRecipe(TrainConfig(2500, 16, 2e-3, validate_every=250)),
-        "motion-vae": MotionVAERecipe(TrainConfig(700, 32, 1e-3, warmup=50, precision="no"), MotionVAEConfig.mini()),
-        "text-to-motion": DiffusionRecipe(TrainConfig(2000, 64, 1e-3), EgoTwinConfig.mini(), "text-to-motion"),
-        "joint": DiffusionRecipe(TrainConfig(6000, 32, 8e-4, ema_decay=0.9995), EgoTwinConfig.mini(), "joint"),
+        "video-codec": VideoCodecRecipe(TrainConfig(4500, 4, 1.5e-3, validate_every=750)),
+        "motion-vae": MotionVAERecipe(
+            TrainConfig(700, 32, 1e-3, warmup=50, ema_decay=0.99, precision="no", validate_every=100),
+            MotionVAEConfig.mini(),
+        ),
+        "text-to-motion": DiffusionRecipe(
+            TrainConfig(400, 48, 1e-3, warmup=40), EgoTwinConfig.mini(), "text-to-motion"
+        ),
+        "joint": DiffusionRecipe(
+            TrainConfig(4200, 24, 1e-3, ema_decay=0.998, save_every=200, validate_every=400),
+            EgoTwinConfig.mini(),
+            "joint",
+        ),
     },
     "smoke": {
         "video-codec": VideoCodecRecipe(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 from pathlib import Path
-from typing import Any
+
+import tyro
 
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.store import WEIGHTS
@@ -45,36 +44,19 @@ def _diffusion(recipe: DiffusionRecipe, data: Path, runs: Path) -> DiffusionStag
     return DiffusionStage(recipe, train_clips, validation, start_from)
 
 
-def override(recipe: Recipe, changes: list[str]) -> Recipe:
-    """`recipe` with ``train.steps=100``-like changes; `ModelError` names an unknown field."""
-    for change in changes:
-        path, _, text = change.partition("=")
-        recipe = _replaced(recipe, path.split("."), text)
-    return recipe
-
-
-def _replaced(node: Any, path: list[str], text: str) -> Any:
-    names = [field.name for field in dataclasses.fields(node)]
-    if path[0] not in names:
-        raise ModelError(f"unknown setting {path[0]!r} of {type(node).__name__}; it has {', '.join(names)}")
-    old = getattr(node, path[0])
-    if len(path) > 1:
-        return dataclasses.replace(node, **{path[0]: _replaced(old, path[1:], text)})
-    value = text if isinstance(old, str) else json.loads(text.lower() if isinstance(old, bool) else text)
-    return dataclasses.replace(node, **{path[0]: value})
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Command line of ``egotwin train``."""
-    parser = argparse.ArgumentParser(prog="egotwin train", description=__doc__)
+    """Command line of ``egotwin train``; what argparse does not know is an override for tyro, ``--train.steps 100``."""
+    parser = argparse.ArgumentParser(
+        prog="egotwin train", description=__doc__, epilog="--train.steps 100 overrides a field"
+    )
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--config", choices=sorted(RECIPES), default="mini")
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/ clips")
     parser.add_argument("--runs", type=Path, default=Path("runs/mini"), help="folder that holds one folder per stage")
-    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="for instance train.steps=100")
-    arguments = parser.parse_args(argv)
+    arguments, overrides = parser.parse_known_args(argv)
     try:
-        recipe = override(RECIPES[arguments.config][arguments.stage], arguments.set)
+        named = RECIPES[arguments.config][arguments.stage]
+        recipe = tyro.cli(type(named), default=named, args=overrides, prog=f"egotwin train {arguments.stage}")
         train(build(recipe, arguments.data, arguments.runs), recipe.train, arguments.runs / arguments.stage)
     except EgoTwinError as error:
         print(f"egotwin train: {error}")

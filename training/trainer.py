@@ -103,7 +103,7 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
         mixed_precision=config.precision, step_scheduler_with_optimizer=False, kwargs_handlers=[parallel]
     )
     model, optimizer = accelerator.prepare(stage.model, _optimizer(stage.model, config))
-    ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=_averaging(config.ema_decay), use_buffers=True)
+    ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=_averaging(config.ema_decay), use_buffers=False)
     ema.requires_grad_(False)
     state = _Progress(folder, stage, config)
     if accelerator.is_main_process:

@@ -27,6 +27,7 @@ class Regression:
     def __init__(self, size: int = 4, poison: int | None = None) -> None:
         torch.manual_seed(0)
         self.model: nn.Module = nn.Linear(size, 2)
+        self.model.register_buffer("mask", torch.ones(2, dtype=torch.bool))  # as the transformer's: no mean of it
         self.inputs = torch.randn(10, size)
         self.poison = poison
         self.calls = 0

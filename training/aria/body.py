@@ -82,8 +82,8 @@ def standing_bodies(head_positions: Array, head_rotations: Array, scale: float =
         for part in ("UpperArm", "Forearm", "Hand"):
             stance[XSENS_JOINTS.index(f"{side}_{part}")] = drop
     rotations = Rotation.from_euler("z", headings[:, None]).as_matrix()[:, None] @ stance
-    positions = forward_kinematics(np.zeros((len(headings), 3)), rotations, scale * reference_offsets())
-    positions += (head_positions - positions[:, HEAD])[:, None]
+    hung = forward_kinematics(np.zeros((len(headings), 3)), rotations, scale * reference_offsets())
+    positions = np.asarray(hung + (head_positions - hung[:, HEAD])[:, None], np.float64)
     rotations[:, HEAD] = head_rotations
     tracked = np.zeros(NUM_JOINTS, bool)
     tracked[HEAD] = True

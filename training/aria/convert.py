@@ -25,7 +25,7 @@ from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS
 from training.aria.body import REFERENCE_HEAD_HEIGHT, Bodies, head_poses, standing_bodies, standing_scale
-from training.aria.head_path import DevicePath, attitude_from_imu, read_trajectory
+from training.aria.head_path import DevicePath, attitude_from_imu, read_trajectory, still_path
 from training.aria.optitrack import BY_NAME, LABELS, OptiTrackBody, read_skeleton, to_xsens, wearer_serial
 from training.aria.recording import AriaRecording
 
@@ -89,10 +89,16 @@ def device_path(recording: AriaRecording, trajectory: Path | None) -> DevicePath
         return read_trajectory(trajectory)
     # The device frame's origin is the left SLAM camera, at the eyes.
     height_m = REFERENCE_HEAD_HEIGHT + recording.mount.translation[2]
+    imu = recording.imu()
+    if imu is None:
+        log.warning(
+            "neither trajectory nor IMU: the head is level and still, %.2f m above the floor (assumed)", height_m
+        )
+        return still_path(recording.stamps_ns, recording.R_device_head.T, height_m)
     log.warning(
         "no trajectory: the head turns as the IMU says but stays in place, %.2f m above the floor (assumed)", height_m
     )
-    return attitude_from_imu(recording.imu(), recording.R_device_head, recording.stamps_ns, height_m)
+    return attitude_from_imu(imu, recording.R_device_head, recording.stamps_ns, height_m)
 
 
 def wearer_bodies(

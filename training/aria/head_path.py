@@ -175,6 +175,14 @@ def attitude_from_imu(imu: ImuSamples, R_device_head: Array, stamps_ns: Stamps, 
     return DevicePath(path.stamps_ns, path.positions, heading @ level, np.eye(3))
 
 
+def still_path(stamps_ns: Stamps, R_map_device: Array, height_m: float) -> DevicePath:
+    """A device that stays at (0, 0, ``height_m``), turned as given, at these times (T,)."""
+    count = len(stamps_ns)
+    return DevicePath(
+        stamps_ns, np.tile([0.0, 0.0, height_m], (count, 1)), np.tile(R_map_device, (count, 1, 1)), np.eye(3)
+    )
+
+
 def _windowed_mean(stamps_ns: Stamps, values: Array) -> Array:
     """Mean (N, 3) of the values within half a `TILT_WINDOW_NS` of each sample."""
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])

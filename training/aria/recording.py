@@ -107,8 +107,8 @@ class AriaRecording:
         if RGB_STREAM not in streams or self._provider.get_num_data(self._rgb) == 0:
             there = ", ".join(sorted(streams)) or "none"
             raise RecordingError(
-                f"recording {self.path} has no colour frames (stream {RGB_STREAM}); its streams: {there}. "
-                "Record with a profile that has the RGB camera"
+                f"recording {self.path} has no colour frames: stream {RGB_STREAM} is missing or empty; "
+                f"its streams: {there}. Record with a profile that has the RGB camera"
             )
         stamps = np.array(self._provider.get_timestamps_ns(self._rgb, TimeDomain.DEVICE_TIME), np.int64)
         if stamps[0] < 0 or (np.diff(stamps) <= 0).any():
@@ -161,16 +161,12 @@ class AriaRecording:
         seen = calibration.distort_by_calibration_and_apply_rotation(np.ascontiguousarray(stored), view, lens, turn)
         return np.asarray(cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
-    def imu(self, label: str = "imu-left") -> ImuSamples:
-        """All readings of one IMU, rectified by the factory calibration.
-
-        Raises:
-            RecordingError: this IMU was not recorded, or is not calibrated.
-        """
+    def imu(self, label: str = "imu-left") -> ImuSamples | None:
+        """All readings of one IMU, rectified by the factory calibration; None where it was not recorded."""
         stream, calib = StreamId(IMU_STREAMS[label]), self._device.get_imu_calib(label)
         count = self._provider.get_num_data(stream)
         if calib is None or count == 0:
-            raise RecordingError(f"recording {self.path} has no calibrated readings of {label}")
+            return None
         raw = [self._provider.get_imu_data_by_index(stream, i) for i in range(count)]
         R_device_imu = calib.get_transform_device_imu().to_matrix()[:3, :3]
         return ImuSamples(

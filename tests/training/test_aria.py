@@ -321,6 +321,25 @@ def test_recording_without_a_part_is_refused_by_that_part(change, says, tmp_path
 
 
 @real
+def test_a_damaged_frame_stops_the_conversion_and_leaves_nothing(tmp_path, capsys):
+    """The second of three frames does not decode: the bag begun by then does not appear."""
+    content, frames = bytearray((ADT / "video.vrs").read_bytes()), 0
+    (offset,) = struct.unpack_from("<Q", content, 40)
+    while offset < len(content):
+        size, _, stream = struct.unpack_from("<IIi", content, offset)
+        frames += stream == 214 and content[offset + 26] == DATA_RECORD
+        if frames == 2:
+            content[offset + 200 : offset + size] = bytes(size - 200)
+            break
+        offset += size
+    (tmp_path / "bad.vrs").write_bytes(content)
+    assert run(tmp_path / "bag.mcap", tmp_path / "bad.vrs", "--size", 16) == 2
+    assert "RecordingError" in (error := capsys.readouterr().err)
+    assert "colour frame 1 is damaged" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.vrs"]
+
+
+@real
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -145,10 +145,14 @@ class AriaRecording:
         Raises:
             RecordingError: the frame cannot be read.
         """
-        image, _ = self._provider.get_image_data_by_index(self._rgb, index)
-        if not image.is_valid():
+        try:
+            image, _ = self._provider.get_image_data_by_index(self._rgb, index)
+            stored = image.to_numpy_array() if image.is_valid() else None
+        except RuntimeError:  # the library's word for a picture that does not decode
+            stored = None
+        if stored is None:
             raise RecordingError(f"recording {self.path}: colour frame {index} is damaged; get the file again")
-        return self.resample(image.to_numpy_array())
+        return self.resample(stored)
 
     def resample(self, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A stored frame (1408, 1408, 3) in the view `camera`: each pixel is the mean of the area it covers."""

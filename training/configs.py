@@ -38,8 +38,10 @@ class DiffusionRecipe:
     Attributes:
         kind: "text-to-motion" (stage 2, no video tokens) or "joint" (stage 3).
         text_dropout: share of clips trained with the empty goal.
-        clean_share, absent_share: share of clips for which the *other* modality is clean (t = 0) or absent (t = T), so
-            that the conditional modes and guidance are trained for as often as they are used.
+        motion_clean, video_clean: share of clips whose motion (video) is given clean, t = 0: the conditional modes.
+        motion_absent, video_absent: share of clips whose motion (video) is pure noise, t = T: what guidance needs.
+        video_noise_bias: t_v = T(1 − u^bias) for uniform u; 1 is the paper's uniform t_v, above 1 trains more at high
+            noise, where a small model that samples in few steps decides what will be seen.
         freeze_text: stage 2 trains the motion branch only (the paper's setting; needs pretrained text weights).
     """
 
@@ -48,8 +50,11 @@ class DiffusionRecipe:
     kind: Literal["text-to-motion", "joint"]
     schedule: Schedule = field(default_factory=Schedule)
     text_dropout: float = 0.1
-    clean_share: float = 0.15
-    absent_share: float = 0.1
+    motion_clean: float = 0.1
+    video_clean: float = 0.05
+    motion_absent: float = 0.05
+    video_absent: float = 0.05
+    video_noise_bias: float = 1.0
     freeze_text: bool = False
 
 
@@ -77,6 +82,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             TrainConfig(4200, 24, 1e-3, ema_decay=0.998, save_every=200, validate_every=400),
             EgoTwinConfig.mini(),
             "joint",
+            motion_clean=0.3,
+            video_noise_bias=2.0,
         ),
     },
     "smoke": {

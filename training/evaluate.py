@@ -19,7 +19,7 @@ from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.motion import BodyMotion, HeadCentric
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination
 from egotwin_model.skeleton import HEAD
-from egotwin_model.store import write_json
+from egotwin_model.store import verify, write_json, write_manifest
 from training.evaluation import (
     constant_velocity,
     displacement,
@@ -166,6 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--starts", type=int, default=40)
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--record", action="store_true", help="keep the metrics in the model folder's manifest")
     arguments = parser.parse_args(argv)
     try:
         metrics = evaluate(arguments.model, arguments.data, arguments.starts, arguments.runtime)
@@ -177,6 +178,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{group} {name}: {value:.3f}" if isinstance(value, float) else f"{group}: {value}")
     if arguments.out is not None:
         write_json(arguments.out, metrics)
+    if arguments.record:
+        write_manifest(arguments.model, {**verify(arguments.model), "metrics": metrics})
     return 0
 
 

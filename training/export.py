@@ -23,10 +23,11 @@ from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
 from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
-from egotwin_model.store import WEIGHTS, load_tensors, save_tensors, write_json, write_manifest
+from egotwin_model.sampler import Guidance
+from egotwin_model.store import WEIGHTS, load_tensors, read_json, save_tensors, write_json, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
-from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
+from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
 from training.stages import TEXT_PACKAGE
 
 OPSET = 18
@@ -237,6 +238,15 @@ def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[s
     return found
 
 
+def training_details(runs: Path) -> dict[str, Any]:
+    """How a runs folder was made, for the manifest: each stage's whole recipe and last metrics, and the clips."""
+    stages = {}
+    for stage in STAGES:
+        last = (runs / stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        stages[stage] = {"recipe": read_json(runs / stage / "recipe.json"), "last_metrics": json.loads(last)}
+    return {"clips": read_json(runs / "video-latents-train.json")["clips"], "stages": stages}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line of ``egotwin export``."""
     parser = argparse.ArgumentParser(prog="egotwin export", description=__doc__)
@@ -246,12 +256,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--name", default="egotwin-mini")
     parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
-    parser.add_argument("--details", type=Path, help="JSON with training details and metrics for the manifest")
+    parser.add_argument("--note", help="what a reader of the manifest must know of this training run")
+    parser.add_argument("--num-steps", type=int, default=SamplingDefaults().num_steps, help="sampler steps to store")
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        nargs=3,
+        default=(1.0, 1.0, 1.0),
+        metavar=("TEXT", "VIDEO", "MOTION"),
+        help="guidance scales to store",
+    )
     arguments = parser.parse_args(argv)
     try:
+        defaults = SamplingDefaults(arguments.num_steps, Guidance(*arguments.guidance))
         networks = trained_networks(arguments.runs) if arguments.runs else random_networks(arguments.random)
-        details = json.loads(arguments.details.read_text()) if arguments.details else {}
-        export(networks, arguments.out, arguments.name, SamplingDefaults(), details, graphs=not arguments.no_graphs)
+        details = training_details(arguments.runs) if arguments.runs else {}
+        if arguments.note:
+            details["note"] = arguments.note
+        export(networks, arguments.out, arguments.name, defaults, details, graphs=not arguments.no_graphs)
     except EgoTwinError as error:
         print(f"egotwin export: {error}")
         return 1

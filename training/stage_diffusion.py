@@ -45,7 +45,7 @@ class DiffusionStage:
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         device = batch["motion"].device
-        t_video, t_motion = (t.to(device) for t in self._draw_timesteps(len(batch["motion"]), generator))
+        t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, len(batch["motion"]), generator))
         video_error, motion_error = self._errors(model, batch, t_video, t_motion, generator)
         if video_error is None:
             return {"loss": motion_error.mean(), "motion": motion_error.mean()}
@@ -71,20 +71,6 @@ class DiffusionStage:
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "EgoTwinTransformer", **asdict(self.recipe.model)}
 
-    def _draw_timesteps(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        t_video = torch.randint(NUM_TRAIN_TIMESTEPS, (count,), generator=generator)
-        if not self.recipe.model.asynchronous:
-            return t_video, t_video
-        t_motion = torch.randint(NUM_TRAIN_TIMESTEPS, (count,), generator=generator)
-        draw = torch.rand(count, generator=generator)
-        clean, absent = self.recipe.clean_share, self.recipe.absent_share
-        # [0, clean): motion clean · [clean, 1.5 clean): video clean · then absent likewise
-        t_motion[draw < clean] = 0
-        t_video[(draw >= clean) & (draw < 1.5 * clean)] = 0
-        t_motion[(draw >= 1 - absent)] = PURE_NOISE
-        t_video[(draw < 1 - absent) & (draw >= 1 - 1.5 * absent)] = PURE_NOISE
-        return t_video, t_motion
-
     def _errors(
         self, model: nn.Module, batch: dict[str, Tensor], t_video: Tensor, t_motion: Tensor, generator: torch.Generator
     ) -> tuple[Tensor | None, Tensor]:
@@ -105,6 +91,22 @@ class DiffusionStage:
         if video is None or video_noise is None:
             return None, motion_error
         return _per_clip(v_video, schedule.velocity(video, video_noise, t_video)), motion_error
+
+
+def draw_timesteps(recipe: DiffusionRecipe, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """t_v and t_m of `count` clips, (count,) each: independent; for the recipe's shares one is clean or absent."""
+    uniform = torch.rand(count, generator=generator)
+    t_video = (NUM_TRAIN_TIMESTEPS * (1 - uniform**recipe.video_noise_bias)).long().clamp(max=PURE_NOISE)
+    if not recipe.model.asynchronous:
+        return t_video, t_video
+    t_motion = torch.randint(NUM_TRAIN_TIMESTEPS, (count,), generator=generator)
+    shares = torch.tensor([recipe.motion_clean, recipe.video_clean, recipe.motion_absent, recipe.video_absent])
+    kind = torch.bucketize(torch.rand(count, generator=generator), shares.cumsum(0), right=True)  # 4: both noisy
+    t_motion[kind == 0] = 0
+    t_video[kind == 1] = 0
+    t_motion[kind == 2] = PURE_NOISE
+    t_video[kind == 3] = PURE_NOISE
+    return t_video, t_motion
 
 
 def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tensor]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import tyro
 
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.store import WEIGHTS
+from egotwin_model.store import WEIGHTS, write_json
 from egotwin_model.text import TextEncoder
 from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.latents import encode_split
@@ -57,7 +58,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         named = RECIPES[arguments.config][arguments.stage]
         recipe = tyro.cli(type(named), default=named, args=overrides, prog=f"egotwin train {arguments.stage}")
-        train(build(recipe, arguments.data, arguments.runs), recipe.train, arguments.runs / arguments.stage)
+        stage, folder = build(recipe, arguments.data, arguments.runs), arguments.runs / arguments.stage
+        write_json(folder / "recipe.json", asdict(recipe))
+        train(stage, recipe.train, folder)
     except EgoTwinError as error:
         print(f"egotwin train: {error}")
         return 1

@@ -10,7 +10,6 @@ from (seed, step) alone, so a run that was stopped and resumed sees exactly what
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import math
@@ -90,7 +89,7 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
     """Train `stage`, or go on where `folder`'s checkpoint stopped.
 
     Args:
-        folder: receives ``train.json``, ``config.json``, the averaged weights, ``metrics.jsonl`` and ``checkpoint/``.
+        folder: receives ``config.json``, the averaged weights, ``metrics.jsonl`` and ``checkpoint/``.
 
     Returns:
         `folder`.
@@ -108,7 +107,6 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
     state = _Progress(folder, stage, config)
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "train.json", {"stage": stage.name, **dataclasses.asdict(config)})
         write_json(folder / "config.json", stage.resolved())
     start = state.load(accelerator.unwrap_model(model), ema, optimizer)
     nonfinite = 0
@@ -253,7 +251,7 @@ class _Progress:
         if state["identity"] != self.identity:
             raise ModelError(
                 f"{source} was written by another stage, configuration or seed; give another output folder, or repeat "
-                f"the configuration in {self.folder / 'train.json'}"
+                f"the configuration in {self.folder / 'recipe.json'}"
             )
         load_weights(model, source / "model.safetensors")
         load_weights(ema.module, source / "ema.safetensors")

@@ -22,7 +22,7 @@ from egotwin_ros.action import Imagine
 from egotwin_ros.codes import error_of
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.msg import Imagination
-from egotwin_ros.outputs import PICTURES_QOS
+from egotwin_ros.outputs import PICTURES_QOS, UNCONFIGURED
 
 NODE = "/imagine"
 PICTURES_TIMEOUT_S = 20.0
@@ -88,7 +88,7 @@ class Asker:
 
         def heard() -> bool:
             if self._failure:
-                raise ModelError(self._failure)
+                raise ModelError(self._failure.removeprefix(f"{UNCONFIGURED}BAD_MODEL: "))
             return all(self._node.count_publishers(s.topic_name) for s in self._subscriptions)
 
         self.wait(self._state.service_is_ready, left(), f"the node {NODE} to start")

@@ -27,12 +27,12 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
-from egotwin_model.errors import Cancelled, ModelError
+from egotwin_model.errors import Cancelled, EgoTwinError, ModelError
 from egotwin_ros.action import Imagine
 from egotwin_ros.codes import Code, code_name, error_code
 from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.msg import BodyPose, Imagination
-from egotwin_ros.outputs import Health, Outputs
+from egotwin_ros.outputs import UNCONFIGURED, Health, Outputs
 from egotwin_ros.parameters import ImagineParameters, declare, read
 from egotwin_ros.request import Progress, Report, Request
 from egotwin_ros.session import Session, load_pipeline
@@ -93,8 +93,10 @@ class ImagineNode(LifecycleNode):
             pipeline = load_pipeline(parameters)
         except Exception as error:  # the node must outlive any model folder; the reason is told by name
             self._refusal = str(error)
-            code = Code.BAD_MODEL if isinstance(error, ModelError | ValueError | OSError) else Code.INTERNAL
-            self._fail(f"cannot be configured: {code_name(code)}: {type(error).__name__}: {error}")
+            named = isinstance(error, EgoTwinError)
+            self._fail(f"{UNCONFIGURED}{code_name(error_code(error)) if named else type(error).__name__}: {error}")
+            if not isinstance(error, ValueError):
+                self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
         finally:
             self.loading = False

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import math
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_ros import bringup
+from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.process import NodeProcess, enter_domain
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _published_together(out: Path) -> Iterator[Path]:
                 out.rmdir()
 
 
-def run(options: argparse.Namespace) -> str:
+def run(options: argparse.Namespace, interrupts: Interrupts) -> str:
     """Does the job; returns the summary.
 
     Raises:
@@ -127,12 +127,13 @@ def run(options: argparse.Namespace) -> str:
             raise RecordingError(f"--at {moment_s:g} s lies outside of {path}: 0 to {recording.bag.duration_s:.2f} s")
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
-            context = _converse(options, recording, moment_s, times)
+            context = _converse(options, recording, moment_s, times, interrupts)
         finally:
             rclpy.try_shutdown()
         with times.measure("files"):
             write_bag(folder / BAG, context)
             write_pictures(folder, context)
+        interrupts.check()
     first = context.first
     ahead = f"{first.horizon_s:g} s ahead, {len(first.frame_times)} pictures, {len(first.head_path.poses)} poses"
     return "\n".join(
@@ -146,7 +147,9 @@ def run(options: argparse.Namespace) -> str:
     )
 
 
-def _converse(options: argparse.Namespace, recording: Recording, moment_s: float, times: Times) -> Context:
+def _converse(
+    options: argparse.Namespace, recording: Recording, moment_s: float, times: Times, interrupts: Interrupts
+) -> Context:
     """Starts the node, replays up to the moment, asks, and ends the node."""
     from rclpy.node import Node
 
@@ -168,7 +171,12 @@ def _converse(options: argparse.Namespace, recording: Recording, moment_s: float
     steps = [f"num_steps:={options.steps}"] if options.steps else []
     with NodeProcess(bringup.IMAGINE, values, steps) as child:
         node = Node("egotwin_imagine")
-        asker = Asker(node, child.check)
+
+        def alive() -> None:
+            interrupts.check()
+            child.check()
+
+        asker = Asker(node, alive)
         player = Player(node, recording.bag, options.rate, names)
         with times.measure("start and model"):
             asker.wait_active(START_TIMEOUT_S)
@@ -225,9 +233,10 @@ class Bar:
 def main(arguments: list[str]) -> int:
     """Runs the command; 0 done, 1 failed, 2 bad input, 130 interrupted."""
     options = parser().parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, _interrupt)  # so that the node is ended and nothing half-written is left
     try:
-        print(run(options))
+        with Interrupts() as interrupts:
+            summary = run(options, interrupts)
+        print(summary)
     except EgoTwinError as error:
         print(f"egotwin imagine: {type(error).__name__}: {error}", file=sys.stderr)
         return REFUSED
@@ -237,13 +246,7 @@ def main(arguments: list[str]) -> int:
     except (RuntimeError, TimeoutError, OSError) as error:
         print(f"egotwin imagine: {error}", file=sys.stderr)
         return FAILED
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return 0
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from egotwin_model.pipeline import Imagination as Outcome
     from egotwin_model.pipeline import ModelInfo
 
+UNCONFIGURED = "cannot be configured: "
 PICTURES_QOS = QoSProfile(depth=128)  # a whole sequence of pictures at once
 
 

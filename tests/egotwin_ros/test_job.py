@@ -111,7 +111,7 @@ def check_bag(path: Path) -> None:
     ("options", "says"),
     [
         (("--goal", ""), "GoalError: the goal is empty"),
-        (("--model", "/nowhere"), "BAD_MODEL: ModelError: model folder /nowhere"),
+        (("--model", "/nowhere"), "egotwin imagine: ModelError: model folder /nowhere"),
     ],
 )
 def test_what_the_node_refuses_is_named_and_nothing_is_written(recording, model_folder, tmp_path, options, says):

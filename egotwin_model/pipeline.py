@@ -16,11 +16,12 @@ from torch import Tensor
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import GoalError, ImageError, ModelError, PoseError
+from egotwin_model.files import read_json, sha256
 from egotwin_model.motion import BodyMotion, HeadCentric, MotionStatistics
-from egotwin_model.runtime import Runtime, component_config, load_runtime
+from egotwin_model.runtime import Runtime, load_runtime
 from egotwin_model.sampler import Conditions, Guidance, Mode, Sampler, Schedule
 from egotwin_model.skeleton import HEAD, NUM_JOINTS
-from egotwin_model.store import MANIFEST, load_tensors, read_json, sha256, verify
+from egotwin_model.store import MANIFEST, component_config, load_tensors, verify
 from egotwin_model.text import TextEncoder, check_goal
 
 

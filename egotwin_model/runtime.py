@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import ModelError
+from egotwin_model.files import read_json
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
-from egotwin_model.store import WEIGHTS, load_tensors, load_weights, read_json
+from egotwin_model.sampler import Denoiser
+from egotwin_model.store import WEIGHTS, load_component, load_tensors
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import load_video_vae
 
@@ -29,19 +31,9 @@ GRAPHS = "onnx/graphs.json"
 class Runtime(Protocol):
     """The networks of a model folder as functions on tensors; shapes without the batch are the configuration's."""
 
-    def denoise(
-        self,
-        text: Tensor,
-        video: Tensor,
-        motion: Tensor,
-        t_video: Tensor,
-        t_motion: Tensor,
-        image: Tensor,
-        pose: Tensor,
-        *,
-        motion_only: bool,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """One evaluation; see `EgoTwinTransformer.forward`."""
+    @property
+    def denoise(self) -> Denoiser:
+        """One evaluation of the transformer."""
         ...
 
     def encode_video(self, video: Tensor) -> Tensor:
@@ -73,32 +65,14 @@ def load_runtime(folder: Path, name: str = "auto") -> Runtime:
     raise ModelError(f"runtime {name!r} is not one of auto, {', '.join(RUNTIMES)}")
 
 
-def component_config(folder: Path) -> dict[str, Any]:
-    """A component's ``config.json`` without its class name."""
-    values = read_json(folder / "config.json")
-    return {key: value for key, value in values.items() if key != "_class_name"}
-
-
 def load_transformer(folder: Path) -> EgoTwinTransformer:
     """The transformer of a component folder, float32, in eval mode."""
-    model = EgoTwinTransformer(_construct(EgoTwinConfig, folder))
-    load_weights(model, folder / WEIGHTS)
-    return model.eval()
+    return load_component(folder, EgoTwinTransformer, EgoTwinConfig)
 
 
 def load_motion_vae(folder: Path) -> MotionVAE:
     """The motion VAE of a component folder, float32, in eval mode."""
-    vae = MotionVAE(_construct(MotionVAEConfig, folder))
-    load_weights(vae, folder / WEIGHTS)
-    return vae.eval()
-
-
-def _construct(config: Any, folder: Path) -> Any:
-    values = component_config(folder)
-    try:
-        return config(**values)
-    except TypeError as error:
-        raise ModelError(f"{folder / 'config.json'} is not a {config.__name__}: {error}") from error
+    return load_component(folder, MotionVAE, MotionVAEConfig)
 
 
 class TorchRuntime:

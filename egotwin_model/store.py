@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,48 +13,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
+from egotwin_model.files import read_json, sha256, write_atomically, write_json
 
+CONFIG = "config.json"
 MANIFEST = "manifest.json"
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # diffusers' name, so either library reads the other's folders
 
-
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then give it its name; a failure leaves nothing behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """`value` as indented JSON, atomically."""
-    write_atomically(path, lambda temporary: _write_text(temporary, json.dumps(value, indent=2, ensure_ascii=False)))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """Parsed JSON; `ModelError` naming the file where it is missing or not JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; copy the whole model folder again") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not valid JSON ({error}); copy the model folder again") from error
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -76,7 +38,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path} is not a whole safetensors file ({error}); copy it again") from error
 
 
-def load_weights(module: nn.Module, path: Path) -> nn.Module:
+def load_weights(module: Module, path: Path) -> Module:
     """Load `path` into `module` in its dtype; refuses unknown or missing names, other shapes, and non-finite values."""
     tensors = load_tensors(path)
     wanted = module.state_dict()
@@ -92,6 +54,30 @@ def load_weights(module: nn.Module, path: Path) -> nn.Module:
             raise ModelError(f"{path}: tensor {name} holds NaN or infinite values")
     module.load_state_dict(tensors)
     return module
+
+
+def save_component(folder: Path, module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    """A network's weights, and its class and `config` dataclass as ``config.json``."""
+    config: Any = module.config
+    save_tensors(folder / WEIGHTS, {name: tensor.to(dtype) for name, tensor in module.state_dict().items()})
+    write_json(folder / CONFIG, {"_class_name": type(module).__name__, **asdict(config)})
+
+
+def component_config(folder: Path) -> dict[str, Any]:
+    """A component's ``config.json`` without its class name."""
+    values = read_json(folder / CONFIG)
+    if not isinstance(values, dict):
+        raise ModelError(f"{folder / CONFIG} holds a {type(values).__name__}; wanted an object of settings")
+    return {key: value for key, value in values.items() if key != "_class_name"}
+
+
+def load_component(folder: Path, model: Callable[[Any], Module], config: Callable[..., Any]) -> Module:
+    """What `save_component` wrote: `model(config(**settings))` with its weights, float32, in eval mode."""
+    try:
+        module = model(config(**component_config(folder)))
+    except TypeError as error:
+        raise ModelError(f"{folder / CONFIG} does not describe a {model}: {error}") from error
+    return load_weights(module, folder / WEIGHTS).eval()
 
 
 def write_manifest(folder: Path, details: dict[str, Any]) -> None:

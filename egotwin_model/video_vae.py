@@ -9,22 +9,20 @@ Every normalisation is per position: a norm over time would let the future chang
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
+from egotwin_model.files import read_json
+from egotwin_model.store import CONFIG, load_component
 
-CONFIG_NAME = "config.json"
 INITIAL_LOGVAR = -5.0
-WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"  # diffusers' file name, so either class reads its own folder
 
 
 @dataclass(frozen=True)
@@ -262,51 +260,6 @@ class CausalVideoVAE(nn.Module):
         sample = self.decoder(z)
         return DecoderOutput(sample) if return_dict else (sample,)
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json` and the weights, each under a temporary name first."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {"_class_name": type(self).__name__, **asdict(self.config)}
-        weights = {name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(weights, folder / f".{WEIGHTS_NAME}.tmp", metadata={"format": "pt"})
-        (folder / f".{WEIGHTS_NAME}.tmp").replace(folder / WEIGHTS_NAME)
-        (folder / f".{CONFIG_NAME}.tmp").write_text(json.dumps(config, indent=2) + "\n")
-        (folder / f".{CONFIG_NAME}.tmp").replace(folder / CONFIG_NAME)
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read what `save_pretrained` wrote; in eval mode, float32.
-
-        Raises:
-            ModelError: a file is missing or the weights do not match the configuration.
-        """
-        values = _read_config(Path(folder))
-        known = {field.name for field in fields(VideoVAEConfig)}
-        if unknown := set(values) - known - {"_class_name"}:
-            raise ModelError(f"{folder}/{CONFIG_NAME}: unknown settings {sorted(unknown)}; known are {sorted(known)}")
-        vae = cls(VideoVAEConfig(**{name: value for name, value in values.items() if name in known}))
-        weights = Path(folder) / WEIGHTS_NAME
-        if not weights.is_file():
-            raise ModelError(f"{weights} is missing; a video VAE folder holds {CONFIG_NAME} and {WEIGHTS_NAME}")
-        try:
-            vae.load_state_dict(load_file(weights))
-        except RuntimeError as error:
-            raise ModelError(f"{weights} does not match {CONFIG_NAME} beside it: {error}") from error
-        return vae.eval()
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_NAME
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; give the folder of a video VAE")
-    try:
-        values = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} holds {type(values).__name__}; wanted an object with the VAE's settings")
-    return values
-
 
 def load_video_vae(folder: str | Path) -> Any:
     """Load the video VAE in `folder`, of the class its `config.json` names: ours, or diffusers' CogVideoX one.
@@ -314,13 +267,13 @@ def load_video_vae(folder: str | Path) -> Any:
     Raises:
         ModelError: the folder is incomplete or names another class.
     """
-    name = _read_config(Path(folder)).get("_class_name")
+    path = Path(folder) / CONFIG
+    values = read_json(path)
+    name = values.get("_class_name") if isinstance(values, dict) else None
     if name == CausalVideoVAE.__name__:
-        return CausalVideoVAE.from_pretrained(folder)
+        return load_component(Path(folder), CausalVideoVAE, VideoVAEConfig)
     if name == "AutoencoderKLCogVideoX":
         from diffusers import AutoencoderKLCogVideoX  # heavy, and only the paper size needs it
 
         return AutoencoderKLCogVideoX.from_pretrained(folder, local_files_only=True).eval()
-    raise ModelError(
-        f"{folder}/{CONFIG_NAME}: unknown video VAE class {name!r}; known are CausalVideoVAE, AutoencoderKLCogVideoX"
-    )
+    raise ModelError(f"{path}: unknown video VAE class {name!r}; known are CausalVideoVAE, AutoencoderKLCogVideoX")

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egotwin_model.errors import EgoTwinError, RecordingError
+from egotwin_model.files import write_json
 from egotwin_model.motion import BodyMotion, HeadCentric
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination
 from egotwin_model.skeleton import HEAD
-from egotwin_model.store import verify, write_json, write_manifest
+from egotwin_model.store import verify, write_manifest
 from training.evaluation import (
     constant_velocity,
     displacement,

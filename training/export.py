@@ -19,12 +19,13 @@ from tqdm import tqdm
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError
+from egotwin_model.files import read_json, write_json
 from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
 from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
 from egotwin_model.sampler import Guidance
-from egotwin_model.store import WEIGHTS, load_tensors, read_json, save_tensors, write_json, write_manifest
+from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
@@ -106,9 +107,7 @@ def export(
     try:
         for component, module in networks.components().items():
             _round_to_half(module)
-            save_tensors(temporary / component / WEIGHTS, {k: v.half() for k, v in module.state_dict().items()})
-            config: Any = module.config
-            write_json(temporary / component / "config.json", {"_class_name": type(module).__name__, **asdict(config)})
+            save_component(temporary / component, module, torch.float16)
         statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
         save_tensors(temporary / "statistics.safetensors", statistics)
         write_json(temporary / "model_index.json", _index(networks, name, defaults))

@@ -12,9 +12,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
+from egotwin_model.files import read_json, sha256, write_json
 from egotwin_model.motion import MotionStatistics
 from egotwin_model.runtime import load_motion_vae
-from egotwin_model.store import WEIGHTS, load_tensors, read_json, save_tensors, sha256, write_json
+from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
 from egotwin_model.text import TextEncoder
 from egotwin_model.video_vae import load_video_vae
 from training.codec import to_video

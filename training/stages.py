@@ -9,7 +9,8 @@ from pathlib import Path
 import tyro
 
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.store import WEIGHTS, write_json
+from egotwin_model.files import write_json
+from egotwin_model.store import WEIGHTS
 from egotwin_model.text import TextEncoder
 from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.latents import encode_split

@@ -27,7 +27,8 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
-from egotwin_model.store import WEIGHTS, load_tensors, load_weights, save_tensors, write_json
+from egotwin_model.files import write_json
+from egotwin_model.store import WEIGHTS, load_tensors, load_weights, save_tensors
 
 log = logging.getLogger(__name__)
 

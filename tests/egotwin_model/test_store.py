@@ -7,16 +7,8 @@ import torch
 from torch import nn
 
 from egotwin_model.errors import ModelError
-from egotwin_model.store import (
-    load_tensors,
-    load_weights,
-    read_json,
-    save_tensors,
-    verify,
-    write_atomically,
-    write_json,
-    write_manifest,
-)
+from egotwin_model.files import read_json, write_atomically, write_json
+from egotwin_model.store import load_tensors, load_weights, save_tensors, verify, write_manifest
 
 
 @pytest.fixture

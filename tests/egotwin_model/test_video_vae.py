@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egotwin_model.errors import ModelError
+from egotwin_model.store import save_component
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 
 TINY = VideoVAEConfig(
@@ -98,7 +99,7 @@ def test_kl_is_torch_distributions_kl() -> None:
 
 def test_saves_and_loads_to_the_bit(tmp_path) -> None:
     vae = make()
-    vae.save_pretrained(tmp_path)
+    save_component(tmp_path, vae)
     loaded = load_video_vae(tmp_path)
     assert type(loaded) is CausalVideoVAE
     assert loaded.config == vae.config
@@ -137,7 +138,7 @@ def test_diffusers_class_sits_behind_the_same_loader(tmp_path) -> None:
     "damage", ["no folder", "no weights", "not json", "wrong class", "wrong width", "unknown setting"]
 )
 def test_refuses_a_damaged_folder_by_name(tmp_path, damage: str) -> None:
-    make().save_pretrained(tmp_path)
+    save_component(tmp_path, make())
     config = tmp_path / "config.json"
     values = json.loads(config.read_text())
     if damage == "no folder":

@@ -247,3 +247,11 @@ def test_the_shipped_recording_can_be_made_again(tmp_path: Path) -> None:
     assert stamps[Topics.image] == stamps[Topics.camera_info] == stamps[Topics.body_pose][::2]
     np.testing.assert_allclose(np.diff(stamps[Topics.body_pose]), 1e9 / 16)
     assert (tmp_path / "walk.mcap").stat().st_size < 4e6
+
+
+def test_what_a_killed_worker_left_is_cleared(tmp_path: Path) -> None:
+    left = tmp_path / ".clips-00000-abcd.safetensors"
+    left.write_bytes(b"half")
+    generate.generate(tmp_path, "val", 1, seed=4, size=32, workers=1)
+    assert not left.exists()
+    assert len(open_clips(tmp_path)) == 1

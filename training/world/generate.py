@@ -133,9 +133,8 @@ def _start_worker() -> None:
 
 def _resume(folder: Path, wanted: Manifest) -> Manifest:
     """The folder's manifest if it was made with the wanted settings, or the new one for an empty folder."""
-    for leftover in folder.glob(".clips-*.tmp"):  # of workers that were killed while writing
-        if not Path(f"/proc/{leftover.suffixes[-2][1:]}").exists():
-            leftover.unlink()
+    for leftover in folder.glob(".clips-*"):  # of workers that were killed while writing
+        leftover.unlink()
     if not (folder / "manifest.json").exists():
         return wanted
     found = Manifest.load(folder)

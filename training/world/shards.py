@@ -14,11 +14,8 @@ once the manifest lists it, which may be while later shards are still being made
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.files import sha256, write_atomically, write_text
 
 GENERATOR_VERSION = 1
 SHARD_CLIPS = 64
@@ -78,32 +76,18 @@ def shard_name(index: int) -> str:
     return f"clips-{index:05d}"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def write_shard(folder: Path, index: int, arrays: dict[str, NDArray[Any]], records: list[dict[str, Any]]) -> str:
     """Write one shard's two files, each complete or not at all; returns the SHA-256 of the tensors."""
-    final = folder / f"{shard_name(index)}.safetensors"
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    try:
+    path, digest = folder / f"{shard_name(index)}.safetensors", ""
+
+    def write(temporary: Path) -> None:
+        nonlocal digest
         save_file(arrays, temporary)
-        temporary.chmod(0o644)  # safetensors makes its files private
-        digest = file_sha256(temporary)
-        write_text(folder / f"{shard_name(index)}.json", json.dumps(records, separators=(",", ":")) + "\n")
-        temporary.replace(final)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        digest = sha256(temporary)
+
+    write_text(path.with_suffix(".json"), json.dumps(records, separators=(",", ":")) + "\n")
+    write_atomically(path, write)
     return digest
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Clips:
@@ -127,7 +111,7 @@ class Clips:
     def _index(self, name: str, verify: bool) -> None:
         path, entry = self.folder / f"{name}.safetensors", self.manifest.shards[name]
         try:
-            if verify and file_sha256(path) != entry["sha256"]:
+            if verify and sha256(path) != entry["sha256"]:
                 raise RecordingError(f"{path} differs from its checksum in the manifest: delete it and resume")
             self._open[name] = safe_open(path, framework="numpy")
             records = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))

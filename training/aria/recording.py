@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -155,15 +156,40 @@ class AriaRecording:
         return self.resample(stored)
 
     def resample(self, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A stored frame (1408, 1408, 3) in the view `camera`: each pixel is the mean of the area it covers."""
-        size, fine = self.camera.width, self.camera.width * self._supersampling
-        lens = self.lens
-        if tuple(lens.get_image_size()) != (stored.shape[1], stored.shape[0]):
-            lens = lens.rescale([stored.shape[1], stored.shape[0]], stored.shape[1] / lens.get_image_size()[0])
+        """A frame as stored, (H, W, 3), in the view `camera`: each pixel is the mean of the area it covers.
+
+        Raises:
+            RecordingError: the frame is not of the size the calibration is for.
+        """
+        if stored.shape[:2] != self.stored_shape:
+            raise RecordingError(
+                f"recording {self.path}: colour frames have {stored.shape[:2]} pixels, the calibration is for "
+                f"{self.stored_shape}"
+            )
+        seen = cv2.remap(stored, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        size = (self.camera.width, self.camera.height)
+        return np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    @cached_property
+    def _maps(self) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+        """Where each pixel of the finer view lies in a stored frame, in cv2.remap's fixed-point form.
+
+        The library resamples pictures only; resampling a picture of its own coordinates yields the map, once and for
+        all frames. Coordinates are shifted by one, so that 0, its word for "not seen", is none.
+        """
+        fine = self.camera.width * self._supersampling
         view = calibration.get_linear_camera_calibration(fine, fine, self.camera.fx * self._supersampling)
         turn = SO3.from_matrix(self.R_lens_view)
-        seen = calibration.distort_by_calibration_and_apply_rotation(np.ascontiguousarray(stored), view, lens, turn)
-        return np.asarray(cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+        height, width = self.stored_shape
+        ramps = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        x, y = (
+            calibration.distort_by_calibration_and_apply_rotation(ramp + 1.0, view, self.lens, turn) - 1.0
+            for ramp in ramps
+        )
+        unseen = np.minimum(x, y) < 0.0
+        x[unseen], y[unseen] = -2.0, -2.0
+        first, second = cv2.convertMaps(x, y, cv2.CV_16SC2)
+        return np.asarray(first, np.int16), np.asarray(second, np.uint16)
 
     def imu(self, label: str = "imu-left") -> ImuSamples | None:
         """All readings of one IMU, rectified by the factory calibration; None where it was not recorded."""

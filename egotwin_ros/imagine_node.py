@@ -29,6 +29,7 @@ from std_msgs.msg import String
 
 from egotwin_model.errors import Cancelled, EgoTwinError, ModelError
 from egotwin_ros.action import Imagine
+from egotwin_ros.bringup import environment
 from egotwin_ros.codes import Code, code_name, error_code
 from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.msg import BodyPose, Imagination
@@ -282,6 +283,7 @@ class ImagineNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the node until it is interrupted."""
+    os.environ.update(environment())
     rclpy.init(args=sys.argv if arguments is None else arguments)
     node = ImagineNode()
     executor = MultiThreadedExecutor(num_threads=4)

@@ -16,7 +16,7 @@ from typing import IO, Self
 
 from egotwin_ros import bringup
 
-SHUTDOWN_S = 8.0
+SHUTDOWN_S = 15.0
 _PR_SET_PDEATHSIG = 1
 _DOMAINS = range(1, 101)  # the range of domain ids whose ports lie below the ephemeral ones
 

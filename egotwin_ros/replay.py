@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import threading
 import time
@@ -17,16 +18,17 @@ from typing import Any
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
 from egotwin_model.bags import BagReader
 from egotwin_model.errors import RecordingError
-from egotwin_ros.bringup import share
+from egotwin_ros.bringup import environment, share
 from egotwin_ros.conversions import NS, to_time
+from egotwin_ros.interrupts import Interrupts
 
 CLOCK_PERIOD_S = 0.02
 QOS = QoSProfile(depth=64)  # reliable: serves best-effort and reliable subscribers alike
@@ -136,16 +138,14 @@ def _replay(node: Node) -> None:
     with BagReader(path) as bag:
         player = Player(node, bag, value["rate"])
         deadline = time.monotonic() + value["wait_s"]
-        while rclpy.ok() and not player.subscribed() and time.monotonic() < deadline:
+        while not player.subscribed() and time.monotonic() < deadline:
             rclpy.spin_once(node, timeout_sec=0.05)
         start = bag.start_ns + int(value["start_s"] * NS)
         until = bag.start_ns + int(value["until_s"] * NS) if value["until_s"] else bag.end_ns
         node.get_logger().info(f"replaying {path}: {(until - start) / NS:.1f} s at rate {value['rate']:g}")
-        rclpy.get_default_context().on_shutdown(player.stop)
-        while player.play(start, until) and value["loop"] and rclpy.ok():
+        while player.play(start, until) and value["loop"]:
             node.get_logger().info("again from the start")
-        if rclpy.ok():
-            player.finish()
+        player.finish()
 
 
 def ros_arguments(arguments: list[str]) -> list[str]:
@@ -167,13 +167,16 @@ def ros_arguments(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Replays until the end or an interrupt; returns 1 where the recording cannot be used."""
-    rclpy.init(args=sys.argv if arguments is None else ros_arguments(arguments))
+    os.environ.update(environment())
+    line = sys.argv if arguments is None else ros_arguments(arguments)
+    rclpy.init(args=line, signal_handler_options=SignalHandlerOptions.NO)  # it publishes until it is told to stop
     node = Node("replay")
-    for name, (default, description) in _PARAMETERS.items():
-        node.declare_parameter(name, default, ParameterDescriptor(description=description))
     try:
-        _replay(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        with Interrupts():
+            for name, (default, description) in _PARAMETERS.items():
+                node.declare_parameter(name, default, ParameterDescriptor(description=description))
+            _replay(node)
+    except KeyboardInterrupt:
         pass
     except RecordingError as error:
         node.get_logger().fatal(f"{type(error).__name__}: {error}")

@@ -1,5 +1,8 @@
 """Replaying: the recorded bytes unchanged and in order, with /clock, from and to where it is asked."""
 
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -120,6 +123,17 @@ def test_options_become_ros_parameters():
     assert line[:3] == ["--ros-args", "-p", 'bag:="walk 1.mcap"']
     assert {"rate:=2.0", "until_s:=3.5", "start_s:=0.0", "loop:=true"} <= set(line)
     assert replay.ros_arguments(["--ros-args", "-p", "rate:=3.0"]) == ["--ros-args", "-p", "rate:=3.0"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_ends_cleanly(bag, tmp_path, number):
+    line = [sys.executable, "-m", "egotwin_ros.replay", "--ros-args", "-p", f"bag:={tmp_path / 'walk.mcap'}"]
+    process = subprocess.Popen([*line, "-p", "loop:=true"], stderr=subprocess.PIPE, text=True)
+    assert any("again from the start" in said for said in process.stderr)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
 
 
 def test_the_command_replays_a_file_and_refuses_a_missing_one(bag, tmp_path, capfd):

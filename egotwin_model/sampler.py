@@ -27,11 +27,13 @@ class Schedule:
 
     Attributes:
         snr_shift_scale: 1 leaves the signal-to-noise ratio as it is (CogVideoX-5b); above 1 adds noise.
+        spacing: how a sampler's steps are spread, see `timesteps`.
     """
 
     beta_start: float = 0.00085
     beta_end: float = 0.0120
     snr_shift_scale: float = 1.0
+    spacing: float = 1.0
 
     def signal_levels(self) -> Tensor:
         """a for every timestep, (1000,) float32; a at 999 is exactly zero."""
@@ -124,11 +126,17 @@ def guidance_terms(text: float, other: float) -> list[_Evaluation]:
     return [term for term in terms if term.weight != 0.0]
 
 
-def timesteps(num_steps: int) -> list[int]:
-    """`num_steps` timesteps from 999 down, evenly spaced for any number (not only divisors of 1000)."""
+def timesteps(num_steps: int, spacing: float = 1.0) -> list[int]:
+    """`num_steps` timesteps from 999 down, for any number (not only divisors of 1000).
+
+    Args:
+        spacing: 1 spaces them evenly; above 1 takes larger steps at high noise and smaller ones near the end.
+    """
     if not 1 <= num_steps <= NUM_TRAIN_TIMESTEPS:
         raise GoalError(f"num_steps is {num_steps}; it must be between 1 and {NUM_TRAIN_TIMESTEPS}")
-    return [round(NUM_TRAIN_TIMESTEPS * (num_steps - index) / num_steps) - 1 for index in range(num_steps)]
+    shares = [(num_steps - index) / num_steps for index in range(num_steps)]
+    ideal = [round(NUM_TRAIN_TIMESTEPS * share**spacing) - 1 for share in shares]
+    return [max(t, num_steps - 1 - index) for index, t in enumerate(ideal)]  # never the same twice
 
 
 class Sampler:
@@ -157,7 +165,7 @@ class Sampler:
         state = _State(conditions, noise_video, noise_motion)
         if mode == "motion" and conditions.video is None:
             guidance = Guidance(text=guidance.text, video=0.0, motion=guidance.motion)
-        steps = timesteps(num_steps)
+        steps = timesteps(num_steps, self.schedule.spacing)
         for index, t in enumerate(steps):
             if progress is not None:
                 progress(index, num_steps)

@@ -24,7 +24,7 @@ from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
 from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
-from egotwin_model.sampler import Guidance
+from egotwin_model.sampler import Guidance, Schedule
 from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
@@ -257,6 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
     parser.add_argument("--note", help="what a reader of the manifest must know of this training run")
     parser.add_argument("--num-steps", type=int, default=SamplingDefaults().num_steps, help="sampler steps to store")
+    parser.add_argument("--spacing", type=float, default=1.0, help="spacing of the sampler's steps to store")
     parser.add_argument(
         "--guidance",
         type=float,
@@ -267,7 +268,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        defaults = SamplingDefaults(arguments.num_steps, Guidance(*arguments.guidance))
+        schedule = Schedule(spacing=arguments.spacing)
+        defaults = SamplingDefaults(arguments.num_steps, Guidance(*arguments.guidance), schedule)
         networks = trained_networks(arguments.runs) if arguments.runs else random_networks(arguments.random)
         details = training_details(arguments.runs) if arguments.runs else {}
         if arguments.note:

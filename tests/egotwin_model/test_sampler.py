@@ -1,5 +1,6 @@
 """The sampler against the spec's guidance formulas written out, an exact denoiser, and its count of evaluations."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,11 +48,14 @@ def test_schedule_is_diffusers_cogvideox() -> None:
 
 
 def test_any_number_of_steps_starts_at_pure_noise() -> None:
-    for count in (1, 3, 6, 7, 50, 1000):
-        steps = timesteps(count)
+    for count, spacing in itertools.product((1, 3, 6, 7, 50, 999, 1000), (1.0, 1.5, 2.0, 3.0)):
+        steps = timesteps(count, spacing)
         assert len(steps) == count
         assert steps[0] == PURE_NOISE
+        assert steps[-1] >= 0
         assert steps == sorted(set(steps), reverse=True)
+    assert timesteps(4) == [999, 749, 499, 249]
+    assert timesteps(4, 2.0) == [999, 561, 249, 61]
     with pytest.raises(GoalError, match="num_steps is 0"):
         timesteps(0)
 

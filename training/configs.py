@@ -79,7 +79,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             TrainConfig(400, 48, 1e-3, warmup=40), EgoTwinConfig.mini(), "text-to-motion"
         ),
         "joint": DiffusionRecipe(
-            TrainConfig(4200, 24, 1e-3, ema_decay=0.998, save_every=200, validate_every=400),
+            TrainConfig(3600, 24, 1e-3, ema_decay=0.998, save_every=200, validate_every=400),
             EgoTwinConfig.mini(),
             "joint",
             motion_clean=0.3,

@@ -209,8 +209,17 @@ def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:
         assert program is not None
         proto = program.model_proto
         listed[graph] = {"component": component, "initializers": _detach(proto, components[component], component)}
+        _forget_origin(proto)
         onnx.save(proto, folder / f"{graph}.onnx")
     return listed
+
+
+def _forget_origin(proto: onnx.ModelProto) -> None:
+    """Drop the stack traces that the exporter keeps for every node: most of a graph, and paths of this machine."""
+    graph = proto.graph
+    for item in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        item.ClearField("doc_string")
+        item.ClearField("metadata_props")
 
 
 def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[str, dict[str, Any]]:

@@ -184,6 +184,7 @@ def test_weights_are_stored_once(folder: Path) -> None:
     for graph, entry in listed.items():
         stored = load_tensors(folder / entry["component"] / WEIGHTS)
         proto = onnx.load(folder / "onnx" / f"{graph}.onnx", load_external_data=False)
+        assert b".py" not in (folder / "onnx" / f"{graph}.onnx").read_bytes(), "a graph tells the paths of its maker"
         for tensor in proto.graph.initializer:
             if tensor.name in entry["initializers"]:
                 assert tensor.data_location == onnx.TensorProto.EXTERNAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from egotwin_model.sampler import Conditions, Guidance, Mode, Sampler, Schedule
 from egotwin_model.skeleton import HEAD, NUM_JOINTS
 from egotwin_model.store import MANIFEST, component_config, load_tensors, verify
 from egotwin_model.text import TextEncoder, check_goal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,8 @@ class EgoTwinPipeline:
         )
         pose_latent = self.runtime.encode_motion(self.statistics.normalise(first)[None]) / self.motion_scale
         encoder = self.text_encoder
+        if lost := encoder.truncated(goal):
+            log.warning("the goal is longer than the %d tokens this model reads; not read: %r", encoder.length, lost)
         return Conditions(
             text=_repeat(encoder.cached(goal), samples),
             empty=_repeat(encoder.cached(""), samples),

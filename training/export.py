@@ -45,6 +45,22 @@ class Networks:
     statistics: MotionStatistics
     motion_scale: Tensor
 
+    @property
+    def num_frames(self) -> int:
+        """Pictures of a clip."""
+        return 1 + self.video_vae.config.temporal_compression_ratio * (self.transformer.config.latent_frames - 1)
+
+    @property
+    def num_poses(self) -> int:
+        """Poses of a clip."""
+        return 1 + self.motion_vae.config.temporal_compression_ratio * (self.transformer.config.motion_length - 1)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of a picture, pixels."""
+        c, side = self.transformer.config, self.video_vae.config.spatial_compression_ratio
+        return c.latent_height * side, c.latent_width * side
+
     def components(self) -> dict[str, nn.Module]:
         return {"transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae}
 
@@ -132,18 +148,16 @@ def _round_to_half(module: nn.Module) -> None:
 
 
 def _index(networks: Networks, name: str, defaults: SamplingDefaults) -> dict[str, Any]:
-    c, vae = networks.transformer.config, networks.video_vae.config
-    size = c.latent_width * vae.spatial_compression_ratio, c.latent_height * vae.spatial_compression_ratio
-    mount = Mount()
+    height, width = networks.image_size
     return {
         "_class_name": "EgoTwinPipeline",
         "name": name,
         "text_encoder": TEXT_PACKAGE,
-        "camera": asdict(Pinhole.from_fov(*size, fov_x=torch.pi / 2)),
-        "mount": asdict(mount),
-        "num_frames": 1 + vae.temporal_compression_ratio * (c.latent_frames - 1),
+        "camera": asdict(Pinhole.from_fov(width, height, fov_x=torch.pi / 2)),
+        "mount": asdict(Mount()),
+        "num_frames": networks.num_frames,
         "frame_rate": 8.0,
-        "num_poses": 1 + networks.motion_vae.config.temporal_compression_ratio * (c.motion_length - 1),
+        "num_poses": networks.num_poses,
         "pose_rate": 16.0,
         "sampling": asdict(defaults),
     }
@@ -164,10 +178,7 @@ class _Function(nn.Module):
 def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], dict[str, Tensor]]]:
     """(graph, component, function of the component and its inputs, example inputs), batch 2."""
     c, dim = networks.transformer.config, networks.statistics.dim
-    frames = 1 + networks.video_vae.config.temporal_compression_ratio * (c.latent_frames - 1)
-    poses = 1 + networks.motion_vae.config.temporal_compression_ratio * (c.motion_length - 1)
-    side = networks.video_vae.config.spatial_compression_ratio
-    size = (c.latent_height * side, c.latent_width * side)
+    frames, poses, size = networks.num_frames, networks.num_poses, networks.image_size
     latent = (c.latent_channels, c.latent_height, c.latent_width)
     step = {
         "text": torch.randn(2, c.text_length, c.text_dim),

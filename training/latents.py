@@ -84,22 +84,21 @@ def video_latents(data: Path, split: str, runs: Path) -> Tensor:
     """Video latents of one split by the codec in ``runs/video-codec``; computed once."""
     clips = open_clips(data / split)
     identity = {"codec": sha256(runs / "video-codec" / WEIGHTS), "clips": _clips_identity(clips)}
-    vae = load_video_vae(runs / "video-codec")
     path = runs / f"video-latents-{split}.safetensors"
-    return _kept(path, identity, lambda: {"video": encode_videos(vae, clips)})["video"]
+    return _kept(path, identity, lambda: {"video": encode_videos(load_video_vae(runs / "video-codec"), clips)})["video"]
 
 
 @torch.no_grad()
 def motion_latents(data: Path, split: str, runs: Path) -> Tensor:
     """Motion latents (N, C_m, 21) of one split at unit scale; the train split's scale is kept beside the VAE."""
     clips, folder = open_clips(data / split), runs / "motion-vae"
-    vae = load_motion_vae(folder)
-    statistics = MotionStatistics.from_tensors(load_tensors(folder / "statistics.safetensors"))
     scale_path = folder / "latent_scale.safetensors"
     if split != "train" and not scale_path.is_file():
         raise ModelError(f"{scale_path} is missing; encode the train split first")
 
     def make() -> dict[str, Tensor]:
+        vae = load_motion_vae(folder)
+        statistics = MotionStatistics.from_tensors(load_tensors(folder / "statistics.safetensors"))
         parts = statistics.normalise(features_of(clips)).split(512)
         latents = torch.cat([vae.encode(part).mean for part in parts])
         if split == "train":

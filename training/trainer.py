@@ -153,13 +153,12 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 def draw_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
     """The clips of one step: a seeded permutation per epoch, without replacement, (batch_size,)."""
     positions = torch.arange(step * batch_size, (step + 1) * batch_size)
-    order = {
-        epoch: torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-        for epoch in sorted(
-            {int(p) // size for p in (positions[0], positions[-1])} | {int(p) // size for p in positions}
-        )
-    }
-    return torch.stack([order[int(p) // size][int(p) % size] for p in positions])
+    epochs, places = positions // size, positions % size
+    indices = torch.empty_like(positions)
+    for epoch in epochs.unique().tolist():
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+        indices[epochs == epoch] = order[places[epochs == epoch]]
+    return indices
 
 
 Tensors = list[Tensor] | tuple[Tensor, ...]

@@ -149,6 +149,15 @@ def test_bad_input_is_refused_by_name(
         pipeline(**arguments)  # type: ignore[arg-type]
 
 
+def test_what_of_a_long_goal_is_not_read_is_told(
+    pipeline: EgoTwinPipeline, image: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline("turn left", image, standing(), mode="motion", num_steps=1)
+    assert not caplog.records
+    pipeline("walk " * 30 + "zebra", image, standing(), mode="motion", num_steps=1)
+    assert "zebra" in caplog.text
+
+
 def test_progress_reports_and_stops(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
     seen: list[tuple[int, int]] = []
     pipeline("walk", image, standing(), num_steps=3, progress=lambda step, steps: seen.append((step, steps)))

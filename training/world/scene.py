@@ -27,7 +27,6 @@ WALL_STYLES = {
     "val": ("plain", "panel", "fade"),
     "test": ("plain", "fade", "band"),
 }
-BODY_RADIUS = 0.3
 WALL_CLEARANCE = 0.55  # a reach or a stride brings the head about this far ahead of the pelvis' standing place
 FURNITURE_CLEARANCE = 0.36
 MIN_FREE_SIDE = 0.35

@@ -1,0 +1,57 @@
+"""A number with its 95 % interval: over repetitions of a random protocol, or over the clips it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Z95 = 1.959963984540054  # two-sided 95 % of a normal distribution
+
+
+class Interval(NamedTuple):
+    """`value` and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def over_repetitions(values: ArrayLike) -> Interval:
+    """Mean of (R,) repetitions ± 1.96 standard errors, as Guo et al. 2022 report it; R of 1 has no width."""
+    x = np.asarray(values, dtype=np.float64)
+    mean = float(x.mean())
+    half = Z95 * float(x.std(ddof=1)) / np.sqrt(len(x)) if len(x) > 1 else 0.0
+    return Interval(mean, mean - half, mean + half)
+
+
+def over_clips(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """Mean of (N,) clips, NaN left out, with the percentile bootstrap over clips; NaN throughout where none is left."""
+    x = np.asarray(values, dtype=np.float64)
+    return bootstrap(x[np.isfinite(x)], lambda sample: sample.mean(axis=-1), resamples=resamples, seed=seed)
+
+
+def bootstrap(
+    values: NDArray[np.float64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """`statistic` of the clips (last axis) and its percentile bootstrap: (..., N) to (...) in one call.
+
+    Args:
+        values: (..., N), resampled along N.
+        statistic: reduces the last axis, whatever comes before it; gives a scalar for `values` itself.
+    """
+    if values.shape[-1] == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    rows = np.random.default_rng(seed).integers(values.shape[-1], size=(resamples, values.shape[-1]))
+    drawn = statistic(values[..., rows])
+    finite = drawn[np.isfinite(drawn)]
+    if not len(finite):
+        return Interval(float(statistic(values)), np.nan, np.nan)
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return Interval(float(statistic(values)), float(low), float(high))

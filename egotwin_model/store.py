@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
 from egotwin_model.files import read_json, sha256, write_atomically, write_json
+from egotwin_model.weights import WEIGHTS as WEIGHTS
+from egotwin_model.weights import Weights, fill, without_memory
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
-WEIGHTS = "diffusion_pytorch_model.safetensors"  # diffusers' name, so either library reads the other's folders
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,20 +40,16 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(module: Module, path: Path) -> Module:
-    """Load `path` into `module` in its dtype; refuses unknown or missing names, other shapes, and non-finite values."""
-    tensors = load_tensors(path)
-    wanted = module.state_dict()
-    unknown, missing = sorted(tensors.keys() - wanted.keys()), sorted(wanted.keys() - tensors.keys())
+    """Load `path` into `module` in its dtype; refuses unknown or missing names, other shapes, and non-finite values.
+
+    Args:
+        path: a safetensors file, or a folder with one or with shards and their index. Read tensor by tensor.
+    """
+    weights, wanted = Weights(path), module.state_dict().keys()
+    unknown, missing = sorted(weights.shapes.keys() - wanted), sorted(wanted - weights.shapes.keys())
     if unknown or missing:
         raise ModelError(f"{path} does not fit its configuration: unknown tensors {unknown[:5]}, missing {missing[:5]}")
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
-            raise ModelError(
-                f"{path}: tensor {name} has shape {tuple(tensor.shape)}, wanted {tuple(wanted[name].shape)}"
-            )
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ModelError(f"{path}: tensor {name} holds NaN or infinite values")
-    module.load_state_dict(tensors)
+    fill(module, weights, wanted)
     return module
 
 
@@ -71,13 +68,19 @@ def component_config(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "_class_name"}
 
 
-def load_component(folder: Path, model: Callable[[Any], Module], config: Callable[..., Any]) -> Module:
-    """What `save_component` wrote: `model(config(**settings))` with its weights, float32, in eval mode."""
+def load_component(
+    folder: Path, model: Callable[[Any], Module], config: Callable[..., Any], dtype: torch.dtype = torch.float32
+) -> Module:
+    """What `save_component` wrote: `model(config(**settings))` with its weights in `dtype`, on the CPU, in eval mode.
+
+    The network never exists with other weights than the stored ones, so loading needs its memory once.
+    """
+    settings = component_config(folder)
     try:
-        module = model(config(**component_config(folder)))
+        module = without_memory(lambda: model(config(**settings)))
     except TypeError as error:
         raise ModelError(f"{folder / CONFIG} does not describe a {model}: {error}") from error
-    return load_weights(module, folder / WEIGHTS).eval()
+    return load_weights(module.to(dtype), folder).eval()
 
 
 def write_manifest(folder: Path, details: dict[str, Any]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 from egotwin_model.errors import ModelError
+
+ImageCondition = Literal["first", "tile", "every"]
+PICTURES_PER_LATENT = 4
+"""Pictures behind each video latent but the first (the causal video VAE's temporal compression)."""
 
 
 @dataclass(frozen=True)
@@ -14,16 +18,23 @@ class EgoTwinConfig:
 
     Attributes:
         num_layers: blocks of the text and video branch.
-        num_motion_layers: lower blocks that also carry the motion branch (paper: 21 of 42).
+        num_motion_layers: lower blocks that also carry the motion branch (paper: 21 of 42); 0: a video model without
+            any motion parameter.
         num_heads, head_dim: attention heads; their product is the text/video width.
         time_embed_dim: width of the timestep embedding fed to every AdaLN.
         text_dim, text_length: channels and number of text-encoder states.
         latent_channels, latent_frames, latent_height, latent_width, patch_size: the video latent and its patches.
         motion_width, motion_channels, motion_length: motion branch width, latent channels, latent steps.
         interaction: block all video-motion attention but observation-action neighbours (paper, Section 3.3).
-        asynchronous: independent timesteps for video and motion; False ties them.
+        asynchronous: independent timesteps for video and motion; False ties them: the model knows one timestep.
         image_condition: "first" puts I⁰'s latent in frame 0 and zeros elsewhere (the paper, CogVideoX-I2V);
-            "tile" repeats it over time.
+            "tile" repeats it over time; "every" takes a latent for every frame and where it is visible.
+        motion_gate: a gate per head, zero at the start, on what text and video take from motion; t_m's half of the
+            timestep MLP starts at zero with it. Pretrained video then is unchanged at step 0. Gate 1 is the paper's
+            joint attention.
+        camera_condition: video tokens also get the camera's rays (`plucker.plucker_maps`).
+        position_origin: row and column, in patches, where this model's picture lies in the grid its position table was
+            learned on; RoPE counts from there too.
     """
 
     num_layers: int = 42
@@ -43,11 +54,24 @@ class EgoTwinConfig:
     motion_length: int = 21
     interaction: bool = True
     asynchronous: bool = True
-    image_condition: Literal["first", "tile"] = "first"
+    image_condition: ImageCondition = "first"
+    motion_gate: bool = False
+    camera_condition: bool = False
+    position_origin: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "position_origin", tuple(self.position_origin))  # JSON gives lists
+        for name in (field.name for field in fields(self) if field.type == "int"):
+            value, smallest = getattr(self, name), 0 if name == "num_motion_layers" else 1
+            if not isinstance(value, int) or value < smallest:
+                raise ModelError(f"{name}={value!r}: wanted a whole number from {smallest} up")
+        self._check_relations()
+
+    def _check_relations(self) -> None:
         if self.num_motion_layers > self.num_layers:
             raise ModelError(f"num_motion_layers={self.num_motion_layers} exceeds num_layers={self.num_layers}")
+        if self.head_dim % 16:
+            raise ModelError(f"head_dim={self.head_dim} is not divisible by 16: RoPE splits it 1/4, 3/8, 3/8 in pairs")
         if self.latent_height % self.patch_size or self.latent_width % self.patch_size:
             raise ModelError(
                 f"latent size {self.latent_height}×{self.latent_width} is not divisible by patch_size={self.patch_size}"
@@ -57,8 +81,12 @@ class EgoTwinConfig:
                 f"motion_length={self.motion_length}, but {self.latent_frames} video latents need "
                 f"{2 * (self.latent_frames - 1) + 1}: two actions lead from one observation to the next"
             )
-        if self.image_condition not in ("first", "tile"):
-            raise ModelError(f"image_condition={self.image_condition!r} is neither 'first' nor 'tile'")
+        if self.image_condition not in get_args(ImageCondition):
+            raise ModelError(
+                f"image_condition={self.image_condition!r} is none of {', '.join(map(repr, get_args(ImageCondition)))}"
+            )
+        if len(self.position_origin) != 2 or min(self.position_origin) < 0:
+            raise ModelError(f"position_origin={self.position_origin}: wanted a row and a column, not negative")
 
     @property
     def width(self) -> int:
@@ -66,19 +94,34 @@ class EgoTwinConfig:
         return self.num_heads * self.head_dim
 
     @property
+    def patch_grid(self) -> tuple[int, int]:
+        """Rows and columns of patches in one latent frame."""
+        return self.latent_height // self.patch_size, self.latent_width // self.patch_size
+
+    @property
     def tokens_per_frame(self) -> int:
         """Video tokens of one latent frame."""
-        return (self.latent_height // self.patch_size) * (self.latent_width // self.patch_size)
+        return self.patch_grid[0] * self.patch_grid[1]
 
     @property
     def video_length(self) -> int:
         """Video tokens of a clip."""
         return self.latent_frames * self.tokens_per_frame
 
+    @property
+    def camera_channels(self) -> int:
+        """Channels of the camera condition: a Plücker ray for each picture behind a latent."""
+        return 6 * PICTURES_PER_LATENT
+
     @classmethod
-    def paper(cls) -> EgoTwinConfig:
-        """The paper's sizes: 480 px, 41 frames, 81 poses, on CogVideoX-5b-I2V."""
-        return cls()
+    def paper(cls, **changes: Any) -> EgoTwinConfig:
+        """The paper's sizes: 480 px, 41 frames, 81 poses, on CogVideoX-5b-I2V.
+
+        **Our decision**: that model's position table covers 480 × 720 px, 13 × 30 × 45 patches. Our 11 × 30 × 30 are
+        its first 11 frames and the 30 columns from the eighth, the middle: where diffusers' pipelines would put a
+        480 × 480 picture, with the integer positions it was trained on.
+        """
+        return cls(**{"motion_gate": True, "position_origin": (0, 8), **changes})
 
     @classmethod
     def mini(cls, **changes: Any) -> EgoTwinConfig:

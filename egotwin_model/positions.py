@@ -17,21 +17,27 @@ def sinusoid(positions: Tensor, dim: int, *, cosine_first: bool = False) -> Tens
     return torch.cat(parts, dim=-1)
 
 
-def _grid(frames: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    axes = torch.meshgrid(torch.arange(frames), torch.arange(height), torch.arange(width), indexing="ij")
+def _grid(frames: int, height: int, width: int, origin: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    rows, columns = torch.arange(height) + origin[0], torch.arange(width) + origin[1]
+    axes = torch.meshgrid(torch.arange(frames), rows, columns, indexing="ij")
     return axes[0].flatten(), axes[1].flatten(), axes[2].flatten()
 
 
-def video_sinusoid(frames: int, height: int, width: int, dim: int) -> Tensor:
-    """Position table of a video grid, (frames·height·width, dim): a quarter for time, 3/8 each for column and row."""
-    t, y, x = _grid(frames, height, width)
+def video_sinusoid(frames: int, height: int, width: int, dim: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
+    """Position table of a video grid, (frames·height·width, dim): a quarter for time, 3/8 each for column and row.
+
+    Row and column count from `origin`, so that a part of a larger grid keeps the positions it has there.
+    """
+    t, y, x = _grid(frames, height, width, origin)
     spatial = 3 * dim // 8
     return torch.cat([sinusoid(t, dim - 2 * spatial), sinusoid(x, spatial), sinusoid(y, spatial)], dim=-1)
 
 
-def video_rotary(frames: int, height: int, width: int, head_dim: int) -> tuple[Tensor, Tensor]:
+def video_rotary(
+    frames: int, height: int, width: int, head_dim: int, origin: tuple[int, int] = (0, 0)
+) -> tuple[Tensor, Tensor]:
     """Cosine and sine tables (frames·height·width, head_dim): a quarter for time, 3/8 each for row and column."""
-    t, y, x = _grid(frames, height, width)
+    t, y, x = _grid(frames, height, width, origin)
     sizes = (head_dim // 4, head_dim // 8 * 3, head_dim // 8 * 3)
     angles = []
     for position, size in zip((t, y, x), sizes, strict=True):

@@ -9,99 +9,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from egotwin_model.attention import attend, interaction_mask
+from egotwin_model.attention import Layout, attend
 from egotwin_model.config import EgoTwinConfig
-from egotwin_model.positions import rotate, sinusoid, video_rotary, video_sinusoid
+from egotwin_model.embeddings import MotionHead, PatchEmbed, TimestepEmbedding
+from egotwin_model.errors import ModelError
+from egotwin_model.layers import Clock, FeedForward, Modulation, OutputNorm, Projections
+from egotwin_model.positions import rotate, video_rotary
 
-
-class TimestepEmbedding(nn.Module):
-    """Two-layer MLP over sinusoids of t_v; t_m's sinusoid enters through its own half of the first layer's input."""
-
-    def __init__(self, dim: int, time_embed_dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-        self.linear_1 = nn.Linear(dim, time_embed_dim)
-        self.linear_1_motion = nn.Linear(dim, time_embed_dim, bias=False)
-        self.linear_2 = nn.Linear(time_embed_dim, time_embed_dim)
-
-    def forward(self, t_video: Tensor, t_motion: Tensor) -> Tensor:
-        weight = self.linear_1.weight.dtype
-        video = sinusoid(t_video, self.dim, cosine_first=True).to(weight)
-        motion = sinusoid(t_motion, self.dim, cosine_first=True).to(weight)
-        hidden = self.linear_1(video) + self.linear_1_motion(motion)
-        return self.linear_2(F.silu(hidden))
-
-
-class Modulation(nn.Module):
-    """LayerNorm whose shift, scale and gate come from the timestep embedding, one triple per `num_groups`."""
-
-    def __init__(self, time_embed_dim: int, dim: int, num_groups: int) -> None:
-        super().__init__()
-        self.num_groups = num_groups
-        self.linear = nn.Linear(time_embed_dim, 3 * num_groups * dim)
-        self.norm = nn.LayerNorm(dim, eps=1e-5)
-
-    def forward(self, groups: list[Tensor], time: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Normalised and modulated groups [(B, L_i, dim)], and their gates [(B, 1, dim)]."""
-        parts = self.linear(F.silu(time))[:, None].chunk(3 * self.num_groups, dim=-1)
-        hidden = []
-        for index, group in enumerate(groups):
-            shift, scale = parts[3 * index], parts[3 * index + 1]
-            hidden.append(self.norm(group) * (1 + scale) + shift)
-        return hidden, [parts[3 * index + 2] for index in range(len(groups))]
-
-
-class FeedForward(nn.Module):
-    """Linear, GELU (tanh), Linear, under diffusers' names ``net.0.proj`` and ``net.2``."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.net = nn.ModuleList(
-            [nn.ModuleDict({"proj": nn.Linear(dim, 4 * dim)}), nn.Identity(), nn.Linear(4 * dim, dim)]
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        expand, _, contract = self.net
-        return contract(F.gelu(expand["proj"](x), approximate="tanh"))  # type: ignore[index, no-any-return]
-
-
-class Projections(nn.Module):
-    """Queries, keys, values and output of one branch, with per-head LayerNorm of queries and keys."""
-
-    def __init__(self, dim: int, heads: int, head_dim: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm_q = nn.LayerNorm(head_dim, eps=1e-6)
-        self.norm_k = nn.LayerNorm(head_dim, eps=1e-6)
-        self.to_q = nn.Linear(dim, heads * head_dim)
-        self.to_k = nn.Linear(dim, heads * head_dim)
-        self.to_v = nn.Linear(dim, heads * head_dim)
-        self.to_out = nn.ModuleList([nn.Linear(heads * head_dim, dim)])
-
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, L, dim) to three (B, heads, L, head_dim)."""
-        layers = (self.to_q, self.to_k, self.to_v)
-        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in layers)
-        return self.norm_q(q), self.norm_k(k), v
-
-    def out(self, x: Tensor) -> Tensor:
-        """(B, heads, L, head_dim) to (B, L, dim)."""
-        return self.to_out[0](x.transpose(1, 2).flatten(2))
+NEW_PARTS = frozenset({"motion", "motion_head", "linear_1_motion", "visibility_proj", "camera_proj"})
+"""What CogVideoX does not have, as parts of dotted parameter names."""
 
 
 class MotionBranch(nn.Module):
-    """One block's motion side: own AdaLN, projections to the joint heads, own MLP."""
+    """One block's motion side: own AdaLN, projections to the joint heads, own MLP.
+
+    `gate`, where the configuration asks for one, is per head how much of motion reaches text and video.
+    """
+
+    gate: nn.Parameter | None
 
     def __init__(self, config: EgoTwinConfig) -> None:
         super().__init__()
         width = config.motion_width
-        self.norm1 = Modulation(config.time_embed_dim, width, 1)
+        self.norm1 = Modulation(config.time_embed_dim, width, ("motion",))
         self.attn1 = Projections(width, config.num_heads, config.head_dim)
-        self.norm2 = Modulation(config.time_embed_dim, width, 1)
+        self.norm2 = Modulation(config.time_embed_dim, width, ("motion",))
         self.ff = FeedForward(width)
+        self.register_parameter("gate", nn.Parameter(torch.zeros(config.num_heads)) if config.motion_gate else None)
 
 
 @dataclass
@@ -118,109 +55,41 @@ class Block(nn.Module):
 
     def __init__(self, config: EgoTwinConfig, *, with_motion: bool) -> None:
         super().__init__()
-        self.norm1 = Modulation(config.time_embed_dim, config.width, 2)
+        self.norm1 = Modulation(config.time_embed_dim, config.width, ("video", "text"))  # diffusers' order
         self.attn1 = Projections(config.width, config.num_heads, config.head_dim)
-        self.norm2 = Modulation(config.time_embed_dim, config.width, 2)
+        self.norm2 = Modulation(config.time_embed_dim, config.width, ("video", "text"))
         self.ff = FeedForward(config.width)
         self.motion = MotionBranch(config) if with_motion else None
 
-    def forward(self, x: Streams, time: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Streams:
-        return self._feed_forward(self._attention(x, time, rotary, mask), time)
+    def forward(self, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None) -> Streams:
+        return self._feed_forward(self._attention(x, clock, rotary, layout), clock)
 
-    def _attention(self, x: Streams, time: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Streams:
+    def _attention(self, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None) -> Streams:
         lengths = [x.text.shape[1], x.video.shape[1]]
-        (video, text), (video_gate, text_gate) = self.norm1(
-            [x.video, x.text], time
-        )  # diffusers' order of AdaLN's parts
+        (video, text), (video_gate, text_gate) = self.norm1([x.video, x.text], clock)
         q, k, v = self.attn1.project(torch.cat([text, video], dim=1))
         q, k = (torch.cat([z[:, :, : lengths[0]], rotate(z[:, :, lengths[0] :], *rotary)], dim=2) for z in (q, k))
-        motion = x.motion
-        if motion is None or self.motion is None:
-            text_out, video_out = self.attn1.out(attend(q, k, v, mask)).split(lengths, dim=1)
+        motion, branch = x.motion, self.motion
+        if motion is None or branch is None:
+            text_out, video_out = self.attn1.out(attend(q, k, v)).split(lengths, dim=1)
         else:
-            (hidden,), (gate,) = self.motion.norm1([motion], time)
-            q, k, v = (
-                torch.cat(pair, dim=2) for pair in zip((q, k, v), self.motion.attn1.project(hidden), strict=True)
-            )
-            joint, own = attend(q, k, v, mask).split([sum(lengths), motion.shape[1]], dim=2)
+            (hidden,), (gate,) = branch.norm1([motion], clock)
+            q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), branch.attn1.project(hidden), strict=True))
+            attended = attend(q, k, v, layout, gate=branch.gate, num_motion=motion.shape[1])
+            joint, own = attended.split([sum(lengths), motion.shape[1]], dim=2)
             text_out, video_out = self.attn1.out(joint).split(lengths, dim=1)
-            motion = motion + gate * self.motion.attn1.out(own)
+            motion = motion + gate * branch.attn1.out(own)
         return Streams(x.text + text_gate * text_out, x.video + video_gate * video_out, motion)
 
-    def _feed_forward(self, x: Streams, time: Tensor) -> Streams:
+    def _feed_forward(self, x: Streams, clock: Clock) -> Streams:
         lengths = [x.text.shape[1], x.video.shape[1]]
-        (video, text), (video_gate, text_gate) = self.norm2([x.video, x.text], time)
+        (video, text), (video_gate, text_gate) = self.norm2([x.video, x.text], clock)
         text_out, video_out = self.ff(torch.cat([text, video], dim=1)).split(lengths, dim=1)
         motion = x.motion
         if motion is not None and self.motion is not None:
-            (hidden,), (gate,) = self.motion.norm2([motion], time)
+            (hidden,), (gate,) = self.motion.norm2([motion], clock)
             motion = motion + gate * self.motion.ff(hidden)
         return Streams(x.text + text_gate * text_out, x.video + video_gate * video_out, motion)
-
-
-class OutputNorm(nn.Module):
-    """LayerNorm with shift and scale from the timestep embedding (diffusers' ``norm_out``)."""
-
-    def __init__(self, time_embed_dim: int, dim: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(time_embed_dim, 2 * dim)
-        self.norm = nn.LayerNorm(dim, eps=1e-5)
-
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        shift, scale = self.linear(F.silu(time))[:, None].chunk(2, dim=-1)
-        return self.norm(x) * (1 + scale) + shift
-
-
-class PatchEmbed(nn.Module):
-    """Latent patches and text states to tokens of one width, with the position table added (text's part is zero)."""
-
-    pos_embedding: Tensor
-
-    def __init__(self, config: EgoTwinConfig) -> None:
-        super().__init__()
-        c = config
-        self.proj = nn.Conv2d(2 * c.latent_channels, c.width, c.patch_size, c.patch_size)
-        self.text_proj = nn.Linear(c.text_dim, c.width)
-        rows, columns = c.latent_height // c.patch_size, c.latent_width // c.patch_size
-        table = torch.zeros(1, c.text_length + c.video_length, c.width)
-        table[0, c.text_length :] = video_sinusoid(c.latent_frames, rows, columns, c.width)
-        self.register_buffer("pos_embedding", table, persistent=True)
-
-    def text(self, states: Tensor) -> Tensor:
-        """(B, L, text_dim) to (B, L, width)."""
-        return self.text_proj(states) + self.pos_embedding[:, : states.shape[1]]
-
-    def video(self, latents: Tensor) -> Tensor:
-        """(B, F, 2C, h, w) to (B, F·tokens, width)."""
-        patches = self.proj(latents.flatten(0, 1)).flatten(2).transpose(1, 2)
-        tokens = patches.unflatten(0, latents.shape[:2]).flatten(1, 2)
-        return tokens + self.pos_embedding[:, -tokens.shape[1] :]
-
-
-class MotionHead(nn.Module):
-    """Motion latents to tokens and back: noisy latent, the clean latent of token 0 (P⁰) and its 0/1 mask go in."""
-
-    pos_embedding: Tensor
-
-    def __init__(self, config: EgoTwinConfig) -> None:
-        super().__init__()
-        self.proj_in = nn.Linear(2 * config.motion_channels + 1, config.motion_width)
-        table = sinusoid(torch.arange(config.motion_length), config.motion_width)
-        self.register_buffer("pos_embedding", table, persistent=False)
-        self.norm_final = nn.LayerNorm(config.motion_width, eps=1e-5)
-        self.norm_out = OutputNorm(config.time_embed_dim, config.motion_width)
-        self.proj_out = nn.Linear(config.motion_width, config.motion_channels)
-
-    def embed(self, noisy: Tensor, pose: Tensor | None) -> Tensor:
-        """Noisy latents (B, C, N) and the clean latent of P⁰ (B, C) to (B, N, motion_width)."""
-        assert pose is not None, "motion tokens are conditioned on P⁰: pass its latent as pose"
-        first = torch.zeros_like(noisy[:, :1])
-        first[..., 0] = 1.0
-        tokens = torch.cat([noisy, pose[..., None] * first, first], dim=1).transpose(1, 2)
-        return self.proj_in(tokens) + self.pos_embedding
-
-    def forward(self, tokens: Tensor, time: Tensor) -> Tensor:
-        return self.proj_out(self.norm_out(self.norm_final(tokens), time)).transpose(1, 2)
 
 
 class EgoTwinTransformer(nn.Module):
@@ -229,7 +98,6 @@ class EgoTwinTransformer(nn.Module):
     v-prediction is the core for both modalities (spec, "Asynchronous diffusion"); the sampler derives ε from it.
     """
 
-    mask: Tensor
     rotary_cos: Tensor
     rotary_sin: Tensor
 
@@ -238,89 +106,116 @@ class EgoTwinTransformer(nn.Module):
         self.config = config
         c = config
         self.patch_embed = PatchEmbed(c)
-        self.time_embedding = TimestepEmbedding(c.width, c.time_embed_dim)
+        self.time_embedding = TimestepEmbedding(c)
         self.transformer_blocks = nn.ModuleList(
             Block(c, with_motion=layer < c.num_motion_layers) for layer in range(c.num_layers)
         )
         self.norm_final = nn.LayerNorm(c.width, eps=1e-5)
-        self.norm_out = OutputNorm(c.time_embed_dim, c.width)
+        self.norm_out = OutputNorm(c.time_embed_dim, c.width, "video")
         self.proj_out = nn.Linear(c.width, c.patch_size**2 * c.latent_channels)
-        self.motion_head = MotionHead(c)
-        rows, columns = c.latent_height // c.patch_size, c.latent_width // c.patch_size
-        cos, sin = video_rotary(c.latent_frames, rows, columns, c.head_dim)
+        self.motion_head = MotionHead(c) if c.num_motion_layers else None
+        cos, sin = video_rotary(c.latent_frames, *c.patch_grid, c.head_dim, c.position_origin)
         self.register_buffer("rotary_cos", cos, persistent=False)
         self.register_buffer("rotary_sin", sin, persistent=False)
-        mask = interaction_mask(c.text_length, c.latent_frames, c.tokens_per_frame, c.motion_length)
-        self.register_buffer("mask", mask if c.interaction else torch.ones_like(mask), persistent=False)
+        self.gradient_checkpointing = False
         self.apply(_initialise)
-        for module in self.modules():  # AdaLN-zero: every block starts as the identity
-            if isinstance(module, Modulation | OutputNorm):
-                nn.init.zeros_(module.linear.weight)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.motion_head.proj_out.weight)
+        self._start_at_zero()
 
     def forward(
         self,
         text: Tensor,
         video: Tensor | None,
         motion: Tensor | None,
-        t_video: Tensor,
-        t_motion: Tensor,
+        t_video: Tensor | None,
+        t_motion: Tensor | None,
         image: Tensor | None,
         pose: Tensor | None,
         *,
         motion_only: bool = False,
+        visibility: Tensor | None = None,
+        camera: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
         """One evaluation.
 
         Args:
             text: (B, text_length, text_dim) text states.
             video: noisy latents (B, F, C, h, w), or None: no video tokens at all (stage 2).
-            motion: noisy latents (B, motion_channels, motion_length), or None: no motion tokens.
-            t_video, t_motion: (B,) timesteps in [0, 999].
-            image: clean latent of I⁰, (B, C, h, w); needed with `video`.
+            motion: noisy latents (B, motion_channels, N), N = motion_length, or None: no motion tokens.
+            t_video: timesteps in [0, 999], (B,), or (B, F): one per video latent.
+            t_motion: likewise (B,) or (B, N). One of the two may be None where the model knows only one timestep.
+            image: clean latent of I⁰, (B, C, h, w); needed with `video`. With image_condition "every" it may be
+                (B, F, C, h, w), a latent for every frame.
             pose: clean latent of P⁰, (B, motion_channels); needed with `motion`.
             motion_only: stop after the last block with a motion side; no video prediction.
+            visibility: (B, F, 1, h, w) in [0, 1], where an image for every frame counts; None: everywhere.
+            camera: (B, F, 24, h, w) of `plucker_maps`; needed with `video` where camera_condition is set.
 
         Returns:
-            v of the video latents (B, F, C, h, w) or None, v of the motion latents (B, motion_channels, motion_length)
-            or None.
+            v of the video latents (B, F, C, h, w) or None, v of the motion latents (B, motion_channels, N) or None.
+
+        Raises:
+            ModelError: a shape that is not the configuration's, or a missing or unknown input.
         """
-        time = self.time_embedding(t_video, t_motion)
+        c = self.config
+        given = {"text": text, "video": video, "motion": motion, "t_video": t_video, "t_motion": t_motion}
+        check_inputs(c, {**given, "image": image, "pose": pose, "visibility": visibility, "camera": camera})
+        clock = self.time_embedding.clock(t_video, t_motion if c.num_motion_layers else None, c.latent_frames)
         tokens = self.patch_embed.text(text)
-        x = Streams(
-            text=tokens,
-            video=tokens[:, :0] if video is None else self.patch_embed.video(self._with_image(video, image)),
-            motion=None if motion is None else self.motion_head.embed(motion, pose),
-        )
+        x = Streams(text=tokens, video=tokens[:, :0], motion=None)
+        if video is not None and image is not None:
+            x.video = self.patch_embed.video(video, image, visibility, camera)
+        if motion is not None and pose is not None and self.motion_head is not None:
+            x.motion = self.motion_head.embed(motion, pose)
         rotary = (self.rotary_cos[: x.video.shape[1]], self.rotary_sin[: x.video.shape[1]])
-        mask = self.mask if video is not None and motion is not None and self.config.interaction else None
-        for block in self.transformer_blocks[: self.config.num_motion_layers]:
-            x = block(x, time, rotary, mask)
-        motion_v = None if x.motion is None else self.motion_head(x.motion, time)
+        layout = None
+        if c.interaction and video is not None and motion is not None:
+            layout = Layout(c.text_length, c.latent_frames, c.tokens_per_frame, c.motion_length)
+        for block in self.transformer_blocks[: c.num_motion_layers]:
+            x = self._run(block, x, clock, rotary, layout)
+        motion_v = None if x.motion is None or self.motion_head is None else self.motion_head(x.motion, clock)
         if motion_only or video is None:
             return None, motion_v
         x.motion = None
-        for block in self.transformer_blocks[self.config.num_motion_layers :]:
-            x = block(x, time, rotary, None)
-        return self._video_prediction(x, time), motion_v
+        for block in self.transformer_blocks[c.num_motion_layers :]:
+            x = self._run(block, x, clock, rotary, None)
+        return self._video_prediction(x, clock), motion_v
 
-    def _with_image(self, video: Tensor, image: Tensor | None) -> Tensor:
-        """I⁰'s latent concatenated on channels: in frame 0 with zeros after it, or in every frame ("tile")."""
-        assert image is not None, "video tokens are conditioned on I⁰: pass its latent as image"
-        condition = image[:, None].expand_as(video)
-        if self.config.image_condition == "first":
-            condition = torch.cat([condition[:, :1], torch.zeros_like(video[:, 1:])], dim=1)
-        return torch.cat([video, condition], dim=2)
+    def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
+        """Keep only the streams between blocks for the backward pass and compute each block again: less memory."""
+        self.gradient_checkpointing = enabled
 
-    def _video_prediction(self, x: Streams, time: Tensor) -> Tensor:
+    def new_parameter_names(self) -> list[str]:
+        """Parameters and persistent buffers that are not CogVideoX's: no pretrained checkpoint holds them."""
+        return [name for name in self.state_dict() if NEW_PARTS.intersection(name.split("."))]
+
+    def _run(
+        self, block: nn.Module, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None
+    ) -> Streams:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, x, clock, rotary, layout, use_reentrant=False)
+        return block(x, clock, rotary, layout)
+
+    def _video_prediction(self, x: Streams, clock: Clock) -> Tensor:
         tokens = self.norm_final(torch.cat([x.text, x.video], dim=1))[:, x.text.shape[1] :]
-        patches = self.proj_out(self.norm_out(tokens, time))
+        patches = self.proj_out(self.norm_out(tokens, clock))
         c = self.config
-        rows, columns, p = c.latent_height // c.patch_size, c.latent_width // c.patch_size, c.patch_size
         # (B, F, rows, columns, C, p, p): diffusers' order of a patch's numbers
-        patches = patches.unflatten(1, (-1, rows, columns)).unflatten(-1, (c.latent_channels, p, p))
+        patches = patches.unflatten(1, (-1, *c.patch_grid))
+        patches = patches.unflatten(-1, (c.latent_channels, c.patch_size, c.patch_size))
         return patches.permute(0, 1, 4, 2, 5, 3, 6).flatten(5, 6).flatten(3, 4)
+
+    @torch.no_grad()
+    def _start_at_zero(self) -> None:
+        """AdaLN-zero: every block starts as the identity. What is new to a pretrained model starts without effect."""
+        for module in self.modules():
+            if isinstance(module, Modulation | OutputNorm):
+                nn.init.zeros_(module.linear.weight)
+        embed, time, head = self.patch_embed, self.time_embedding, self.motion_head
+        silent = [self.proj_out, embed.visibility_proj, embed.camera_proj, None if head is None else head.proj_out]
+        silent += [time.linear_1_motion] if self.config.motion_gate else []
+        for layer in silent:
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
 
 
 def _initialise(module: nn.Module) -> None:
@@ -328,3 +223,36 @@ def _initialise(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight.flatten(1))
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def check_inputs(config: EgoTwinConfig, given: dict[str, Tensor | None]) -> None:
+    """Shapes of what goes into the model, by `forward`'s names; `ModelError` names the first that does not fit."""
+    c = config
+    size = (c.latent_height, c.latent_width)
+    shapes: dict[str, list[tuple[int, ...]]] = {
+        "text": [(c.text_length, c.text_dim)],
+        "video": [(c.latent_frames, c.latent_channels, *size)],
+        "motion": [(c.motion_channels, c.motion_length)] if c.num_motion_layers else [],
+        "t_video": [(), (c.latent_frames,)],
+        "t_motion": [(), (c.motion_length,)],
+        "image": [(c.latent_channels, *size)],
+        "pose": [(c.motion_channels,)],
+        "visibility": [(c.latent_frames, 1, *size)] if c.image_condition == "every" else [],
+        "camera": [(c.latent_frames, c.camera_channels, *size)] if c.camera_condition else [],
+    }
+    if c.image_condition == "every":
+        shapes["image"] += shapes["video"]
+    for name, value in given.items():
+        if value is None:
+            continue
+        if not shapes[name]:
+            raise ModelError(f"{name} was given to a model whose configuration has no use for it; leave it out")
+        if tuple(value.shape[1:]) not in shapes[name]:
+            wanted = " or ".join(f"({', '.join(['B', *map(str, shape)])})" for shape in shapes[name])
+            raise ModelError(f"{name} has shape {tuple(value.shape)}; wanted {wanted}")
+    if given["video"] is None and given["motion"] is None:
+        raise ModelError("neither video nor motion latents were given; pass at least one")
+    needs = [("video", "image"), ("motion", "pose"), *([("video", "camera")] if c.camera_condition else [])]
+    for name, condition in needs:
+        if given[name] is not None and given[condition] is None:
+            raise ModelError(f"{name} latents need their condition: pass {condition} too")

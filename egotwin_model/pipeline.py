@@ -280,6 +280,7 @@ class EgoTwinPipeline:
 
     def _body(self, latents: Tensor, conditions: Conditions, pose: BodyState) -> BodyMotion:
         """Decoded motion in the caller's world; P⁰'s latent and pose are the given ones."""
+        assert conditions.pose is not None
         latents = torch.cat([conditions.pose[..., None], latents[..., 1:]], dim=-1)
         features = self.statistics.denormalise(self.runtime.decode_motion(latents * self.motion_scale))
         clip = self.representation.decode(features)

@@ -83,7 +83,7 @@ class TorchRuntime:
         self.motion_vae = load_motion_vae(folder / "motion_vae")
         self.video_vae: nn.Module = load_video_vae(folder / "video_vae")
 
-    def denoise(self, *tensors: Tensor, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
+    def denoise(self, *tensors: Tensor | None, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
         video, motion = self.transformer(*tensors, motion_only=motion_only)
         return video, motion
 
@@ -110,10 +110,16 @@ class OnnxRuntime:
         self._sessions: dict[str, Any] = {}
         self._weights: dict[str, dict[str, Tensor]] = {}
 
-    def denoise(self, *tensors: Tensor, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
+    def denoise(self, *tensors: Tensor | None, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
+        given = [tensor for tensor in tensors if tensor is not None]
+        if len(given) < len(tensors) or given[3].ndim > 1 or given[4].ndim > 1:
+            raise ModelError(
+                "the ONNX graphs take both modalities and one timestep for each clip; models of one modality and "
+                "timesteps per token run with runtime='torch'"
+            )
         if motion_only:
-            return None, self._run("transformer_motion", *tensors)[0]
-        video, motion = self._run("transformer", *tensors)
+            return None, self._run("transformer_motion", *given)[0]
+        video, motion = self._run("transformer", *given)
         return video, motion
 
     def encode_video(self, video: Tensor) -> Tensor:

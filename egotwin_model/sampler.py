@@ -1,63 +1,28 @@
-"""Noise schedule and sampler for two modalities with their own timesteps and guidance (Sections 3.3 and 3.4).
+"""Sampler for two modalities with their own timesteps, guidance and solver state (Sections 3.3 and 3.4).
 
-The model predicts v; with signal level a and noise level s of a timestep, x = a·x₀ + s·ε and v = a·ε − s·x₀, so
-x₀ = a·x − s·v and ε = s·x + a·v. ε is affine in v at fixed x with the same coefficients for every evaluation, and the
-guidance weights sum to one: guiding v is guiding ε.
+The model predicts v (see `schedule`). ε is affine in v at fixed x with the same coefficients for every evaluation, and
+the guidance weights sum to one: guiding v is guiding ε.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from egotwin_model.errors import GoalError
+from egotwin_model.errors import GoalError, ModelError
+from egotwin_model.schedule import CLEAN, NUM_TRAIN_TIMESTEPS, PURE_NOISE, Pace, Schedule, timesteps
+from egotwin_model.solvers import Integration, Solver, noise_source
+
+__all__ = [
+    "CLEAN", "NUM_TRAIN_TIMESTEPS", "PURE_NOISE", "Conditions", "Context", "Denoiser", "Guidance", "Mode", "Pace",
+    "Sampler", "Schedule", "Solver", "guidance_terms", "timesteps",
+]  # fmt: skip
 
 Mode = Literal["joint", "motion", "video"]
-NUM_TRAIN_TIMESTEPS = 1000
-PURE_NOISE = NUM_TRAIN_TIMESTEPS - 1
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """CogVideoX's schedule: scaled-linear betas, SNR shift, rescaled to zero terminal SNR.
-
-    Attributes:
-        snr_shift_scale: 1 leaves the signal-to-noise ratio as it is (CogVideoX-5b); above 1 adds noise.
-        spacing: how a sampler's steps are spread, see `timesteps`.
-    """
-
-    beta_start: float = 0.00085
-    beta_end: float = 0.0120
-    snr_shift_scale: float = 1.0
-    spacing: float = 1.0
-
-    def signal_levels(self) -> Tensor:
-        """a for every timestep, (1000,) float32; a at 999 is exactly zero."""
-        betas = torch.linspace(self.beta_start**0.5, self.beta_end**0.5, NUM_TRAIN_TIMESTEPS, dtype=torch.float64) ** 2
-        power = (1 - betas).cumprod(0)
-        power = power / (self.snr_shift_scale + (1 - self.snr_shift_scale) * power)
-        root = power.sqrt()
-        root = (root - root[-1]) * (root[0] / (root[0] - root[-1]))
-        return root.float()
-
-    def levels(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
-        """Signal and noise level of integer timesteps (B,) → two (B,)."""
-        a = self.signal_levels().to(timestep.device)[timestep]
-        return a, (1 - a**2).sqrt()
-
-    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-        """Noisy latents at (B,) timesteps."""
-        a, s = (level.view(-1, *[1] * (clean.ndim - 1)) for level in self.levels(timestep))
-        return a * clean + s * noise
-
-    def velocity(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-        """The training target v."""
-        a, s = (level.view(-1, *[1] * (clean.ndim - 1)) for level in self.levels(timestep))
-        return a * noise - s * clean
 
 
 @dataclass(frozen=True)
@@ -75,15 +40,30 @@ class Denoiser(Protocol):
     def __call__(
         self,
         text: Tensor,
-        video: Tensor,
-        motion: Tensor,
+        video: Tensor | None,
+        motion: Tensor | None,
         t_video: Tensor,
         t_motion: Tensor,
-        image: Tensor,
-        pose: Tensor,
+        image: Tensor | None,
+        pose: Tensor | None,
         *,
         motion_only: bool,
     ) -> tuple[Tensor | None, Tensor | None]: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """The beginning of a clip that is known already: clean latents which a rolling window goes on from.
+
+    Attributes:
+        video: (S, k, C, h, w). motion: (S, C_m, 2k − 1), the same time.
+        per_token: True gives these tokens timestep 0 while the others carry theirs (diffusion forcing; for models
+            trained with per-token timesteps). False noises them to the others' timestep (any model; approximate).
+    """
+
+    video: Tensor
+    motion: Tensor
+    per_token: bool
 
 
 @dataclass(frozen=True)
@@ -92,157 +72,248 @@ class Conditions:
 
     Attributes:
         text, empty: (S, L, text_dim) text states of the goal and of the empty goal.
-        image: (S, C, h, w) clean latent of I⁰. pose: (S, C_m) clean latent of P⁰.
+        image: (S, C, h, w) clean latent of I⁰. pose: (S, C_m) clean latent of P⁰. None where the model lacks the
+            modality.
         video, motion: clean latents of the given modality in mode "motion" / "video", else None.
+        context: the known beginning of what is generated, or None.
     """
 
     text: Tensor
     empty: Tensor
-    image: Tensor
-    pose: Tensor
+    image: Tensor | None
+    pose: Tensor | None
     video: Tensor | None = None
     motion: Tensor | None = None
+    context: Context | None = None
 
 
 @dataclass(frozen=True)
-class _Evaluation:
-    """One model evaluation: its text, whether the other modality is absent, and its weight in the guided sum."""
+class _Term:
+    """One summand of a guided prediction: its weight, with the goal or without, the other modality absent or not."""
 
     weight: float
     with_text: bool
     other_absent: bool
 
 
-def guidance_terms(text: float, other: float) -> list[_Evaluation]:
+def guidance_terms(text: float, other: float) -> list[_Term]:
     """The guided sum ε(∅, absent) + w_t[ε(c, absent) − ε(∅, absent)] + w_o[ε(c, other) − ε(c, absent)] by evaluation.
 
     Evaluations of weight zero are left out: with no guidance at all one is left, with equal scales two.
     """
     terms = [
-        _Evaluation(other, with_text=True, other_absent=False),
-        _Evaluation(text - other, with_text=True, other_absent=True),
-        _Evaluation(1.0 - text, with_text=False, other_absent=True),
+        _Term(other, with_text=True, other_absent=False),
+        _Term(text - other, with_text=True, other_absent=True),
+        _Term(1.0 - text, with_text=False, other_absent=True),
     ]
     return [term for term in terms if term.weight != 0.0]
 
 
-def timesteps(num_steps: int, spacing: float = 1.0) -> list[int]:
-    """`num_steps` timesteps from 999 down, for any number (not only divisors of 1000).
+def plain_terms(text: float, _other: float = 1.0) -> list[_Term]:
+    """Classifier-free guidance on the text alone, ε(∅) + w_t[ε(c) − ε(∅)], for models whose timesteps are tied."""
+    terms = [_Term(text, with_text=True, other_absent=False), _Term(1.0 - text, with_text=False, other_absent=False)]
+    return [term for term in terms if term.weight != 0.0]
+
+
+class _Evaluation(NamedTuple):
+    """What one evaluation of the model sees; equal ones are made once."""
+
+    with_text: bool
+    video_absent: bool
+    motion_absent: bool
+
+
+class _Track:
+    """One modality in one generation: its latent, where that stands, and what its solver remembers.
 
     Args:
-        spacing: 1 spaces them evenly; above 1 takes larger steps at high noise and smaller ones near the end.
+        noise: what it starts from and what stands for it when absent; None where the model lacks this modality.
+        given: its clean latent in a conditional mode.
+        steps: its timesteps, before each step and after the last; None where it is not generated.
+        context: clean latents of its known beginning along `token_axis`.
     """
-    if not 1 <= num_steps <= NUM_TRAIN_TIMESTEPS:
-        raise GoalError(f"num_steps is {num_steps}; it must be between 1 and {NUM_TRAIN_TIMESTEPS}")
-    shares = [(num_steps - index) / num_steps for index in range(num_steps)]
-    ideal = [round(NUM_TRAIN_TIMESTEPS * share**spacing) - 1 for share in shares]
-    return [max(t, num_steps - 1 - index) for index, t in enumerate(ideal)]  # never the same twice
+
+    def __init__(
+        self,
+        noise: Tensor | None,
+        given: Tensor | None,
+        steps: tuple[int, ...] | None,
+        integration: Integration,
+        context: Tensor | None,
+        token_axis: int,
+        *,
+        per_token: bool,
+    ) -> None:
+        self.noise, self.steps, self.integration = noise, steps, integration
+        self.x = noise if given is None else given
+        self.timestep = PURE_NOISE if given is None else CLEAN
+        self.context, self.token_axis, self.per_token = context, token_axis, per_token
+
+    @property
+    def is_noise(self) -> bool:
+        """Nothing is known of this modality yet: present and absent are the same."""
+        return self.timestep == PURE_NOISE and self.context is None
+
+    @property
+    def known(self) -> int:
+        """Tokens of the known beginning."""
+        return 0 if self.context is None else self.context.shape[self.token_axis]
+
+    def moves(self, index: int) -> bool:
+        """Whether step `index` denoises this modality."""
+        return self.steps is not None and self.steps[index] != self.steps[index + 1]
+
+    def advance(self, v: Tensor, index: int, schedule: Schedule) -> None:
+        assert self.steps is not None
+        assert self.x is not None
+        now, then = self.steps[index], self.steps[index + 1]
+        v = schedule.to_velocity(self.x, v, now)
+        self.x = self.integration.advance(self.x, v, schedule.level(now), schedule.level(then))
+        self.timestep = then
+        self.hold_context(schedule)
+
+    def hold_context(self, schedule: Schedule) -> None:
+        """Puts the known beginning back as it must stand at this timestep: clean, or as noisy as the rest."""
+        if self.context is None or self.x is None or self.noise is None:
+            return
+        level = schedule.level(CLEAN if self.per_token else self.timestep)
+        noise = self.noise.narrow(self.token_axis, 0, self.known)
+        rest = self.x.narrow(self.token_axis, self.known, self.x.shape[self.token_axis] - self.known)
+        self.x = torch.cat([level.signal * self.context + level.noise * noise, rest], dim=self.token_axis)
+
+    def seen(self, samples: int, device: torch.device, *, absent: bool) -> tuple[Tensor | None, Tensor]:
+        """Latent and timesteps as the model gets them: (S,), or (S, tokens) with a beginning held clean."""
+        t = PURE_NOISE if absent else max(self.timestep, 0)
+        times = torch.full((samples,), t, dtype=torch.long, device=device)
+        x = self.noise if absent else self.x
+        if x is not None and self.context is not None and self.per_token:
+            times = times[:, None].repeat(1, x.shape[self.token_axis])
+            if not absent:
+                times[:, : self.known] = 0
+        return x, times
 
 
 class Sampler:
-    """Deterministic (DDIM) sampling of video and motion latents in any mode.
+    """Samples video and motion latents in any mode, from the settings of a schedule and a solver; holds no state.
 
     Mode "joint" denoises both; "motion" denoises motion with the video given or, without one, absent; "video" denoises
-    video with the motion given. Absent means pure noise at the last timestep. Evaluations that only serve motion run
-    the lower half of the model.
+    video with the motion given or absent. Absent means pure noise at the last timestep. Evaluations that only serve
+    motion run the lower half of the model, and evaluations that see the same are made once: a joint step with all
+    guidance costs three whole and two half evaluations, the first one (all is noise) two whole ones.
+
+    Args:
+        asynchronous: False for a model trained with tied timesteps: no modality is ever absent or given, guidance is
+            on the text alone.
+        video_pace, motion_pace: the modalities' own timestep lists in mode "joint".
     """
 
-    def __init__(self, denoiser: Denoiser, schedule: Schedule) -> None:
-        self.denoiser = denoiser
-        self.schedule = schedule
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        schedule: Schedule,
+        solver: Solver | None = None,
+        *,
+        asynchronous: bool = True,
+        video_pace: Pace | None = None,
+        motion_pace: Pace | None = None,
+    ) -> None:
+        self.denoiser, self.schedule, self.solver = denoiser, schedule, solver or Solver()
+        self.asynchronous = asynchronous
+        self.video_pace, self.motion_pace = video_pace or Pace(), motion_pace or Pace()
+        if not asynchronous and self.video_pace != self.motion_pace:
+            raise ModelError(
+                f"this model was trained with tied timesteps; video pace {self.video_pace} and motion pace "
+                f"{self.motion_pace} must be the same"
+            )
 
     def sample(
         self,
         mode: Mode,
         conditions: Conditions,
-        noise_video: Tensor,
-        noise_motion: Tensor,
+        noise_video: Tensor | None,
+        noise_motion: Tensor | None,
         num_steps: int,
         guidance: Guidance,
         progress: Callable[[int, int], None] | None = None,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Clean video latents (S, F, C, h, w) and motion latents (S, C_m, N); None for what was not generated."""
-        state = _State(conditions, noise_video, noise_motion)
-        if mode == "motion" and conditions.video is None:
-            guidance = Guidance(text=guidance.text, video=0.0, motion=guidance.motion)
-        steps = timesteps(num_steps, self.schedule.spacing)
-        for index, t in enumerate(steps):
+        """Clean video latents (S, F, C, h, w) and motion latents (S, C_m, N); None for what was not generated.
+
+        Args:
+            noise_video, noise_motion: where both start from, and what stands for an absent modality; None for one that
+                the model does not have.
+            progress: called with (step, steps) before every step and at the end; what it raises ends the generation.
+            generator: of the fresh noise that a solver with eta above 0 adds; torch's global one where None.
+        """
+        if not self.asynchronous and mode != "joint" and noise_video is not None and noise_motion is not None:
+            raise GoalError(f"mode {mode!r} needs a model with independent timesteps; this one generates jointly")
+        video, motion = self._tracks(mode, conditions, noise_video, noise_motion, num_steps, generator)
+        for index in range(num_steps):
             if progress is not None:
                 progress(index, num_steps)
-            following = steps[index + 1] if index + 1 < num_steps else None
-            v_video, v_motion = self._guided(mode, state, t, guidance)
+            v_video, v_motion = self._guided(conditions, video, motion, index, guidance)
             if v_video is not None:
-                state.video = self._advance(state.video, v_video, t, following)
+                video.advance(v_video, index, self.schedule)
             if v_motion is not None:
-                state.motion = self._advance(state.motion, v_motion, t, following)
+                motion.advance(v_motion, index, self.schedule)
         if progress is not None:
             progress(num_steps, num_steps)
-        return (None if mode == "motion" else state.video), (None if mode == "video" else state.motion)
+        return (None if video.steps is None else video.x), (None if motion.steps is None else motion.x)
 
-    def _guided(self, mode: Mode, state: _State, t: int, guidance: Guidance) -> tuple[Tensor | None, Tensor | None]:
-        """Guided v of the modalities being generated; the evaluation with everything present serves both."""
-        video: Tensor | None = None
-        motion: Tensor | None = None
-        video_terms = guidance_terms(guidance.text, guidance.motion) if mode != "motion" else []
-        motion_terms = guidance_terms(guidance.text, guidance.video) if mode != "video" else []
-        shared = mode == "joint" and all(terms and not terms[0].other_absent for terms in (video_terms, motion_terms))
-        if shared:
-            v_video, v_motion = self._evaluate(mode, state, t, video_terms[0], for_motion=False)
-            video, motion = _add(None, video_terms[0], v_video), _add(None, motion_terms[0], v_motion)
-            video_terms, motion_terms = video_terms[1:], motion_terms[1:]
-        for term in video_terms:
-            video = _add(video, term, self._evaluate(mode, state, t, term, for_motion=False)[0])
-        for term in motion_terms:
-            motion = _add(motion, term, self._evaluate(mode, state, t, term, for_motion=True)[1])
+    def _tracks(
+        self, mode: Mode, c: Conditions, noise_video: Tensor | None, noise_motion: Tensor | None, num_steps: int,
+        generator: torch.Generator | None,
+    ) -> tuple[_Track, _Track]:  # fmt: skip
+        paces = (self.video_pace, self.motion_pace) if mode == "joint" else (Pace(), Pace())
+        video_steps, motion_steps = (pace.timesteps(num_steps, self.schedule) for pace in paces)
+        known = (None, None) if c.context is None else (c.context.video, c.context.motion)
+        per_token = c.context is not None and c.context.per_token
+        draw = noise_source(generator)
+        video = _Track(
+            noise_video, c.video, None if mode == "motion" else video_steps, Integration(self.solver, draw),
+            None if mode == "motion" else known[0], 1, per_token=per_token,
+        )  # fmt: skip
+        motion = _Track(
+            noise_motion, c.motion, None if mode == "video" else motion_steps, Integration(self.solver, draw),
+            None if mode == "video" else known[1], 2, per_token=per_token,
+        )  # fmt: skip
+        for track in (video, motion):
+            track.hold_context(self.schedule)
         return video, motion
 
-    def _evaluate(
-        self, mode: Mode, state: _State, t: int, term: _Evaluation, *, for_motion: bool
+    def _guided(
+        self, c: Conditions, video: _Track, motion: _Track, index: int, guidance: Guidance
     ) -> tuple[Tensor | None, Tensor | None]:
-        """One evaluation for the video's guided sum, or for the motion's: those run the lower half of the model."""
-        video, t_video, motion, t_motion = state.video, t, state.motion, t
-        if term.other_absent and for_motion:
-            video, t_video = state.noise_video, PURE_NOISE
-        elif term.other_absent:
-            motion, t_motion = state.noise_motion, PURE_NOISE
-        if mode == "motion" and not term.other_absent:
-            t_video = 0
-        if mode == "video" and not term.other_absent:
-            t_motion = 0
-        c = state.conditions
-        size = (video.shape[0],)
+        """Guided v of the modalities that step `index` moves, each evaluation made once."""
+        terms = guidance_terms if self.asynchronous else plain_terms
+        plan: dict[_Evaluation, list[float]] = {}
+        if video.moves(index):
+            for term in terms(guidance.text, guidance.motion):
+                key = _Evaluation(term.with_text, video.is_noise, term.other_absent or motion.is_noise)
+                plan.setdefault(key, [0.0, 0.0])[0] += term.weight
+        if motion.moves(index):
+            for term in terms(guidance.text, guidance.video):
+                key = _Evaluation(term.with_text, term.other_absent or video.is_noise, motion.is_noise)
+                plan.setdefault(key, [0.0, 0.0])[1] += term.weight
+        sums: list[Tensor | None] = [None, None]
+        for evaluation, weights in plan.items():
+            if not any(weights):
+                continue
+            outputs = self._evaluate(c, video, motion, evaluation, motion_only=weights[0] == 0.0)
+            for which, (weight, v) in enumerate(zip(weights, outputs, strict=True)):
+                if weight != 0.0:
+                    assert v is not None
+                    total = sums[which]
+                    sums[which] = weight * v if total is None else total + weight * v
+        return sums[0], sums[1]
+
+    def _evaluate(
+        self, c: Conditions, video: _Track, motion: _Track, evaluation: _Evaluation, *, motion_only: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        samples, device = c.text.shape[0], c.text.device
+        video_x, t_video = video.seen(samples, device, absent=evaluation.video_absent)
+        motion_x, t_motion = motion.seen(samples, device, absent=evaluation.motion_absent)
         return self.denoiser(
-            c.text if term.with_text else c.empty,
-            video,
-            motion,
-            torch.full(size, t_video, dtype=torch.long),
-            torch.full(size, t_motion, dtype=torch.long),
-            c.image,
-            c.pose,
-            motion_only=for_motion,
-        )
-
-    def _advance(self, x: Tensor, v: Tensor, t: int, following: int | None) -> Tensor:
-        """DDIM from timestep `t` to the `following` one, or to the clean latent."""
-        a, s = (float(level) for level in self.schedule.levels(torch.tensor(t)))
-        clean = a * x - s * v
-        if following is None:
-            return clean
-        a_next, s_next = (float(level) for level in self.schedule.levels(torch.tensor(following)))
-        return a_next * clean + s_next * (s * x + a * v)
-
-
-def _add(total: Tensor | None, term: _Evaluation, v: Tensor | None) -> Tensor:
-    assert v is not None
-    return term.weight * v if total is None else total + term.weight * v
-
-
-class _State:
-    """Latents as they are denoised, beside the pure noise that stands for an absent modality."""
-
-    def __init__(self, conditions: Conditions, noise_video: Tensor, noise_motion: Tensor) -> None:
-        self.conditions = conditions
-        self.noise_video = noise_video
-        self.noise_motion = noise_motion
-        self.video = noise_video if conditions.video is None else conditions.video
-        self.motion = noise_motion if conditions.motion is None else conditions.motion
+            c.text if evaluation.with_text else c.empty, video_x, motion_x, t_video, t_motion, c.image, c.pose,
+            motion_only=motion_only,
+        )  # fmt: skip

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from egotwin_model.errors import ModelError, PoseError
 from egotwin_model.motion_statistics import MotionStatistics
 from egotwin_model.representation import (
     Array,
@@ -29,7 +30,7 @@ from egotwin_model.representation import (
 )
 from egotwin_model.rotations import matrix_from_6d, matrix_to_6d
 
-__all__ = ["BodyMotion", "HeadCentric", "MotionStatistics", "RootCentric"]
+__all__ = ["BodyMotion", "HeadCentric", "MotionStatistics", "RootCentric", "read_representation"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class HeadCentric(Representation):
     the paper's 288; in frame 0 the displacements are zero and `h_dr` is the identity rotation; the root's entry in j_r
     is relative to the head frame; rotations are 6D, first two columns concatenated; axes follow REP-103.
     """
+
+    kind: ClassVar[str] = "head-centric"
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -103,6 +106,10 @@ class HeadCentric(Representation):
             head_rotations=like(head_r, features),
         )
 
+    def decode_in_clip_frame(self, features: Array) -> BodyMotion:
+        """`decode`: this representation lives in the clip frame."""
+        return self.decode(features)
+
 
 @dataclass(frozen=True)
 class RootCentric(Representation):
@@ -123,6 +130,14 @@ class RootCentric(Representation):
 
     feet: tuple[str, ...] = ("L_Foot", "L_Toe", "R_Foot", "R_Toe")
     contact_distance: float = 0.05
+    kind: ClassVar[str] = "root-centric"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "feet", tuple(self.feet))
+        unknown = [name for name in self.feet if name not in self.joint_names]
+        if unknown:
+            raise PoseError(f"skeleton has no joints {unknown} to test for floor contact; name its own (feet=…)")
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -135,6 +150,17 @@ class RootCentric(Representation):
             "j_r": 6 * (j - 1),
             "j_v": 3 * j,
             "contacts": len(self.feet),
+        }
+
+    @property
+    def groups(self) -> Mapping[str, tuple[slice, ...]]:
+        """Four groups for the motion VAE's loss, as `HeadCentric.groups`; the path it holds is the root's."""
+        parts = self.slices
+        return {
+            "root": (parts["yaw_velocity"], parts["xy_velocity"], parts["height"]),
+            "joint_3d": (parts["j_p"], parts["j_v"]),
+            "joint_6d": (parts["j_r"],),
+            "contacts": (parts["contacts"],),
         }
 
     def encode(self, positions: Array, rotations: Array) -> Any:
@@ -191,3 +217,23 @@ class RootCentric(Representation):
             head_positions=like(positions[..., self.head_index, :], features),
             head_rotations=like(rotations[..., self.head_index, :, :], features),
         )
+
+    def decode_in_clip_frame(self, features: Array) -> BodyMotion:
+        """`decode`, in the frame of the clip's first head pose, as head-centric motion is."""
+        return self.decode(features).relative_to_first_head()
+
+
+def read_representation(description: Mapping[str, Any]) -> HeadCentric | RootCentric:
+    """What `describe` wrote; only "kind" ("head-centric" or "root-centric") is needed, the skeleton defaults to Xsens.
+
+    Raises:
+        ModelError: an unknown kind or setting. PoseError: an impossible skeleton.
+    """
+    kinds = {kind.kind: kind for kind in (HeadCentric, RootCentric)}
+    settings = {name: value for name, value in description.items() if name != "kind"}
+    if description.get("kind") not in kinds:
+        raise ModelError(f"motion representation {description.get('kind')!r}: wanted one of {', '.join(kinds)}")
+    try:
+        return kinds[description["kind"]](**settings)
+    except TypeError as error:
+        raise ModelError(f"motion representation {description['kind']}: {error}") from error

@@ -48,7 +48,7 @@ def video_rotary(
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs of `x` (..., L, head_dim) by the tabled angles (L, head_dim)."""
+    """Turn neighbouring channel pairs of `x` (..., L, head_dim) by the angles tabled as (L, head_dim) float32."""
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     turned = torch.stack([-odd, even], dim=-1).flatten(-2)
-    return x * cos.to(x.dtype) + turned * sin.to(x.dtype)
+    return (x * cos + turned * sin).to(x.dtype)

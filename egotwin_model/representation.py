@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -69,14 +69,27 @@ class Representation:
     """What both representations share: the skeleton, and the layout of the feature vector.
 
     Attributes:
-        joint_names: J names; any skeleton with one root works (hands included).
+        joint_names: J names; any skeleton with one root works (hands included), in any order.
         parents: index of each joint's parent, -1 for the root.
         head: name of the head joint.
+
+    Raises:
+        PoseError: names and parents are no such skeleton.
     """
 
     joint_names: tuple[str, ...] = XSENS_JOINTS
     parents: tuple[int, ...] = XSENS_PARENTS
     head: str = "Head"
+    kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "joint_names", tuple(self.joint_names))  # JSON gives lists
+        object.__setattr__(self, "parents", tuple(self.parents))
+        check_skeleton(self.joint_names, self.parents, self.head)
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and skeleton for a configuration file; `motion.read_representation` reads it."""
+        return {"kind": self.kind, **asdict(self)}
 
     @property
     def num_joints(self) -> int:
@@ -146,6 +159,24 @@ class Representation:
             chain = chain[..., ancestors, :, :] @ chain
             ancestors = ancestors[ancestors]
         return chain[..., :top, :, :]
+
+
+def check_skeleton(names: tuple[str, ...], parents: tuple[int, ...], head: str) -> None:
+    """`PoseError` unless the joints are one tree of distinct names that has the head."""
+    if len(names) != len(parents) or len(set(names)) != len(names):
+        raise PoseError(
+            f"skeleton of {len(names)} joint names ({len(set(names))} different) and {len(parents)} parents: "
+            "wanted one parent for each name, and no name twice"
+        )
+    if head not in names:
+        raise PoseError(f"skeleton has no joint {head!r} for a head; name the one that carries it (head=…)")
+    if list(parents).count(-1) != 1 or not all(-1 <= parent < len(names) for parent in parents):
+        raise PoseError(f"parents {parents}: wanted one root, marked -1, and indices below {len(names)} for the others")
+    ancestors = set(range(len(names)))
+    for _ in names:  # after as many steps as there are joints, only joints of a ring are still below something
+        ancestors = {parents[joint] for joint in ancestors if joint >= 0 and parents[joint] >= 0}
+    if ancestors:
+        raise PoseError(f"joints {sorted(names[joint] for joint in ancestors)} are their own ancestors; wanted a tree")
 
 
 def as_tensor(array: Array) -> Tensor:

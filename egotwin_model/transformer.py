@@ -6,6 +6,7 @@ branch is narrower, sits in the lower blocks only, and projects to and from the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -114,9 +115,8 @@ class EgoTwinTransformer(nn.Module):
         self.norm_out = OutputNorm(c.time_embed_dim, c.width, "video")
         self.proj_out = nn.Linear(c.width, c.patch_size**2 * c.latent_channels)
         self.motion_head = MotionHead(c) if c.num_motion_layers else None
-        cos, sin = video_rotary(c.latent_frames, *c.patch_grid, c.head_dim, c.position_origin)
-        self.register_buffer("rotary_cos", cos, persistent=False)
-        self.register_buffer("rotary_sin", sin, persistent=False)
+        for name, table in zip(("rotary_cos", "rotary_sin"), self._rotary(), strict=True):
+            self.register_buffer(name, table, persistent=False)
         self.gradient_checkpointing = False
         self.apply(_initialise)
         self._start_at_zero()
@@ -187,6 +187,17 @@ class EgoTwinTransformer(nn.Module):
     def new_parameter_names(self) -> list[str]:
         """Parameters and persistent buffers that are not CogVideoX's: no pretrained checkpoint holds them."""
         return [name for name in self.state_dict() if NEW_PARTS.intersection(name.split("."))]
+
+    def _rotary(self) -> tuple[Tensor, Tensor]:
+        c = self.config
+        return video_rotary(c.latent_frames, *c.patch_grid, c.head_dim, c.position_origin)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> EgoTwinTransformer:
+        """What `.to()` and its like call: RoPE's tables stay float32 in a model of lower precision, as in diffusers."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        device = self.rotary_cos.device
+        self.rotary_cos, self.rotary_sin = (table.to(device) for table in self._rotary())
+        return self
 
     def _run(
         self, block: nn.Module, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None

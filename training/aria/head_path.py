@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from egotwin_model.errors import RecordingError
-from training.aria.recording import ImuSamples
+
+if TYPE_CHECKING:  # paths are read without projectaria-tools
+    from training.aria.recording import ImuSamples
 
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]

@@ -140,6 +140,19 @@ class AriaRecording:
         width, height = self.lens.get_image_size()
         return int(height), int(width)
 
+    def timecode_to_device_ns(self, stamps_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """DEVICE times (N,) of TIMECODE times, the clock shared by all devices of a session.
+
+        Raises:
+            RecordingError: the recording carries no timecode.
+        """
+        if not self._provider.supports_time_domain(self._rgb, TimeDomain.TIME_CODE):
+            raise RecordingError(f"recording {self.path} carries no timecode: it was not synchronised to other devices")
+        first, last = (self._provider.convert_from_timecode_to_device_time_ns(int(t)) for t in stamps_ns[[0, -1]])
+        # Both clocks count nanoseconds; what they drift apart is linear over a recording.
+        drift = np.interp(stamps_ns, stamps_ns[[0, -1]], [float(first - stamps_ns[0]), float(last - stamps_ns[-1])])
+        return stamps_ns + np.rint(drift).astype(np.int64)
+
     def frame(self, index: int) -> NDArray[np.uint8]:
         """The frame in the view `camera`: (H, W, 3) uint8 RGB, upright; black where the lens saw nothing.
 

@@ -1,0 +1,195 @@
+"""Clips opened for training: one interface over both storage forms, by index or as a stream.
+
+`open_clips` tells from a folder's manifest whether it holds the world's shards of tensors
+(`training.world.shards`) or WebDataset shards (`training.sequences.store`), and gives the same interface for either:
+``records``, ``len``, ``tensor(name, clip)``, ``[clip]``, ``shards(*names)``, ``gather(name)``, ``manifest.settings()``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load
+
+from egotwin_model.errors import RecordingError
+from egotwin_model.files import sha256
+from training.sequences.store import ARRAYS, FORMAT, RECORD, VIDEO, ClipManifest, decode_sample, members
+from training.sequences.video import decode_clip
+
+
+class ManifestLike(Protocol):
+    """What both manifests tell."""
+
+    shards: dict[str, dict[str, Any]]
+    split: str
+    frame_rate: float
+    pose_rate: float
+
+    def settings(self) -> dict[str, Any]: ...
+
+
+class ClipSet(Protocol):
+    """Finished clips of a folder, read when asked for; both storage forms have this."""
+
+    folder: Path
+    names: list[str]
+    records: list[dict[str, Any]]
+
+    @property
+    def manifest(self) -> ManifestLike: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, clip: int) -> dict[str, Any]: ...
+
+    def tensor(self, name: str, clip: int) -> NDArray[Any]: ...
+
+    def shards(self, *names: str) -> Iterator[dict[str, NDArray[Any]]]: ...
+
+    def gather(self, name: str) -> NDArray[Any]: ...
+
+
+class TarClips:
+    """Index over the finished WebDataset shards of a folder.
+
+    Reads are by position in the file (`os.pread`), so an opened set may be shared by forked loader processes.
+
+    Attributes:
+        manifest: as of opening. records: one dictionary a clip, in the order of the clips.
+    """
+
+    def __init__(self, folder: Path | str, verify: bool = False) -> None:
+        self.folder = Path(folder)
+        self.manifest = ClipManifest.load(self.folder)
+        self.names = sorted(name for name, entry in self.manifest.shards.items() if entry["clips"])
+        self.records: list[dict[str, Any]] = []
+        self._where: list[tuple[str, int]] = []
+        self._files: dict[str, tuple[int, list[dict[str, tuple[int, int]]]]] = {}
+        for name in self.names:
+            self._index(name, verify)
+
+    def _index(self, name: str, verify: bool) -> None:
+        path, entry = self.folder / f"{name}.tar", self.manifest.shards[name]
+        try:
+            if path.stat().st_size != entry["bytes"] or (verify and sha256(path) != entry["sha256"]):
+                raise RecordingError(f"{path} differs from its size or checksum in the manifest: delete it and resume")
+            records = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            if isinstance(error, RecordingError):
+                raise
+            raise RecordingError(f"{path} cannot be read ({error}): delete the shard and resume") from error
+        if len(records) != entry["clips"]:
+            raise RecordingError(f"{path}: {len(records)} records, {entry['clips']} clips: delete the shard and resume")
+        self.records += records
+        self._where += [(name, row) for row in range(len(records))]
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def _read(self, clip: int, extension: str) -> bytes:
+        shard, row = self._where[clip]
+        if shard not in self._files:
+            path = self.folder / f"{shard}.tar"
+            rows = list(members(path).values())  # before the file stays open
+            self._files[shard] = (os.open(path, os.O_RDONLY), rows)
+        descriptor, rows = self._files[shard]
+        offset, size = rows[row][extension]
+        return os.pread(descriptor, size, offset)
+
+    def close(self) -> None:
+        """Closes the shards; they open again when asked."""
+        for descriptor, _ in self._files.values():
+            os.close(descriptor)
+        self._files.clear()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_files"):
+            self.close()
+
+    def tensor(self, name: str, clip: int) -> NDArray[Any]:
+        """One clip's array, for instance ``tensor("frames", 5)`` (41, H, W, 3)."""
+        if name == "frames":
+            return decode_clip(self._read(clip, VIDEO))
+        return load(self._read(clip, ARRAYS))[name]
+
+    def __getitem__(self, clip: int) -> dict[str, Any]:
+        """All arrays of one clip and its record's entries."""
+        if not 0 <= clip < len(self):
+            raise IndexError(f"clip {clip} of {len(self)}")
+        sample = {extension: self._read(clip, extension) for extension in (VIDEO, ARRAYS, RECORD)}
+        decoded = decode_sample(sample)
+        return {**decoded.pop("record"), **{name: value for name, value in decoded.items() if name != "key"}}
+
+    def shards(self, *names: str) -> Iterator[dict[str, NDArray[Any]]]:
+        """The named arrays of one shard after the other, (clips, ...) each."""
+        first = 0
+        for name in self.names:
+            count = int(self.manifest.shards[name]["clips"])
+            clips = range(first, first + count)
+            yield {array: np.stack([self.tensor(array, clip) for clip in clips]) for array in names}
+            first += count
+
+    def gather(self, name: str) -> NDArray[Any]:
+        """One array of all clips, (len(self), ...), in memory."""
+        return np.concatenate([shard[name] for shard in self.shards(name)])
+
+
+def open_clips(folder: Path | str, verify: bool = False) -> ClipSet:
+    """Opens a folder of clips of either storage form; `verify` also checks every shard against its SHA-256.
+
+    Raises:
+        RecordingError: the folder has no manifest, or a listed shard is missing, cut short or altered.
+    """
+    from training.world import shards
+
+    path = Path(folder) / "manifest.json"
+    try:
+        tars = json.loads(path.read_text(encoding="utf-8")).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        tars = False  # the other form's words for what is wrong
+    return TarClips(folder, verify) if tars else shards.open_clips(folder, verify)
+
+
+def stream(
+    folder: Path | str,
+    names: tuple[str, ...] | None = None,
+    shuffle: int = 0,
+    seed: int = 0,
+    prepare: Callable[[dict[str, Any]], Any] | None = None,
+) -> Any:
+    """The clips of WebDataset shards as an iterable data set for `torch.utils.data.DataLoader`.
+
+    Shards are dealt out to nodes (torch.distributed) and loader workers; none is held in memory.
+
+    Args:
+        names: only these arrays. shuffle: clips in the shuffling buffer; 0 keeps shards and clips in order.
+        prepare: applied to each clip's dictionary (arrays, ``record``, ``key``), in the loader's worker.
+
+    Raises:
+        RecordingError: as `open_clips`.
+    """
+    import webdataset
+
+    opened = TarClips(folder)
+    urls = [str((opened.folder / f"{name}.tar").resolve()) for name in opened.names]
+    data = webdataset.WebDataset(
+        urls,
+        shardshuffle=len(urls) if shuffle else False,
+        nodesplitter=webdataset.split_by_node,
+        seed=seed,
+        empty_check=False,
+    )
+    if shuffle:
+        data = data.shuffle(shuffle, seed=seed)
+
+    def decode(sample: Mapping[str, Any]) -> Any:
+        clip = decode_sample(sample, names)
+        return prepare(clip) if prepare is not None else clip
+
+    return data.map(decode)

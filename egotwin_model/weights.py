@@ -154,7 +154,7 @@ def _place(module: nn.Module, name: str, tensor: Tensor) -> None:
 
 @contextmanager
 def _registering(hook: Callable[..., nn.Parameter | None]) -> Iterator[None]:
-    handle = register_module_parameter_registration_hook(hook)
+    handle = register_module_parameter_registration_hook(hook)  # type: ignore[arg-type]
     try:
         yield
     finally:

@@ -2,107 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from egotwin_model.camera import Mount, Pinhole
+from egotwin_model.clip_codec import ClipCodec, cut, joined
 from egotwin_model.config import EgoTwinConfig
-from egotwin_model.errors import GoalError, ImageError, ModelError, PoseError
+from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
 from egotwin_model.files import read_json, sha256
-from egotwin_model.motion import BodyMotion, HeadCentric, MotionStatistics
+from egotwin_model.generation import ClipGenerator, Given, Progress, Settings, Start
+from egotwin_model.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
+from egotwin_model.motion import BodyMotion, HeadCentric, MotionStatistics, RootCentric, read_representation
+from egotwin_model.rolling import Continuity, Goals, Window, check_continuity, plan_windows, progress_of
 from egotwin_model.runtime import Runtime, load_runtime
-from egotwin_model.sampler import Conditions, Guidance, Mode, Sampler, Schedule
-from egotwin_model.skeleton import HEAD, NUM_JOINTS
+from egotwin_model.sampler import Guidance, Mode, Solver
 from egotwin_model.store import MANIFEST, component_config, load_tensors, verify
 from egotwin_model.text import TextEncoder, check_goal
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class BodyState:
-    """One body pose in the caller's world frame.
-
-    Attributes:
-        positions: (23, 3) metres, in `skeleton.XSENS_JOINTS` order.
-        rotations: (23, 3, 3) global rotations of the segment frames.
-    """
-
-    positions: NDArray[np.floating]
-    rotations: NDArray[np.floating]
-
-    def check(self) -> None:
-        """`PoseError` unless of the right shape, finite, and of real rotations."""
-        if self.positions.shape != (NUM_JOINTS, 3) or self.rotations.shape != (NUM_JOINTS, 3, 3):
-            raise PoseError(
-                f"body pose has positions {self.positions.shape} and rotations {self.rotations.shape}; "
-                f"wanted ({NUM_JOINTS}, 3) and ({NUM_JOINTS}, 3, 3) in Xsens order"
-            )
-        if not (np.isfinite(self.positions).all() and np.isfinite(self.rotations).all()):
-            raise PoseError("body pose holds NaN or infinite values; send only poses that are fully tracked")
-        gram = self.rotations @ np.swapaxes(self.rotations, -1, -2)
-        if not np.allclose(gram, np.eye(3), atol=1e-3) or (np.linalg.det(self.rotations) < 0).any():
-            raise PoseError("body pose holds matrices that are no rotations; normalise the quaternions first")
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a caller must know of a model.
-
-    Attributes:
-        sha256: of the model folder's manifest, which lists the sum of every file.
-        camera, mount: the pinhole view the model was trained on, and where that camera sits in the head frame.
-        horizon_s: seconds a generation covers, (num_frames − 1) / frame_rate.
-    """
-
-    name: str
-    sha256: str
-    camera: Pinhole
-    mount: Mount
-    num_frames: int
-    frame_rate: float
-    num_poses: int
-    pose_rate: float
-
-    @property
-    def horizon_s(self) -> float:
-        return (self.num_frames - 1) / self.frame_rate
-
-
-@dataclass(frozen=True)
-class Imagination:
-    """S imagined futures; index 0 in time is the given frame and pose.
-
-    Attributes:
-        frames: uint8 (S, F, H, W, 3) RGB; F = 0 where no video was asked for.
-        motion: (S, T, 23, …) in the caller's world frame.
-        frame_times, motion_times: (F,) and (T,) seconds from the given frame.
-        seed: repeats the generation on the same device.
-    """
-
-    frames: NDArray[np.uint8]
-    motion: BodyMotion
-    frame_times: NDArray[np.float64]
-    motion_times: NDArray[np.float64]
-    seed: int
-
-
-@dataclass(frozen=True)
-class SamplingDefaults:
-    """What a model was found to sample best with; stored in its ``model_index.json``."""
-
-    num_steps: int = 8
-    guidance: Guidance = field(default_factory=lambda: Guidance(1.0, 1.0, 1.0))
-    schedule: Schedule = field(default_factory=Schedule)
+__all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "SamplingDefaults"]
 
 
 class EgoTwinPipeline:
@@ -114,14 +36,16 @@ class EgoTwinPipeline:
         config: EgoTwinConfig,
         runtime: Runtime,
         text_encoder: TextEncoder,
-        statistics: MotionStatistics,
-        motion_scale: float,
+        codec: ClipCodec,
         defaults: SamplingDefaults,
+        *,
+        has_video: bool = True,
     ) -> None:
         self.info, self.config, self.runtime = info, config, runtime
-        self.text_encoder, self.statistics, self.motion_scale = text_encoder, statistics, motion_scale
-        self.defaults = defaults
-        self.representation = HeadCentric()
+        self.text_encoder, self.codec, self.defaults = text_encoder, codec, defaults
+        self.representation, self.statistics = codec.representation, codec.statistics
+        self.has_video, self.has_motion = has_video, config.num_motion_layers > 0
+        self._generate = ClipGenerator(info, config, runtime, text_encoder, codec, defaults, has_video=has_video)
 
     @classmethod
     def from_pretrained(cls, path: str | Path, runtime: str = "auto") -> EgoTwinPipeline:
@@ -138,21 +62,16 @@ class EgoTwinPipeline:
         manifest = verify(folder)
         index = read_json(folder / "model_index.json")
         config = EgoTwinConfig(**component_config(folder / "transformer"))
-        tensors = load_tensors(folder / "statistics.safetensors")
-        scale = tensors.pop("motion_latent.scale", None)
-        if scale is None:
-            raise ModelError(f"{folder / 'statistics.safetensors'} lacks motion_latent.scale; export the model again")
-        sampling = index["sampling"]
+        loaded = load_runtime(folder, runtime)
+        representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
         return cls(
-            info=_info(index, str(manifest.get("name", folder.name)), sha256(folder / MANIFEST)),
+            info=ModelInfo.from_index(index, str(manifest.get("name", folder.name)), sha256(folder / MANIFEST)),
             config=config,
-            runtime=load_runtime(folder, runtime),
+            runtime=loaded,
             text_encoder=TextEncoder.from_package(index["text_encoder"], config.text_length),
-            statistics=MotionStatistics.from_tensors(tensors),
-            motion_scale=float(scale),
-            defaults=SamplingDefaults(
-                sampling["num_steps"], Guidance(**sampling["guidance"]), Schedule(**sampling["schedule"])
-            ),
+            codec=ClipCodec(loaded, representation, *_statistics(folder, config, representation)),
+            defaults=SamplingDefaults.from_index(index["sampling"]),
+            has_video="video" in index.get("modalities", ("video", "motion")),
         )
 
     @torch.inference_mode()
@@ -168,8 +87,9 @@ class EgoTwinPipeline:
         num_samples: int = 1,
         num_steps: int | None = None,
         guidance: Guidance | None = None,
+        solver: Solver | None = None,
         seed: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = None,
     ) -> Imagination:
         """Imagine what follows.
 
@@ -182,7 +102,7 @@ class EgoTwinPipeline:
             video: uint8 (F, H, W, 3) for mode "motion".
             motion: (T, 23, …) in the caller's world for mode "video".
             num_samples: independent futures, made in one batch.
-            num_steps, guidance: default to the model's own.
+            num_steps, guidance, solver: default to the model's own.
             seed: repeats a generation; drawn where not given.
             progress: called with (step, steps) before every step and at the end; may raise `Cancelled`.
 
@@ -190,45 +110,140 @@ class EgoTwinPipeline:
             GoalError, ImageError, PoseError: unusable input, by name.
         """
         goal = check_goal(goal)
-        pose.check()
-        self._check_mode(mode, video, motion, num_samples)
+        start = self._start(image, pose)
+        self._check_mode(mode, motion, num_samples)
+        self._check_given(video, motion, self.info.num_frames)
         seed = secrets.randbits(31) if seed is None else seed
-        conditions = self._conditions(goal, self._checked(image, 3), pose, num_samples)
-        if mode == "motion" and video is not None:
-            conditions = replace(conditions, video=_repeat(self._encode_frames(self._checked(video, 4)), num_samples))
-        if mode == "video" and motion is not None:
-            conditions = replace(conditions, motion=_repeat(self._encode_motion(motion), num_samples))
-        generator = torch.Generator().manual_seed(seed)
-        c = self.config
-        noise_video = torch.randn(
-            num_samples, c.latent_frames, c.latent_channels, c.latent_height, c.latent_width, generator=generator
-        )
-        noise_motion = torch.randn(num_samples, c.motion_channels, c.motion_length, generator=generator)
-        latents = Sampler(self.runtime.denoise, self.defaults.schedule).sample(
-            mode, conditions, noise_video, noise_motion,
-            num_steps or self.defaults.num_steps, guidance or self.defaults.guidance, progress,
-        )  # fmt: skip
-        frames = self._frames(latents[0], image, video, num_samples)
-        body = self._body(latents[1], conditions, pose) if latents[1] is not None else _stacked(motion, num_samples)
-        times = np.arange(frames.shape[1]) / self.info.frame_rate
-        return Imagination(frames, body, times, np.arange(self.info.num_poses) / self.info.pose_rate, seed)
+        settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
+        frames, body = self._generate(goal, start, Given(video, motion), settings, progress)
+        return self._imagination(frames, body, seed)
 
-    def _check_mode(
-        self, mode: Mode, video: NDArray[np.uint8] | None, motion: BodyMotion | None, num_samples: int
-    ) -> None:
+    @torch.inference_mode()
+    def roll(
+        self,
+        goals: Goals,
+        image: NDArray[np.uint8],
+        pose: BodyState,
+        *,
+        horizon_s: float,
+        continuity: Continuity = "restart",
+        overlap_s: float = 1.0,
+        mode: Mode = "joint",
+        motion: BodyMotion | None = None,
+        num_samples: int = 1,
+        num_steps: int | None = None,
+        guidance: Guidance | None = None,
+        solver: Solver | None = None,
+        seed: int | None = None,
+        progress: Progress = None,
+    ) -> Imagination:
+        """Imagine further ahead than one clip reaches: windows in a row, joined without gap or duplicate.
+
+        Args:
+            goals: one goal, or pairs (second from which it holds, goal), the first at 0. A window ends where a goal
+                does.
+            horizon_s: seconds to imagine; cut to whole frames.
+            continuity: what a window knows of the one before.
+                "restart": its last picture and pose, as a call would. Any model, exactly as trained; how fast the body
+                was moving is not handed on.
+                "clean": the last `overlap_s`, as clean latents with timestep 0 among the noisy ones (diffusion
+                forcing). Right for models trained with per-token timesteps; with others it runs, unlearned.
+                "noised": the same latents, as noisy as the rest at every step. Any model, an approximation.
+            overlap_s: to the nearest latent (0.5 s); not used with "restart".
+            mode: "joint", or "video" with a `motion` that covers the horizon ((T, 23, …), T poses at `info.pose_rate`);
+                "motion" for models without video: others need a picture to go on from.
+            progress: as in a call, over the steps of all windows.
+
+        Other arguments and errors as in a call, and HorizonError. A horizon of one clip gives what the call gives.
+        """
+        check_continuity(continuity)
+        start = self._start(image, pose)
+        self._check_mode(mode, motion, num_samples)
+        info = self.info
+        overlap_s = 0.0 if continuity == "restart" else overlap_s
+        windows = plan_windows(
+            goals, horizon_s, frame_rate=info.frame_rate, clip_frames=info.num_frames, overlap_s=overlap_s
+        )
+        if len(windows) > 1 and mode == "motion" and self.has_video:
+            raise HorizonError(
+                f"mode 'motion' reaches {info.horizon_s:g} s: the next window starts from a picture, which it does not "
+                "make; use mode='joint'"
+            )
+        self._check_given(None, motion, windows[-1].last + 1)
+        seed = secrets.randbits(31) if seed is None else seed
+        settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
+        frames, body = self._roll(windows, replace(start, continuity=continuity), motion, settings, progress)
+        return self._imagination(frames, body, seed, tuple(w.last / info.frame_rate for w in windows[:-1]))
+
+    def _roll(
+        self, windows: list[Window], start: Start, motion: BodyMotion | None, settings: Settings, progress: Progress
+    ) -> tuple[NDArray[np.uint8], BodyMotion]:
+        ratio, frames, body = self.info.poses_per_frame, [], []
+        for number, window in enumerate(windows):
+            given = Given(motion=None if motion is None else self._excerpt(motion, window.first * ratio))
+            report = progress_of(progress, number, len(windows))
+            clip, clip_body = self._generate(window.goal, start, given, settings, report)
+            new, end = window.known if number else 0, window.last - window.first + 1
+            new_pose, end_pose = (window.known - 1) * ratio + 1 if number else 0, (end - 1) * ratio + 1
+            frames.append(clip[:, new:end])
+            body.append(cut(clip_body, new_pose, end_pose))
+            if number + 1 < len(windows):  # the next window's beginning may reach back into earlier windows
+                known = windows[number + 1].known
+                so_far, body_so_far = np.concatenate(frames, axis=1), joined(body)
+                poses, back = body_so_far.positions.shape[1], (known - 1) * ratio + 1
+                end_of_body = cut(body_so_far, max(0, poses - back), poses)
+                start = replace(start, frames=so_far[:, -known:], motion=end_of_body, known=known)
+        return np.concatenate(frames, axis=1), joined(body)
+
+    def _excerpt(self, motion: BodyMotion, first: int) -> BodyMotion:
+        """A clip's poses of a longer motion (T, …) from `first`, its last pose repeated where it ends before."""
+        picks = np.minimum(first + np.arange(self.info.num_poses), len(motion.positions) - 1)
+        return BodyMotion(*(np.asarray(part)[picks] for part in vars(motion).values()))
+
+    def _settings(
+        self, mode: Mode, samples: int, num_steps: int | None, guidance: Guidance | None, solver: Solver | None,
+        seed: int,
+    ) -> Settings:  # fmt: skip
+        d = self.defaults
+        return Settings(
+            mode, samples, num_steps or d.num_steps, guidance or d.guidance, solver or d.solver,
+            torch.Generator().manual_seed(seed),
+        )  # fmt: skip
+
+    def _imagination(
+        self, frames: NDArray[np.uint8], body: BodyMotion, seed: int, seams: tuple[float, ...] = ()
+    ) -> Imagination:
+        frame_times = np.arange(frames.shape[1]) / self.info.frame_rate
+        return Imagination(
+            frames, body, frame_times, np.arange(body.positions.shape[1]) / self.info.pose_rate, seed, seams
+        )
+
+    def _start(self, image: NDArray[np.uint8], pose: BodyState) -> Start:
+        pose.check(self.representation.num_joints)
+        head = self.representation.head_index
+        parts = pose.positions, pose.rotations, pose.positions[head], pose.rotations[head]
+        return Start(self._checked(image, 3)[None, None], BodyMotion(*(part[None, None] for part in parts)))
+
+    def _check_mode(self, mode: Mode, motion: BodyMotion | None, num_samples: int) -> None:
         if mode not in get_args(Mode):
             raise GoalError(f"mode {mode!r} is not one of {', '.join(get_args(Mode))}")
+        only = "motion" if not self.has_video else "video" if not self.has_motion else mode
+        if mode != only:
+            raise GoalError(f"this model generates {only} alone; pass mode={only!r}")
         if num_samples < 1:
             raise GoalError(f"num_samples is {num_samples}; at least 1 is needed")
-        if mode == "video" and motion is None:
+        if mode == "video" and motion is None and self.has_motion:
             raise GoalError("mode 'video' imagines the views along a given motion; pass motion=")
-        if motion is not None and len(motion.positions) != self.info.num_poses:
+
+    def _check_given(self, video: NDArray[np.uint8] | None, motion: BodyMotion | None, num_frames: int) -> None:
+        poses = (num_frames - 1) * self.info.poses_per_frame + 1
+        if motion is not None and len(motion.positions) != poses:
             raise PoseError(
-                f"the given motion has {len(motion.positions)} poses; this model needs {self.info.num_poses} "
+                f"the given motion has {len(motion.positions)} poses; this model needs {poses} "
                 f"at {self.info.pose_rate:g} Hz"
             )
-        if video is not None and len(video) != self.info.num_frames:
-            raise ImageError(f"the given video has {len(video)} frames; this model needs {self.info.num_frames}")
+        if video is not None and len(self._checked(video, 4)) != num_frames:
+            raise ImageError(f"the given video has {len(video)} frames; this model needs {num_frames}")
 
     def _checked(self, image: NDArray[np.uint8], ndim: int) -> NDArray[np.uint8]:
         wanted = (self.info.camera.height, self.info.camera.width, 3)
@@ -239,82 +254,22 @@ class EgoTwinPipeline:
             )
         return image
 
-    def _conditions(self, goal: str, image: NDArray[np.uint8], pose: BodyState, samples: int) -> Conditions:
-        first = self.representation.encode(
-            torch.from_numpy(np.asarray(pose.positions[None], dtype=np.float32)),
-            torch.from_numpy(np.asarray(pose.rotations[None], dtype=np.float32)),
+
+def _statistics(
+    folder: Path, config: EgoTwinConfig, representation: HeadCentric | RootCentric
+) -> tuple[MotionStatistics, float]:
+    """The motion features' statistics and the motion latents' deviation; neutral ones for a model without motion."""
+    if not config.num_motion_layers:
+        return MotionStatistics(torch.zeros(representation.dim), torch.ones(representation.dim)), 1.0
+    path = folder / "statistics.safetensors"
+    tensors = load_tensors(path)
+    scale = tensors.pop("motion_latent.scale", None)
+    if scale is None:
+        raise ModelError(f"{path} lacks motion_latent.scale; export the model again")
+    statistics = MotionStatistics.from_tensors(tensors)
+    if statistics.dim != representation.dim:
+        raise ModelError(
+            f"{path} describes {statistics.dim} motion features; the {representation.kind} representation has "
+            f"{representation.dim}"
         )
-        pose_latent = self.runtime.encode_motion(self.statistics.normalise(first)[None]) / self.motion_scale
-        encoder = self.text_encoder
-        if lost := encoder.truncated(goal):
-            log.warning("the goal is longer than the %d tokens this model reads; not read: %r", encoder.length, lost)
-        return Conditions(
-            text=_repeat(encoder.cached(goal), samples),
-            empty=_repeat(encoder.cached(""), samples),
-            image=_repeat(self._encode_frames(image[None])[:, 0], samples),
-            pose=_repeat(pose_latent[..., 0], samples),
-        )
-
-    def _encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
-        """uint8 (F, H, W, 3) to clean latents (1, F', C, h, w)."""
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).float() / 127.5 - 1.0
-        return self.runtime.encode_video(pixels.permute(3, 0, 1, 2)[None]).transpose(1, 2)
-
-    def _encode_motion(self, motion: BodyMotion) -> Tensor:
-        positions, rotations = (
-            torch.from_numpy(np.asarray(part, dtype=np.float32)) for part in (motion.positions, motion.rotations)
-        )
-        features = self.statistics.normalise(self.representation.encode(positions, rotations))
-        return self.runtime.encode_motion(features[None]) / self.motion_scale
-
-    def _frames(
-        self, latents: Tensor | None, image: NDArray[np.uint8], video: NDArray[np.uint8] | None, samples: int
-    ) -> NDArray[np.uint8]:
-        if latents is None:
-            given = image[None][:0] if video is None else video
-            return np.repeat(given[None], samples, axis=0)
-        decoded = self.runtime.decode_video(latents.transpose(1, 2).contiguous())
-        frames = ((decoded + 1.0) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 4, 1).contiguous().numpy()
-        frames[:, 0] = image
-        return frames
-
-    def _body(self, latents: Tensor, conditions: Conditions, pose: BodyState) -> BodyMotion:
-        """Decoded motion in the caller's world; P⁰'s latent and pose are the given ones."""
-        assert conditions.pose is not None
-        latents = torch.cat([conditions.pose[..., None], latents[..., 1:]], dim=-1)
-        features = self.statistics.denormalise(self.runtime.decode_motion(latents * self.motion_scale))
-        clip = self.representation.decode(features)
-        rotation, position = (
-            torch.from_numpy(np.asarray(part[HEAD], dtype=np.float32)) for part in (pose.rotations, pose.positions)
-        )
-        world = clip.transformed(rotation, position)
-        arrays = [
-            part.numpy() for part in (world.positions, world.rotations, world.head_positions, world.head_rotations)
-        ]
-        given = (pose.positions, pose.rotations, pose.positions[HEAD], pose.rotations[HEAD])
-        for array, first in zip(arrays, given, strict=True):
-            array[:, 0] = first
-        return BodyMotion(*arrays)
-
-
-def _info(index: dict[str, Any], name: str, checksum: str) -> ModelInfo:
-    mount = index["mount"]
-    return ModelInfo(
-        name=name,
-        sha256=checksum,
-        camera=Pinhole(**index["camera"]),
-        mount=Mount(tuple(mount["translation"]), tuple(tuple(row) for row in mount["rotation"])),
-        num_frames=index["num_frames"],
-        frame_rate=index["frame_rate"],
-        num_poses=index["num_poses"],
-        pose_rate=index["pose_rate"],
-    )
-
-
-def _repeat(tensor: Tensor, samples: int) -> Tensor:
-    return tensor.expand(samples, *tensor.shape[1:])
-
-
-def _stacked(motion: BodyMotion | None, samples: int) -> BodyMotion:
-    assert motion is not None
-    return BodyMotion(*(np.repeat(np.asarray(part)[None], samples, axis=0) for part in vars(motion).values()))
+    return statistics, float(scale)

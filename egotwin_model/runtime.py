@@ -37,7 +37,7 @@ class Runtime(Protocol):
         ...
 
     def encode_video(self, video: Tensor) -> Tensor:
-        """(B, 3, F, H, W) in [−1, 1], F = 1 or a whole clip, to latent means (B, C, F', h, w)."""
+        """(B, 3, F, H, W) in [−1, 1], the first F = 1 + 4k frames of a clip, to latent means (B, C, 1 + k, h, w)."""
         ...
 
     def decode_video(self, latents: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Runtime(Protocol):
         ...
 
     def encode_motion(self, features: Tensor) -> Tensor:
-        """Standardised features (B, T, D), T = 1 or a whole clip, to latent means (B, C_m, T')."""
+        """Standardised features (B, T, D), the first T = 1 + 4k poses of a clip, to latent means (B, C_m, 1 + k)."""
         ...
 
     def decode_motion(self, latents: Tensor) -> Tensor:
@@ -83,8 +83,10 @@ class TorchRuntime:
         self.motion_vae = load_motion_vae(folder / "motion_vae")
         self.video_vae: nn.Module = load_video_vae(folder / "video_vae")
 
-    def denoise(self, *tensors: Tensor | None, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
-        video, motion = self.transformer(*tensors, motion_only=motion_only)
+    def denoise(
+        self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        video, motion = self.transformer(*tensors, motion_only=motion_only, **conditions)
         return video, motion
 
     def encode_video(self, video: Tensor) -> Tensor:
@@ -110,12 +112,14 @@ class OnnxRuntime:
         self._sessions: dict[str, Any] = {}
         self._weights: dict[str, dict[str, Tensor]] = {}
 
-    def denoise(self, *tensors: Tensor | None, motion_only: bool) -> tuple[Tensor | None, Tensor | None]:
+    def denoise(
+        self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
         given = [tensor for tensor in tensors if tensor is not None]
-        if len(given) < len(tensors) or given[3].ndim > 1 or given[4].ndim > 1:
+        if conditions or len(given) < len(tensors) or given[3].ndim > 1 or given[4].ndim > 1:
             raise ModelError(
-                "the ONNX graphs take both modalities and one timestep for each clip; models of one modality and "
-                "timesteps per token run with runtime='torch'"
+                "the ONNX graphs take both modalities, one image and one timestep for each clip; models of one "
+                "modality, with other conditions or timesteps per token run with runtime='torch'"
             )
         if motion_only:
             return None, self._run("transformer_motion", *given)[0]
@@ -123,16 +127,31 @@ class OnnxRuntime:
         return video, motion
 
     def encode_video(self, video: Tensor) -> Tensor:
-        return self._run("image_encoder" if video.shape[2] == 1 else "video_encoder", video)[0]
+        if video.shape[2] == 1:
+            return self._run("image_encoder", video)[0]
+        return self._run_causal("video_encoder", video, axis=2)
 
     def decode_video(self, latents: Tensor) -> Tensor:
         return self._run("video_decoder", latents)[0]
 
     def encode_motion(self, features: Tensor) -> Tensor:
-        return self._run("pose_encoder" if features.shape[1] == 1 else "motion_encoder", features)[0]
+        if features.shape[1] == 1:
+            return self._run("pose_encoder", features)[0]
+        return self._run_causal("motion_encoder", features, axis=1)
 
     def decode_motion(self, latents: Tensor) -> Tensor:
         return self._run("motion_decoder", latents)[0]
+
+    def _run_causal(self, graph: str, x: Tensor, axis: int) -> Tensor:
+        """An encoder's latents of the first 1 + 4k steps of a clip along `axis`.
+
+        The graph takes whole clips: the rest is filled with the last step, which a causal encoder's first latents do
+        not see.
+        """
+        length = (self._sessions.get(graph) or self._make_session(graph)).get_inputs()[0].shape[axis]
+        steps, last = x.shape[axis], x.narrow(axis, x.shape[axis] - 1, 1)
+        whole = torch.cat([x, last.repeat_interleave(length - steps, dim=axis)], dim=axis)
+        return self._run(graph, whole)[0].narrow(2, 0, (steps - 1) // 4 + 1)
 
     def _run(self, graph: str, *tensors: Tensor) -> list[Tensor]:
         session = self._sessions.get(graph) or self._make_session(graph)

@@ -6,8 +6,8 @@ the guidance weights sum to one: guiding v is guiding ε.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 import torch
@@ -46,8 +46,10 @@ class Denoiser(Protocol):
         t_motion: Tensor,
         image: Tensor | None,
         pose: Tensor | None,
+        /,
         *,
         motion_only: bool,
+        **conditions: Tensor,
     ) -> tuple[Tensor | None, Tensor | None]: ...
 
 
@@ -56,13 +58,13 @@ class Context:
     """The beginning of a clip that is known already: clean latents which a rolling window goes on from.
 
     Attributes:
-        video: (S, k, C, h, w). motion: (S, C_m, 2k − 1), the same time.
+        video: (S, k, C, h, w). motion: (S, C_m, 2k − 1), the same time. None for a modality the model lacks.
         per_token: True gives these tokens timestep 0 while the others carry theirs (diffusion forcing; for models
             trained with per-token timesteps). False noises them to the others' timestep (any model; approximate).
     """
 
-    video: Tensor
-    motion: Tensor
+    video: Tensor | None
+    motion: Tensor | None
     per_token: bool
 
 
@@ -72,10 +74,11 @@ class Conditions:
 
     Attributes:
         text, empty: (S, L, text_dim) text states of the goal and of the empty goal.
-        image: (S, C, h, w) clean latent of I⁰. pose: (S, C_m) clean latent of P⁰. None where the model lacks the
-            modality.
+        image: (S, C, h, w) clean latent of I⁰, or what the model's image condition takes. pose: (S, C_m) clean latent
+            of P⁰. None where the model lacks the modality.
         video, motion: clean latents of the given modality in mode "motion" / "video", else None.
         context: the known beginning of what is generated, or None.
+        extra: further conditions by `forward`'s names, the same for every evaluation ("camera", "visibility").
     """
 
     text: Tensor
@@ -85,6 +88,7 @@ class Conditions:
     video: Tensor | None = None
     motion: Tensor | None = None
     context: Context | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,8 +206,8 @@ class Sampler:
     guidance costs three whole and two half evaluations, the first one (all is noise) two whole ones.
 
     Args:
-        asynchronous: False for a model trained with tied timesteps: no modality is ever absent or given, guidance is
-            on the text alone.
+        asynchronous: False for a model that knows one timestep (tied, or of one modality): no modality is ever absent
+            or given, guidance is on the text alone.
         video_pace, motion_pace: the modalities' own timestep lists in mode "joint".
     """
 
@@ -313,7 +317,9 @@ class Sampler:
         samples, device = c.text.shape[0], c.text.device
         video_x, t_video = video.seen(samples, device, absent=evaluation.video_absent)
         motion_x, t_motion = motion.seen(samples, device, absent=evaluation.motion_absent)
+        if not self.asynchronous:  # one timestep is all such a model knows, also of a modality it lacks
+            t_video, t_motion = (t_motion if video_x is None else t_video), (t_video if motion_x is None else t_motion)
         return self.denoiser(
             c.text if evaluation.with_text else c.empty, video_x, motion_x, t_video, t_motion, c.image, c.pose,
-            motion_only=motion_only,
+            motion_only=motion_only, **c.extra,
         )  # fmt: skip

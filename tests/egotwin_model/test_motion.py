@@ -1,5 +1,7 @@
 """Motion representations: hand-computed features, round trips, invariances, and scipy as a second opinion."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ModelError, PoseError
-from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric, read_representation
 from egotwin_model.rotations import (
     matrix_from_6d,
     matrix_from_quaternion,
@@ -141,8 +143,8 @@ def test_root_centric_round_trip(seed: int) -> None:
     again = representation.encode(motion.positions, motion.rotations)
     np.testing.assert_allclose(again, features, atol=1e-9)
 
-    clip = motion.relative_to_first_head()
-    truth = HeadCentric().decode(HeadCentric().encode(positions, rotations))
+    clip = representation.decode_in_clip_frame(features)
+    truth = HeadCentric().decode_in_clip_frame(HeadCentric().encode(positions, rotations))
     np.testing.assert_allclose(clip.positions, truth.positions, atol=1e-9)
     np.testing.assert_allclose(clip.rotations[..., 1:, :, :], truth.rotations[..., 1:, :, :], atol=1e-9)
     np.testing.assert_allclose(clip.head_positions, truth.head_positions, atol=1e-9)
@@ -199,20 +201,89 @@ def test_contacts_are_where_feet_rest() -> None:
     np.testing.assert_array_equal(contacts, [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
 
 
-def test_a_body_with_hands_works_too() -> None:
-    """52 joints: 23 and a chain of 29 more, one of them before its parent in the list."""
-    names = (*XSENS_JOINTS, *(f"finger_{i}" for i in range(29)))
-    parents = [*XSENS_PARENTS, *(10 if i % 3 == 0 else 22 + i for i in range(29))]
-    parents[30], parents[29] = 10, 30
-    rng = np.random.default_rng(0)
+SMPL_H_BODY = {
+    "pelvis": -1, "left_hip": 0, "right_hip": 0, "spine1": 0, "left_knee": 1, "right_knee": 2, "spine2": 3,
+    "left_ankle": 4, "right_ankle": 5, "spine3": 6, "left_foot": 7, "right_foot": 8, "neck": 9, "left_collar": 9,
+    "right_collar": 9, "head": 12, "left_shoulder": 13, "right_shoulder": 14, "left_elbow": 16, "right_elbow": 17,
+    "left_wrist": 18, "right_wrist": 19,
+}  # fmt: skip
+
+
+def smpl_h() -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """SMPL-H's 52 joints: a body of 22, then three joints for each of five fingers, left hand before right."""
+    names, parents = list(SMPL_H_BODY), list(SMPL_H_BODY.values())
+    for side, wrist in (("left", 20), ("right", 21)):
+        for finger in ("index", "middle", "pinky", "ring", "thumb"):
+            parents += [wrist, len(parents), len(parents) + 1]
+            names += [f"{side}_{finger}{number}" for number in (1, 2, 3)]
+    return tuple(names), tuple(parents)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seeds, st.booleans())
+def test_a_body_of_52_joints_with_fingers_round_trips(seed: int, shuffled: bool) -> None:
+    """The 52 joints in SMPL-H's order, and in any other (a joint may come before its parent)."""
+    names, parents = smpl_h()
+    rng = np.random.default_rng(seed)
+    if shuffled:
+        order = rng.permutation(52)
+        place = {int(old): new for new, old in enumerate(order)} | {-1: -1}
+        names, parents = tuple(names[i] for i in order), tuple(place[parents[i]] for i in order)
+    representation = HeadCentric(names, parents, head="head")
     rotations = Rotation.random(6 * 52, rng=rng).as_matrix().reshape(6, 52, 3, 3)
     positions = rng.normal(size=(6, 52, 3))
-    representation = HeadCentric(joint_names=names, parents=tuple(parents))
     features = representation.encode(positions, rotations)
     assert features.shape == (6, 18 + 2 * 51 * 3 + 52 * 6)
-    back = representation.decode(features).transformed(rotations[0, HEAD], positions[0, HEAD])
+    head = names.index("head")
+    back = representation.decode(features).transformed(rotations[0, head], positions[0, head])
     np.testing.assert_allclose(back.positions, positions, atol=1e-9)
     np.testing.assert_allclose(back.rotations, rotations, atol=1e-9)
+    finger = names.index("left_pinky3")
+    local = rotations[:, parents[finger]].mT @ rotations[:, finger]
+    j_r = features[:, representation.slices["j_r"]].reshape(6, 52, 6)[:, finger]
+    np.testing.assert_allclose(j_r, np.concatenate([local[..., 0], local[..., 1]], axis=-1), atol=1e-9)
+
+    root = RootCentric(names, parents, "head", feet=("left_ankle", "left_foot", "right_ankle", "right_foot"))
+    features = root.encode(positions, rotations)
+    assert features.shape == (6, 4 + 51 * 3 + 51 * 6 + 52 * 3 + 4)
+    motion = root.decode(features)
+    np.testing.assert_allclose(root.encode(motion.positions, motion.rotations), features, atol=1e-9)
+
+
+@pytest.mark.parametrize("representation", [HeadCentric(), RootCentric(), HeadCentric(*smpl_h(), head="head")])
+def test_a_representation_travels_as_json(representation: HeadCentric | RootCentric) -> None:
+    assert read_representation(json.loads(json.dumps(representation.describe()))) == representation
+    assert read_representation({"kind": "head-centric"}) == HeadCentric()
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "named"),
+    [
+        ({"joint_names": ("a", "b")}, "2 joint names.*23 parents"),
+        ({"joint_names": ("Head", "Head"), "parents": (-1, 0)}, "no name twice"),
+        ({"head": "Skull"}, "'Skull'"),
+        ({"joint_names": ("Head", "b"), "parents": (-1, -1)}, "one root"),
+        ({"joint_names": ("Head", "b"), "parents": (-1, 2)}, "below 2"),
+        ({"joint_names": ("Head", "b", "c"), "parents": (-1, 2, 1)}, r"\['b', 'c'\] are their own ancestors"),
+    ],
+)
+def test_impossible_skeletons_are_refused_by_name(skeleton: dict[str, object], named: str) -> None:
+    with pytest.raises(PoseError, match=named):
+        HeadCentric(**skeleton)  # type: ignore[arg-type]
+
+
+def test_unknown_representations_and_feet_are_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"'hand-centric'.*root-centric"):
+        read_representation({"kind": "hand-centric"})
+    with pytest.raises(ModelError, match="fingers"):
+        read_representation({"kind": "head-centric", "fingers": 10})
+    with pytest.raises(PoseError, match=r"L_Foot.*feet="):
+        RootCentric(*smpl_h(), head="head")
+
+
+def test_root_centric_groups_hold_every_feature_once() -> None:
+    covered = [i for parts in RootCentric().groups.values() for part in parts for i in range(part.start, part.stop)]
+    assert sorted(covered) == list(range(275))
 
 
 def test_local_rotations_are_scipys() -> None:

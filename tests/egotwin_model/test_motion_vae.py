@@ -107,6 +107,38 @@ def test_paper_size() -> None:
     assert vae.decode(distribution.mode()).shape == (1, 81, 288)
 
 
+@pytest.mark.slow
+@torch.no_grad()
+def test_paper_size_computes_causally() -> None:
+    """One real run of all 479 M parameters, 81 → 21 → 81: 2 GB, filled with repeated numbers (quicker than anew)."""
+    with torch.device("meta"):
+        vae = MotionVAE(MotionVAEConfig.paper()).eval()
+    vae.to_empty(device="cpu")
+    numbers = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))
+    for name, parameter in vae.named_parameters():
+        scale = parameter.shape[1] ** -0.5 if parameter.ndim == 2 else 0.1
+        flat = parameter.view(-1)
+        for start in range(0, len(flat), len(numbers)):
+            piece = flat[start : start + len(numbers)]
+            torch.mul(numbers[: len(piece)], scale, out=piece)
+        if "norm" in name and name.endswith("weight"):
+            parameter += 1.0
+    features = torch.randn(1, 81, 288, generator=torch.Generator().manual_seed(1))
+    changed = features.clone()
+    changed[:, 38:] += 1.0  # latent 10 is the first to see it: it ends with frame 40
+    before, after = vae.encode(features), vae.encode(changed)
+    assert before.mean.shape == (1, 64, 21)
+    assert torch.equal(before.mean[..., :10], after.mean[..., :10])
+    assert not torch.equal(before.mean[..., 10], after.mean[..., 10])
+    latents = before.mode()
+    other = torch.cat([latents[..., :10], latents[..., 10:] + 1.0], dim=-1)
+    decoded, with_other = vae.decode(latents), vae.decode(other)
+    assert decoded.shape == (1, 81, 288)
+    assert torch.isfinite(decoded).all()
+    assert torch.equal(decoded[:, :37], with_other[:, :37])
+    assert not torch.equal(decoded[:, 37], with_other[:, 37])
+
+
 def test_mini_is_small() -> None:
     count = sum(p.numel() for p in MotionVAE(MotionVAEConfig.mini()).parameters())
     assert 3e6 < count < 5e6

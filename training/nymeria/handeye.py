@@ -11,6 +11,7 @@ alone, which are the same seen from either frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ Array = NDArray[np.float64]
 
 RATE_HZ = 60.0
 SPAN_S = 0.5  # over which motions are compared: long against noise, short against drift
+DRIFT_WINDOW_S = 5.0  # for so long the worlds drift at a constant speed
 LEAST_TURN = np.radians(2.0)  # spans that turn less say nothing
 LEAST_SPANS = 24
 ROUNDS = 12
@@ -82,7 +84,7 @@ def align(device: Path3, head: Path3, max_offset_s: float = 0.5) -> HandEye:
         raise Unfit(
             Reason.NOT_ALIGNED, f"hand–eye alignment: body and glasses have {max(0.0, end - start):.1f} s in common"
         )
-    A, B = (_motions(*path.at(times - shift), stride) for path, shift in ((device, 0.0), (head, offset)))
+    (A, B), R_world_device = _both(device, head, times, offset, stride)
     turning = np.linalg.norm(B[0], axis=1) > LEAST_TURN
     if turning.sum() < LEAST_SPANS:
         raise Unfit(
@@ -93,7 +95,8 @@ def align(device: Path3, head: Path3, max_offset_s: float = 0.5) -> HandEye:
     b, p_b = (part[turning] for part in B)
     _check_axes(b)
     R, angles = _rotation(a, b)
-    t, distances = _translation(a, p_a, p_b, R)
+    window = (np.flatnonzero(turning) / (DRIFT_WINDOW_S * RATE_HZ)).astype(int)
+    t, distances = _translation(a, p_a, p_b, R, R_world_device[turning], window)
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = R, t
     return HandEye(pose, offset, float(np.degrees(np.median(angles))), float(np.median(distances)), int(turning.sum()))
@@ -131,6 +134,12 @@ def _speed(path: Path3, times: Array) -> Array:
     return np.asarray((before.inv() * after).magnitude() / (2 * h), np.float64)
 
 
+def _both(device: Path3, head: Path3, times: Array, offset: float, stride: int) -> tuple[Any, Array]:
+    """Motions of device and head from each time on, and the device's rotations (N, 3, 3) there."""
+    of_device, of_head = device.at(times), head.at(times - offset)
+    return (_motions(*of_device, stride), _motions(*of_head, stride)), of_device[1][:-stride]
+
+
 def _motions(positions: Array, rotations: Array, stride: int) -> tuple[Array, Array]:
     """Rotation vectors (N, 3) and translations (N, 3) from each pose to the one `stride` later, in its frame."""
     R = np.swapaxes(rotations[:-stride], -1, -2)
@@ -164,14 +173,30 @@ def _rotation(a: Array, b: Array) -> tuple[Array, Array]:
     return R.as_matrix(), residuals
 
 
-def _translation(a: Array, p_a: Array, p_b: Array, R: Array) -> tuple[Array, Array]:
-    """t of (R_A − 1) t = R p_b − p_a by least squares, (3,), and the residual distances (N,), m."""
-    matrix = Rotation.from_rotvec(a).as_matrix() - np.eye(3)
-    target = p_b @ R.T - p_a
+def _translation(
+    a: Array, p_a: Array, p_b: Array, R: Array, R_world_device: Array, window: NDArray[np.intp]
+) -> tuple[Array, Array]:
+    """t of (R_A − 1) t = R p_b − p_a by least squares, (3,), and the residual distances (N,), m.
+
+    In each window the worlds may drift against each other at a constant speed: the equations are turned into the
+    world and their weighted mean over the window is taken off.
+    """
+    matrix = R_world_device @ (Rotation.from_rotvec(a).as_matrix() - np.eye(3))
+    target = (R_world_device @ (p_b @ R.T - p_a)[..., None])[..., 0]
+    both = np.concatenate([matrix, target[..., None]], axis=2)
     weights, t, residuals = np.ones(len(a)), np.zeros(3), np.zeros(len(a))
     for _ in range(ROUNDS):
-        w = np.sqrt(weights)[:, None]
-        t = np.linalg.lstsq((matrix * w[..., None]).reshape(-1, 3), (target * w).reshape(-1), rcond=None)[0]
-        residuals = np.linalg.norm(matrix @ t - target, axis=1)
+        free = both - _window_means(both, weights, window)
+        w = np.sqrt(weights)[:, None, None]
+        t = np.linalg.lstsq((free[..., :3] * w).reshape(-1, 3), (free[..., 3:] * w).reshape(-1), rcond=None)[0]
+        residuals = np.linalg.norm(free[..., :3] @ t - free[..., 3], axis=1)
         weights = _weights(residuals)
     return t, residuals
+
+
+def _window_means(values: Array, weights: Array, window: NDArray[np.intp]) -> Array:
+    """The weighted mean (N, …) of each value's window."""
+    index = np.unique(window, return_inverse=True)[1]
+    sums = np.zeros((index.max() + 1, *values.shape[1:]))
+    np.add.at(sums, index, values * weights.reshape(-1, *[1] * (values.ndim - 1)))
+    return (sums / np.bincount(index, weights).reshape(-1, *[1] * (values.ndim - 1)))[index]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from training.sequences.reasons import Reason, Unfit
 
 STEP_TOLERANCE_US = 1_000  # a step farther off the nominal one is wrong
-DRIFT_TOLERANCE_US = 10_000  # wrong steps in a row that make up for each other to this are a stutter, else a hole
+DRIFT_TOLERANCE_US = 10_000  # wrong steps near each other that make up for each other to this are a stutter
+NEAR = 120  # steps: half a second
 SHORTEST_QUATERNION = 0.5
 
 
 def repair_times(stamps_us: NDArray[np.int64], rate_hz: float = 240.0) -> tuple[NDArray[np.int64], int]:
     """Times whose steps are right, and how many were changed.
 
-    Steps more than `STEP_TOLERANCE_US` off ``1 / rate_hz`` come in runs. Where a run lasts as long as it should, the
-    clock only stuttered and its times are spread evenly. Where it lasts longer, samples are missing: its times follow
-    the sample before at the nominal rate and the hole stays a hole, which no pose is interpolated across.
+    Steps more than `STEP_TOLERANCE_US` off ``1 / rate_hz`` are wrong; those near each other are judged together. Where
+    they make up for each other the clock only stuttered: each becomes a nominal step, and what little is left is spread
+    over the neighbourhood. Where time is missing it stays a hole, at the longest step, which no pose is interpolated
+    across.
 
     Args:
         stamps_us: (T,) microseconds.
@@ -26,26 +29,33 @@ def repair_times(stamps_us: NDArray[np.int64], rate_hz: float = 240.0) -> tuple[
         Unfit: times go back, or repeat for longer than a stutter.
     """
     nominal = 1e6 / rate_hz
-    steps = np.diff(stamps_us)
+    steps = np.diff(stamps_us).astype(np.float64)
     wrong = np.abs(steps - nominal) > STEP_TOLERANCE_US
-    repaired = stamps_us.copy()
-    for first, last in runs(wrong):  # steps first … last-1 are wrong: stamps first+1 … last-1 lie between sound ones
-        count = last - first
-        excess = float(stamps_us[last] - stamps_us[first]) - count * nominal
+    if not wrong.any():
+        return stamps_us, 0
+    repaired = stamps_us.astype(np.float64)
+    for first, last in runs(binary_dilation(wrong, iterations=NEAR)):
+        part = slice(first, last)
+        sound = np.where(wrong[part], nominal, steps[part])
+        excess = steps[part].sum() - sound.sum()
         if excess < -DRIFT_TOLERANCE_US:
             raise Unfit(
                 Reason.BAD_TIMES,
-                f"body times are unsorted or duplicate: {count} steps from sample {first} on last "
-                f"{(excess / 1e3 + count * nominal / 1e3):.1f} ms instead of {count * nominal / 1e3:.1f} ms",
+                f"body times are unsorted or duplicate: samples {first} to {last} take {steps[part].sum() / 1e3:.1f} "
+                f"ms instead of {sound.sum() / 1e3:.1f} ms",
             )
-        step = nominal if excess > DRIFT_TOLERANCE_US else (stamps_us[last] - stamps_us[first]) / count
-        repaired[first + 1 : last] = stamps_us[first] + np.rint(step * np.arange(1, count)).astype(np.int64)
-    if (np.diff(repaired) <= 0).any():
-        at = int(np.argmin(np.diff(repaired)))
+        if excess > DRIFT_TOLERANCE_US:
+            sound[int(np.argmax(steps[part]))] += excess
+        else:
+            sound += excess / len(sound)
+        repaired[first + 1 : last] = stamps_us[first] + np.cumsum(sound)[:-1]
+    result = np.rint(repaired).astype(np.int64)
+    if (np.diff(result) <= 0).any():
+        at = int(np.argmin(np.diff(result)))
         raise Unfit(
-            Reason.BAD_TIMES, f"body times are unsorted or duplicate at sample {at + 1}: {repaired[at : at + 2]} µs"
+            Reason.BAD_TIMES, f"body times are unsorted or duplicate at sample {at + 1}: {result[at : at + 2]} µs"
         )
-    return repaired, int((repaired != stamps_us).sum())
+    return result, int((np.abs(result - stamps_us) > STEP_TOLERANCE_US / 2).sum())
 
 
 def repair_quaternions(quaternions: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -195,13 +195,15 @@ def open_recording(folder: Path, camera: Pinhole, mount: Mount) -> HeadRecording
     Raises:
         RecordingError: neither is there, or it is truncated or damaged.
     """
-    if (folder / VRS).is_file():
-        try:
+    try:
+        if (folder / VRS).is_file():
             return VrsRecording(folder / VRS, camera, mount)
-        except RecordingError as error:
-            raise Unfit(Reason.DAMAGED, str(error)) from error
-    if (folder / VIDEO).is_file():
-        return FileRecording(folder, camera)
+        if (folder / VIDEO).is_file():
+            return FileRecording(folder, camera)
+    except Unfit:
+        raise
+    except RecordingError as error:
+        raise Unfit(Reason.DAMAGED, str(error)) from error
     raise Unfit(Reason.MISSING_FILE, f"{folder} has neither {VRS} nor {VIDEO}. {NOT_CONVERTED}")
 
 

@@ -10,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from egotwin_model.attention_flex import flex
 from egotwin_model.attention_mask import Layout, interaction_mask
+from egotwin_model.attention_merge import merge
 
 __all__ = ["BACKENDS", "Layout", "attend", "choose", "interaction_mask"]
 
 Mask = Tensor | Layout | None
+SHORT = 768  # tokens up to which a mask matrix and whole score matrices are the faster way (measured on a CPU)
 
 
 def attend(
@@ -64,12 +67,23 @@ def attend(
 def choose(query: Tensor, mask: Mask = None, gate: Tensor | None = None) -> str:
     """The backend "auto" takes for such queries; each new choice is logged once.
 
-    "products" where gradients are wanted on a CPU (the fused kernel's backward is half as fast there at these
-    lengths), else "fused".
+    A matrix, or nothing to mask or gate: "products" where gradients are wanted on a CPU for short sequences (the fused
+    kernel's backward is slower there), else "fused". A layout: the same while it is short, where building the matrix
+    costs nothing; "merge" when it is long; "flex" when it is long and trained on a GPU. A gate makes "merge" the
+    cheapest at every length. An exporter gets only public operators.
     """
-    backend = "products" if query.device.type == "cpu" and query.requires_grad else "fused"
-    kind = "open" if mask is None else "interaction" if isinstance(mask, Layout) else "masked"
-    _report(backend, query.device.type, query.shape[2], kind, gate is not None)
+    device, length = query.device.type, query.shape[2]
+    if torch.compiler.is_exporting():
+        return "fused"
+    if isinstance(mask, Layout) and device == "cuda" and length > SHORT and query.requires_grad:
+        backend = "flex"
+    elif (not isinstance(mask, Tensor) and gate is not None) or (isinstance(mask, Layout) and length > SHORT):
+        backend = "merge"
+    else:
+        backend = "products" if device == "cpu" and query.requires_grad and length <= SHORT else "fused"
+    if not torch.compiler.is_compiling():
+        kind = "open" if mask is None else "interaction" if isinstance(mask, Layout) else "matrix"
+        _report(backend, device, length, kind, gate is not None)
     return backend
 
 
@@ -81,55 +95,93 @@ def _report(backend: str, device: str, length: int, mask: str, gated: bool) -> N
     )
 
 
-Matrices = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+Simple = Callable[[Tensor, Tensor, Tensor, Mask], Tensor]
 
 
-def _dense(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+def _matrix(mask: Mask, device: torch.device) -> Tensor | None:
+    return mask.mask(device) if isinstance(mask, Layout) else mask
+
+
+def _dense(query: Tensor, key: Tensor, value: Tensor, mask: Mask) -> Tensor:
     """The formula in float64: the reference."""
     logits = query.double() @ key.double().transpose(-1, -2) / query.shape[-1] ** 0.5
-    if mask is not None:
-        logits = logits.masked_fill(~mask, -torch.inf)
+    if (matrix := _matrix(mask, query.device)) is not None:
+        logits = logits.masked_fill(~matrix, -torch.inf)
     return (logits.softmax(-1) @ value.double()).to(query.dtype)
 
 
-def _products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+def _products(query: Tensor, key: Tensor, value: Tensor, mask: Mask) -> Tensor:
     """The formula spelled out as two matrix products."""
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    if mask is not None:
-        logits = logits + torch.zeros_like(mask, dtype=logits.dtype).masked_fill(~mask, float("-inf"))
+    if (matrix := _matrix(mask, query.device)) is not None:
+        logits = logits + torch.zeros_like(matrix, dtype=logits.dtype).masked_fill(~matrix, float("-inf"))
     return torch.softmax(logits, dim=-1, dtype=logits.dtype) @ value
 
 
-def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """torch's fused kernel."""
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Mask) -> Tensor:
+    """torch's fused kernel under the mask matrix."""
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=_matrix(mask, query.device))
+
+
+def _frames(query: Tensor, key: Tensor, value: Tensor, mask: Mask) -> Tensor:
+    """torch's fused kernel once for the text, each frame and the motion: the tokens of a frame share one key mask."""
+    if not isinstance(mask, Layout):
+        return _fused(query, key, value, mask)
+    parts, bounds = mask.parts(query.device), [mask.num_text, *[mask.tokens_per_frame] * mask.num_frames]
+    *frames, motion = query.split([*bounds, mask.num_motion], dim=2)
+    rows: list[Tensor | None] = [None, *parts.frame_rows[:, None], parts.motion_rows]
+    pairs = zip((*frames, motion), rows, strict=True)
+    return torch.cat([F.scaled_dot_product_attention(q, key, value, attn_mask=r) for q, r in pairs], dim=2)
 
 
 Backend = Callable[[Tensor, Tensor, Tensor, Mask, Tensor | None, int], Tensor]
 
 
-def _with_matrix(attention: Matrices) -> Backend:
-    """A backend from attention under a mask matrix; the gate blends it with attention without the motion keys."""
+def _blended(attention: Simple) -> Backend:
+    """A backend from attention without a gate: the gate blends it with attention without the motion keys."""
 
     def backend(query: Tensor, key: Tensor, value: Tensor, mask: Mask, gate: Tensor | None, num_motion: int) -> Tensor:
-        if isinstance(mask, Layout):
-            mask = mask.mask(query.device)
         joint = attention(query, key, value, mask)
         if gate is None or not num_motion:
             return joint
         others = query.shape[2] - num_motion
-        alone = attention(
-            query[:, :, :others], key[:, :, :others], value[:, :, :others],
-            None if mask is None else mask[:others, :others],
-        )  # fmt: skip
+        rest = mask[:others, :others] if isinstance(mask, Tensor) else None
+        alone = attention(query[:, :, :others], key[:, :, :others], value[:, :, :others], rest)
         blend = alone + gate.to(alone.dtype)[:, None, None] * (joint[:, :, :others] - alone)
         return torch.cat([blend, joint[:, :, others:]], dim=2)
 
     return backend
 
 
+def _structured(attention: Callable[..., Tensor]) -> Backend:
+    """A backend that lives off the layout; a mere matrix has no structure to exploit and goes to the fused kernel.
+
+    Autocast is applied to the inputs and then ended: the private kernels do not know it, and the merge is float32.
+    """
+
+    def backend(query: Tensor, key: Tensor, value: Tensor, mask: Mask, gate: Tensor | None, num_motion: int) -> Tensor:
+        if isinstance(mask, Tensor) or not num_motion:
+            return BACKENDS["fused"](query, key, value, _without_motion(mask), gate, num_motion)
+        device = query.device.type
+        if device != "meta" and torch.is_autocast_enabled(device):
+            query, key, value = (x.to(torch.get_autocast_dtype(device)) for x in (query, key, value))
+            with torch.autocast(device, enabled=False):
+                return attention(query, key, value, mask, gate, num_motion)
+        return attention(query, key, value, mask, gate, num_motion)
+
+    return backend
+
+
+def _without_motion(mask: Mask) -> Tensor | None:
+    """A layout without motion tokens is all open."""
+    return mask if isinstance(mask, Tensor) else None
+
+
 BACKENDS: dict[str, Backend] = {
-    "dense": _with_matrix(_dense),
-    "products": _with_matrix(_products),
-    "fused": _with_matrix(_fused),
+    "dense": _blended(_dense),
+    "products": _blended(_products),
+    "fused": _blended(_fused),
+    "frames": _blended(_frames),
+    "flex": _structured(flex),
+    "merge": _structured(merge),
 }

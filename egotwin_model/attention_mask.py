@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,17 +20,35 @@ def interaction_mask(num_text: int, num_frames: int, tokens_per_frame: int, num_
     Returns:
         bool (L, L) with L = num_text + num_frames·tokens_per_frame + num_motion; True = may attend.
     """
-    num_video = num_frames * tokens_per_frame
-    frame = torch.arange(num_video) // tokens_per_frame
-    action = torch.div(torch.arange(num_motion) - 1, 2, rounding_mode="floor")  # P⁰ becomes action −1
-    video_to_motion = frame[:, None] - 1 == action[None, :]
-    motion_to_video = video_to_motion.T | (action[:, None] == frame[None, :])
-    length = num_text + num_video + num_motion
+    frame_to_motion, motion_to_frame = _frames_and_motion(num_frames, num_motion)
+    num_others = num_text + num_frames * tokens_per_frame
+    length = num_others + num_motion
     mask = torch.ones(length, length, dtype=torch.bool)
-    video, motion = slice(num_text, num_text + num_video), slice(num_text + num_video, length)
-    mask[video, motion] = video_to_motion
-    mask[motion, video] = motion_to_video
+    mask[num_text:num_others, num_others:] = frame_to_motion.repeat_interleave(tokens_per_frame, 0)
+    mask[num_others:, num_text:num_others] = motion_to_frame.repeat_interleave(tokens_per_frame, 1)
     return mask
+
+
+def _frames_and_motion(num_frames: int, num_motion: int) -> tuple[Tensor, Tensor]:
+    """Which motion tokens a frame sees, bool (F, N), and which frames a motion token sees, bool (N, F)."""
+    frame = torch.arange(num_frames)
+    action = torch.div(torch.arange(num_motion) - 1, 2, rounding_mode="floor")  # P⁰ becomes action −1
+    frame_to_motion = frame[:, None] - 1 == action[None, :]
+    return frame_to_motion, frame_to_motion.T | (action[:, None] == frame[None, :])
+
+
+class Parts(NamedTuple):
+    """The rows and columns of the interaction mask that are not all open.
+
+    Attributes:
+        frame_rows: bool (F, L): the one row that all tokens of a frame share.
+        others_to_motion: bool (L − N, N): text and video rows, motion columns.
+        motion_rows: bool (N, L).
+    """
+
+    frame_rows: Tensor
+    others_to_motion: Tensor
+    motion_rows: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,14 +77,31 @@ class Layout:
 
     def mask(self, device: torch.device | str = "cpu") -> Tensor:
         """The interaction mask, bool (L, L), built once per layout and device."""
-        if torch.compiler.is_compiling():  # a tracer's fake tensors must not reach the cache
-            return interaction_mask(self.num_text, self.num_frames, self.tokens_per_frame, self.num_motion).to(device)
-        return _mask(self, torch.device(device))
+        build = _mask.__wrapped__ if torch.compiler.is_compiling() else _mask  # no tracer's tensor in the cache
+        return build(self, torch.device(device))
+
+    def parts(self, device: torch.device | str = "cpu") -> Parts:
+        """What of the mask is not all open, built once per layout and device without the whole mask."""
+        build = _parts.__wrapped__ if torch.compiler.is_compiling() else _parts
+        return build(self, torch.device(device))
 
 
 @lru_cache(maxsize=8)
 def _mask(layout: Layout, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # an inference tensor could not be used under grad later
-        return interaction_mask(layout.num_text, layout.num_frames, layout.tokens_per_frame, layout.num_motion).to(
-            device
+        mask = interaction_mask(layout.num_text, layout.num_frames, layout.tokens_per_frame, layout.num_motion)
+        return mask.to(device)
+
+
+@lru_cache(maxsize=8)
+def _parts(layout: Layout, device: torch.device) -> Parts:
+    text, per_frame = layout.num_text, layout.tokens_per_frame
+    with torch.inference_mode(False):
+        frame_to_motion, motion_to_frame = _frames_and_motion(layout.num_frames, layout.num_motion)
+        frame_rows = torch.cat([torch.ones(layout.num_frames, layout.num_others).bool(), frame_to_motion], 1)
+        others_to_motion = torch.cat(
+            [torch.ones(text, layout.num_motion).bool(), frame_to_motion.repeat_interleave(per_frame, 0)]
         )
+        to_text, to_motion = (torch.ones(layout.num_motion, n).bool() for n in (text, layout.num_motion))
+        motion_rows = torch.cat([to_text, motion_to_frame.repeat_interleave(per_frame, 1), to_motion], 1)
+        return Parts(frame_rows.to(device), others_to_motion.to(device), motion_rows.to(device))

@@ -1,13 +1,19 @@
 """The interaction mask against the rule spelled out token by token, and the attention backends against each other."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from egotwin_model import attention, attention_merge
 from egotwin_model.attention import BACKENDS, Layout, attend, choose, interaction_mask
+from egotwin_model.attention_flex import block_mask, mask_rule
 from egotwin_model.config import EgoTwinConfig
+
+LAYOUT = Layout(num_text=2, num_frames=4, tokens_per_frame=3, num_motion=7)
 
 
 def may_attend(query: tuple[str, int], key: tuple[str, int]) -> bool:
@@ -66,9 +72,6 @@ def tokens(layout: Layout, seed: int = 0, *, batch: int = 2, heads: int = 3, dim
     return tuple(torch.randn(batch, heads, layout.length, dim, generator=generator) for _ in range(3))
 
 
-LAYOUT = Layout(num_text=2, num_frames=4, tokens_per_frame=3, num_motion=7)
-
-
 def layouts() -> st.SearchStrategy[Layout]:
     return st.integers(1, 5).flatmap(
         lambda frames: st.builds(
@@ -77,12 +80,41 @@ def layouts() -> st.SearchStrategy[Layout]:
     )
 
 
-@pytest.mark.parametrize("backend", ["auto", *BACKENDS])
-@pytest.mark.parametrize("kind", ["layout", "matrix", "open"])
+EAGER = ["auto", *(name for name in BACKENDS if name != "flex")]
+KINDS = ["layout", "matrix", "open"]
+
+
+@pytest.mark.parametrize("backend", EAGER)
+@settings(max_examples=30, deadline=None)
+@given(layout=layouts(), seed=st.integers(0, 99), kind=st.sampled_from(KINDS), gated=st.booleans())
+def test_backends_equal_the_formula_in_double(backend: str, layout: Layout, seed: int, kind: str, gated: bool) -> None:
+    check(backend, layout, kind, gated, seed)
+
+
 @pytest.mark.parametrize("gated", [True, False])
-@settings(max_examples=10, deadline=None)
-@given(layout=layouts(), seed=st.integers(0, 99))
-def test_backends_equal_the_formula_in_double(backend: str, kind: str, gated: bool, layout: Layout, seed: int) -> None:
+def test_flex_attention_equals_the_formula_in_double(gated: bool) -> None:
+    """Uncompiled, as on every CPU: the mask rule, the block mask and the merge. Compiling is the GPU's (below)."""
+    check("flex", LAYOUT, "layout", gated)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: compiled FlexAttention and the CUDA kernels")
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("backend", ["flex", "merge", "fused", "frames"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_backends_on_a_gpu_equal_the_formula_with_gradients(backend: str, gated: bool, dtype: torch.dtype) -> None:
+    layout = Layout(num_text=17, num_frames=4, tokens_per_frame=50, num_motion=7)
+    inputs = [x.to("cuda", dtype).requires_grad_() for x in tokens(layout, heads=2, dim=64)]
+    gate = torch.tensor([0.0, 0.7], device="cuda", requires_grad=True) if gated else None
+    weight = torch.randn(inputs[0].shape, generator=torch.Generator().manual_seed(9)).to("cuda", dtype)
+    found = attend(*inputs, layout, gate=gate, backend=backend)
+    wanted = formula(*inputs, layout.mask("cuda"), gate, layout.num_motion)
+    wrt = [*inputs, gate] if gated else inputs
+    grads = [torch.autograd.grad((x * weight).sum(), wrt) for x in (found, wanted)]
+    for one, other in zip((found, *grads[0]), (wanted, *grads[1]), strict=True):
+        assert (one - other).norm() < (1e-5 if dtype == torch.float32 else 2e-2) * other.norm()
+
+
+def check(backend: str, layout: Layout, kind: str, gated: bool, seed: int = 0) -> None:
     query, key, value = tokens(layout, seed)
     mask = {"layout": layout, "matrix": layout.mask(), "open": None}[kind]
     gate = torch.tensor([0.0, 0.4, 1.0]) if gated else None
@@ -91,8 +123,8 @@ def test_backends_equal_the_formula_in_double(backend: str, kind: str, gated: bo
     assert (found - wanted).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("kind", ["layout", "matrix", "open"])
+@pytest.mark.parametrize("backend", EAGER)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("gated", [True, False])
 def test_gradients_equal_the_formulas_in_double(backend: str, kind: str, gated: bool) -> None:
     mask = {"layout": LAYOUT, "matrix": LAYOUT.mask(), "open": None}[kind]
@@ -113,7 +145,80 @@ def test_gradients_equal_the_formulas_in_double(backend: str, kind: str, gated: 
         assert one.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=20, deadline=None)
+@given(layout=layouts())
+def test_parts_and_arithmetic_of_the_mask_equal_the_matrix(layout: Layout) -> None:
+    """What frames, merge and flex know of the mask, against the matrix."""
+    mask, (rows, others_to_motion, motion_rows) = layout.mask(), layout.parts()
+    text, others, tokens = layout.num_text, layout.num_others, torch.arange(layout.length)
+    assert torch.equal(mask[:text], torch.ones(text, layout.length, dtype=torch.bool))
+    assert torch.equal(mask[text:others], rows.repeat_interleave(layout.tokens_per_frame, 0))
+    assert torch.equal(mask[:others, others:], others_to_motion)
+    assert torch.equal(mask[others:], motion_rows)
+    zero = torch.zeros((), dtype=torch.long)
+    assert torch.equal(mask, mask_rule(layout)(zero, zero, tokens[:, None], tokens[None, :]).expand_as(mask))
+
+
+def test_masks_are_built_once_and_never_by_a_tracer() -> None:
+    class Attention(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return attend(x, x, x, layout)
+
+    layout, x = Layout(1, 2, 3, 3), torch.randn(1, 1, 10, 4)
+    exported = torch.export.export(Attention(), (x,)).module()
+    assert type(layout.mask()) is Tensor
+    assert layout.mask() is layout.mask()
+    assert block_mask(layout, "cpu") is block_mask(layout, "cpu")
+    assert torch.equal(exported(x), attend(x, x, x, layout))
+
+
+def test_a_kernel_that_is_not_exact_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private operator that changed its meaning (here: another logarithm's base) is found out at first use."""
+    right = attention_merge.KERNELS["cpu"]
+
+    def base_two(*inputs: Tensor) -> tuple[Tensor, Tensor, tuple[()]]:
+        out, lse, saved = right.forward(*inputs)
+        return out, lse / math.log(2), saved
+
+    monkeypatch.setitem(attention_merge.KERNELS, "cpu", right._replace(forward=base_two))
+    attention_merge._proven.cache_clear()
+    try:
+        assert attention_merge.kernel_name("cpu", torch.float32, 8, False) == "products"
+        check("merge", LAYOUT, "layout", True)
+    finally:
+        attention_merge._proven.cache_clear()
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_cpus_fused_kernel_proves_exact(grad: bool) -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        assert attention_merge.kernel_name("cpu", dtype, 64, grad) == "cpu"
+
+
+def test_gradients_survive_tiny_and_missing_output_gradients() -> None:
+    """Late in training gradients are small: the shift that carries the log-sum-exp's must not under- or overflow."""
+    query, key, value = (x.requires_grad_() for x in tokens(LAYOUT))
+    weight = torch.full((2, 3, LAYOUT.length, 8), 1e-25)
+    weight[:, :, 3] = 0.0
+    grads = []
+    for backend in ("merge", "dense"):
+        out = attend(query, key, value, LAYOUT, gate=torch.full((3,), 0.3), backend=backend)
+        grads.append(torch.autograd.grad((out * weight).sum(), (query, key, value)))
+    for one, other in zip(*grads, strict=True):
+        assert torch.isfinite(one).all()
+        assert (1e25 * (one - other)).norm() < 1e-5 * (1e25 * other).norm()
+
+
+def test_autocast_and_half_precision_reach_the_fused_kernel() -> None:
+    """Under autocast queries come as float32 (LayerNorm) and values as bfloat16."""
+    query, key, value = tokens(LAYOUT)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(query, key, value.bfloat16(), LAYOUT, gate=torch.ones(3), backend="merge")
+    assert found.dtype == torch.bfloat16
+    assert (found - formula(query, key, value, LAYOUT.mask(), None, 7)).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("backend", EAGER)
 def test_gate_zero_is_attention_without_motion_and_gate_one_joint_attention(backend: str) -> None:
     query, key, value = tokens(LAYOUT)
     others = LAYOUT.num_others
@@ -133,6 +238,29 @@ def test_choice_at_minis_size_is_products_under_grad_and_fused_without() -> None
         assert choose(query, mask) == "fused"
         assert choose(query.requires_grad_(), mask) == "products"
         query = query.detach()
+
+
+def test_choice_by_length_device_gradient_and_gate() -> None:
+    paper, gate = Layout(226, 11, 900, 21), torch.zeros(1)
+    for device in ("cpu", "meta", "cuda") if torch.cuda.is_available() else ("cpu", "meta"):
+        query = torch.zeros(1, 1, paper.length, 1, device=device)
+        assert choose(query, paper) == "merge"
+        assert choose(query, paper, gate) == "merge"
+        assert choose(query, None) == "fused"
+        query.requires_grad_()
+        assert choose(query, paper) == ("flex" if device == "cuda" else "merge")
+        assert choose(query, None) == "fused"
+    assert choose(torch.zeros(1, 1, LAYOUT.length, 1), LAYOUT, gate) == "merge"
+    assert choose(torch.zeros(1, 1, LAYOUT.length, 1), LAYOUT.mask(), gate) == "fused"
+
+
+def test_each_choice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    query = torch.zeros(1, 1, LAYOUT.length, 3)
+    attention._report.cache_clear()
+    with caplog.at_level("INFO", "egotwin_model.attention"):
+        choose(query, LAYOUT)
+        choose(query, LAYOUT)
+    assert caplog.messages == [f"attention over {LAYOUT.length} tokens on cpu (interaction, not gated): fused"]
 
 
 def test_unknown_backend_wrong_length_and_lone_gate_are_refused_by_name() -> None:

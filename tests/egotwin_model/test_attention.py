@@ -218,7 +218,7 @@ def test_autocast_and_half_precision_reach_the_fused_kernel() -> None:
     assert (found - formula(query, key, value, LAYOUT.mask(), None, 7)).abs().max() < 0.02
 
 
-@pytest.mark.parametrize("backend", EAGER)
+@pytest.mark.parametrize("backend", EAGER[1:])  # "auto" may take another backend with a gate than without
 def test_gate_zero_is_attention_without_motion_and_gate_one_joint_attention(backend: str) -> None:
     query, key, value = tokens(LAYOUT)
     others = LAYOUT.num_others

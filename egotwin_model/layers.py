@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """The timestep embedding as the streams read it: one row for all tokens, or one for each latent step.
 
     Attributes:

@@ -7,7 +7,7 @@ branch is narrower, sits in the lower blocks only, and projects to and from the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,7 @@ class MotionBranch(nn.Module):
         self.register_parameter("gate", nn.Parameter(torch.zeros(config.num_heads)) if config.motion_gate else None)
 
 
-@dataclass
-class Streams:
+class Streams(NamedTuple):
     """The token streams between blocks, (B, L, dim) each; an absent modality has length 0 or is None."""
 
     text: Tensor
@@ -163,9 +162,9 @@ class EgoTwinTransformer(nn.Module):
         tokens = self.patch_embed.text(text)
         x = Streams(text=tokens, video=tokens[:, :0], motion=None)
         if video is not None and image is not None:
-            x.video = self.patch_embed.video(video, image, visibility, camera)
+            x = x._replace(video=self.patch_embed.video(video, image, visibility, camera))
         if motion is not None and pose is not None and self.motion_head is not None:
-            x.motion = self.motion_head.embed(motion, pose)
+            x = x._replace(motion=self.motion_head.embed(motion, pose))
         rotary = (self.rotary_cos[: x.video.shape[1]], self.rotary_sin[: x.video.shape[1]])
         layout = None
         if c.interaction and video is not None and motion is not None:
@@ -175,10 +174,10 @@ class EgoTwinTransformer(nn.Module):
         motion_v = None if x.motion is None or self.motion_head is None else self.motion_head(x.motion, clock)
         if motion_only or video is None:
             return None, motion_v
-        x.motion = None
+        x = x._replace(motion=None)
         for block in self.transformer_blocks[c.num_motion_layers :]:
             x = self._run(block, x, clock, rotary, None)
-        return self._video_prediction(x, clock), motion_v
+        return self._video_prediction(x.video, clock), motion_v
 
     def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
         """Keep only the streams between blocks for the backward pass and compute each block again: less memory."""
@@ -206,9 +205,8 @@ class EgoTwinTransformer(nn.Module):
             return checkpoint(block, x, clock, rotary, layout, use_reentrant=False)
         return block(x, clock, rotary, layout)
 
-    def _video_prediction(self, x: Streams, clock: Clock) -> Tensor:
-        tokens = self.norm_final(torch.cat([x.text, x.video], dim=1))[:, x.text.shape[1] :]
-        patches = self.proj_out(self.norm_out(tokens, clock))
+    def _video_prediction(self, tokens: Tensor, clock: Clock) -> Tensor:
+        patches = self.proj_out(self.norm_out(self.norm_final(tokens), clock))
         c = self.config
         # (B, F, rows, columns, C, p, p): diffusers' order of a patch's numbers
         patches = patches.unflatten(1, (-1, *c.patch_grid))

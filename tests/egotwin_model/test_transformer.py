@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,19 +55,25 @@ def model() -> EgoTwinTransformer:
 # Beside diffusers
 
 
-@pytest.fixture(scope="module")
-def reference() -> Any:
-    """diffusers' CogVideoX-I2V at NARROW's sizes with random weights."""
+def cogvideox(c: EgoTwinConfig) -> Any:
+    """diffusers' CogVideoX-I2V at the sizes of a configuration, with random weights."""
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
     torch.manual_seed(5)
-    reference = diffusers.CogVideoXTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=64, in_channels=8, out_channels=4, time_embed_dim=32,
-        text_embed_dim=48, num_layers=3, sample_width=12, sample_height=8, sample_frames=9, max_text_seq_length=7,
+    model = diffusers.CogVideoXTransformer3DModel(
+        num_attention_heads=c.num_heads, attention_head_dim=c.head_dim, in_channels=2 * c.latent_channels,
+        out_channels=c.latent_channels, time_embed_dim=c.time_embed_dim, text_embed_dim=c.text_dim,
+        num_layers=c.num_layers, sample_width=c.latent_width, sample_height=c.latent_height,
+        sample_frames=4 * c.latent_frames - 3, max_text_seq_length=c.text_length,
         use_rotary_positional_embeddings=True, use_learned_positional_embeddings=True,
     ).eval()  # fmt: skip
-    for parameter in reference.parameters():
+    for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
-    return reference
+    return model
+
+
+@pytest.fixture(scope="module")
+def reference() -> Any:
+    return cogvideox(NARROW)
 
 
 def reference_prediction(reference: Any, x: dict[str, Any], rotary: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -73,7 +81,8 @@ def reference_prediction(reference: Any, x: dict[str, Any], rotary: tuple[Tensor
 
     condition = torch.zeros_like(x["video"])
     condition[:, 0] = x["image"]
-    rotary = rotary or get_3d_rotary_pos_embed(64, ((0, 0), (4, 6)), (4, 6), 3)
+    grid = (x["video"].shape[3] // 2, x["video"].shape[4] // 2)
+    rotary = rotary or get_3d_rotary_pos_embed(64, ((0, 0), grid), grid, x["video"].shape[1])
     with torch.no_grad():
         return reference(
             torch.cat([x["video"], condition], dim=2), x["text"], x["t_video"], image_rotary_emb=rotary
@@ -109,6 +118,19 @@ def test_step_0_video_equals_diffusers_cogvideox_whatever_motion_is(reference: A
         found, motion = ours(**x, camera=camera)
         assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
         assert motion.shape == x["motion"].shape
+
+
+@torch.no_grad()
+def test_step_0_holds_at_every_timestep() -> None:
+    """All thousand t_v, each with a t_m and a motion of its own."""
+    small = replace(GATED, num_heads=1, latent_frames=2, motion_length=3, latent_height=4, latent_width=4)
+    reference = cogvideox(small)
+    ours, x = loaded(reference, small), inputs(small)
+    x = {name: value[:1].expand(1000, *value.shape[1:]) for name, value in x.items()}
+    x["t_video"], x["t_motion"] = torch.arange(1000), torch.randperm(1000)
+    x["motion"], x["pose"] = torch.randn(1000, 8, 3), torch.randn(1000, 8)
+    wanted, (found, _) = reference_prediction(reference, x), ours(**x)
+    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
 @torch.no_grad()
@@ -372,6 +394,29 @@ def test_checkpointing_keeps_gradients_and_saves_activations(model: EgoTwinTrans
     (full, wanted), (little, found) = results
     assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
     assert little < full / 4
+
+
+def test_sharded_blocks_learn_as_whole_ones(model: EgoTwinTransformer, tmp_path: Path) -> None:
+    """Under FSDP (one process here) hooks must find every tensor that goes in and out of a block."""
+    if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
+        pytest.skip("torch was built without gloo")
+    from torch.distributed.fsdp import fully_shard
+
+    sharded, x = copy.deepcopy(model), inputs(NARROW)
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, init_method=(tmp_path / "group").as_uri())
+    try:
+        for block in sharded.transformer_blocks:
+            fully_shard(block)
+        fully_shard(sharded)
+        sharded.enable_gradient_checkpointing()
+        for network in (sharded, model):
+            video, motion = network(**x)
+            (video.square().mean() + motion.square().mean()).backward()
+        for a, b in zip(sharded.parameters(), model.parameters(), strict=True):
+            torch.testing.assert_close(a.grad.full_tensor(), b.grad)
+    finally:
+        torch.distributed.destroy_process_group()
+        model.zero_grad()
 
 
 @torch.no_grad()

@@ -18,11 +18,12 @@ from egotwin_model.files import read_json, sha256
 from egotwin_model.generation import ClipGenerator, Given, Progress, Settings, Start
 from egotwin_model.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
 from egotwin_model.motion import BodyMotion, HeadCentric, MotionStatistics, RootCentric, read_representation
+from egotwin_model.offload import RuntimeOptions
 from egotwin_model.rolling import Continuity, Goals, Window, check_continuity, plan_windows, progress_of
 from egotwin_model.runtime import Runtime, load_runtime
 from egotwin_model.sampler import Guidance, Mode, Solver
 from egotwin_model.store import MANIFEST, component_config, load_tensors, verify
-from egotwin_model.text import TextEncoder, check_goal
+from egotwin_model.text import TextEncoder, check_goal, load_text_encoder
 
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "SamplingDefaults"]
 
@@ -48,12 +49,24 @@ class EgoTwinPipeline:
         self._generate = ClipGenerator(info, config, runtime, text_encoder, codec, defaults, has_video=has_video)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, runtime: str = "auto") -> EgoTwinPipeline:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        runtime: str = "auto",
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        offload: bool = False,
+        tiling: bool = False,
+        text_cache: str | Path | None = None,
+    ) -> EgoTwinPipeline:
         """Load a model folder after checking every file against the manifest.
 
         Args:
             path: folder with ``model_index.json`` and ``manifest.json``.
             runtime: "auto", "torch" or "onnxruntime".
+            device, dtype, offload, tiling, text_cache: how the torch runtime computes, see `RuntimeOptions`. The
+                paper's model on one GPU: device="cuda", dtype="bfloat16", offload=True.
 
         Raises:
             ModelError: a missing or altered file, or a configuration that does not fit.
@@ -62,13 +75,16 @@ class EgoTwinPipeline:
         manifest = verify(folder)
         index = read_json(folder / "model_index.json")
         config = EgoTwinConfig(**component_config(folder / "transformer"))
-        loaded = load_runtime(folder, runtime)
+        options = RuntimeOptions(device, dtype, offload, tiling, None if text_cache is None else str(text_cache))
+        loaded = load_runtime(folder, runtime, options)
         representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
         return cls(
             info=ModelInfo.from_index(index, str(manifest.get("name", folder.name)), sha256(folder / MANIFEST)),
             config=config,
             runtime=loaded,
-            text_encoder=TextEncoder.from_package(index["text_encoder"], config.text_length),
+            text_encoder=load_text_encoder(
+                folder, index["text_encoder"], config.text_length, options, getattr(loaded, "residence", None)
+            ),
             codec=ClipCodec(loaded, representation, *_statistics(folder, config, representation)),
             defaults=SamplingDefaults.from_index(index["sampling"]),
             has_video="video" in index.get("modalities", ("video", "motion")),

@@ -19,12 +19,14 @@ from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import ModelError
 from egotwin_model.files import read_json
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
+from egotwin_model.offload import Residence, RuntimeOptions
 from egotwin_model.sampler import Denoiser
 from egotwin_model.store import WEIGHTS, load_component, load_tensors
 from egotwin_model.transformer import EgoTwinTransformer
-from egotwin_model.video_vae import load_video_vae
+from egotwin_model.video_vae import decode_video, encode_video, load_video_vae
 
 RUNTIMES = ("torch", "onnxruntime")
+TIMESTEPS = (3, 4)  # places of t_video and t_motion in a Denoiser's arguments
 GRAPHS = "onnx/graphs.json"
 
 
@@ -53,21 +55,29 @@ class Runtime(Protocol):
         ...
 
 
-def load_runtime(folder: Path, name: str = "auto") -> Runtime:
-    """The networks in `folder` under the named runtime; "auto" takes ONNX Runtime where it and the graphs are there."""
+def load_runtime(folder: Path, name: str = "auto", options: RuntimeOptions | None = None) -> Runtime:
+    """The networks in `folder` under the named runtime.
+
+    "auto" takes ONNX Runtime where it and the graphs are there and `options` ask for nothing that only torch can do.
+    """
+    options = options or RuntimeOptions()
     if name == "auto":
         has_onnx = importlib.util.find_spec("onnxruntime") is not None and (folder / GRAPHS).is_file()
-        name = "onnxruntime" if has_onnx else "torch"
+        name = "onnxruntime" if has_onnx and options.is_default else "torch"
     if name == "torch":
-        return TorchRuntime(folder)
+        return TorchRuntime(folder, options)
     if name == "onnxruntime":
+        if not options.is_default:
+            raise ModelError(
+                f"runtime 'onnxruntime' computes on the CPU in float32; {options} needs runtime='torch' or 'auto'"
+            )
         return OnnxRuntime(folder)
     raise ModelError(f"runtime {name!r} is not one of auto, {', '.join(RUNTIMES)}")
 
 
-def load_transformer(folder: Path) -> EgoTwinTransformer:
-    """The transformer of a component folder, float32, in eval mode."""
-    return load_component(folder, EgoTwinTransformer, EgoTwinConfig)
+def load_transformer(folder: Path, dtype: torch.dtype = torch.float32) -> EgoTwinTransformer:
+    """The transformer of a component folder, on the CPU, in eval mode."""
+    return load_component(folder, EgoTwinTransformer, EgoTwinConfig, dtype)
 
 
 def load_motion_vae(folder: Path) -> MotionVAE:
@@ -76,30 +86,49 @@ def load_motion_vae(folder: Path) -> MotionVAE:
 
 
 class TorchRuntime:
-    """The networks as torch modules."""
+    """The networks as torch modules. Tensors come and go as float32 on the caller's device, whatever `options` say."""
 
-    def __init__(self, folder: Path) -> None:
-        self.transformer = load_transformer(folder / "transformer")
+    def __init__(self, folder: Path, options: RuntimeOptions | None = None) -> None:
+        self.options = options or RuntimeOptions()
+        self.residence = Residence(self.options.device, self.options.offload)
+        dtype = self.options.torch_dtype
+        self.transformer = load_transformer(folder / "transformer", dtype)
         self.motion_vae = load_motion_vae(folder / "motion_vae")
-        self.video_vae: nn.Module = load_video_vae(folder / "video_vae")
+        self.video_vae: nn.Module = load_video_vae(folder / "video_vae", dtype, tiling=self.options.tiling)
 
     def denoise(
         self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor
     ) -> tuple[Tensor | None, Tensor | None]:
-        video, motion = self.transformer(*tensors, motion_only=motion_only, **conditions)
-        return video, motion
+        model = self.residence.bring(self.transformer)
+        inputs = [
+            # a timestep needs more digits than bfloat16 has: 999 would be 1000
+            tensor if tensor is None else tensor.to(self.options.device) if place in TIMESTEPS else self._in(tensor)
+            for place, tensor in enumerate(tensors)
+        ]
+        given = {name: self._in(tensor) for name, tensor in conditions.items()}
+        video, motion = model(*inputs, motion_only=motion_only, **given)
+        like = next(tensor for tensor in tensors if tensor is not None)
+        return (None if video is None else _out(video, like)), (None if motion is None else _out(motion, like))
 
     def encode_video(self, video: Tensor) -> Tensor:
-        return self.video_vae.encode(video).latent_dist.mode()  # type: ignore[operator, no-any-return]
+        return _out(encode_video(self.residence.bring(self.video_vae), self._in(video)), video)
 
     def decode_video(self, latents: Tensor) -> Tensor:
-        return self.video_vae.decode(latents).sample  # type: ignore[operator, no-any-return]
+        return _out(decode_video(self.residence.bring(self.video_vae), self._in(latents)), latents)
 
     def encode_motion(self, features: Tensor) -> Tensor:
-        return self.motion_vae.encode(features).mode()
+        vae = self.residence.bring(self.motion_vae)
+        return _out(vae.encode(features.to(self.options.device)).mode(), features)
 
     def decode_motion(self, latents: Tensor) -> Tensor:
-        return self.motion_vae.decode(latents)
+        return _out(self.residence.bring(self.motion_vae).decode(latents.to(self.options.device)), latents)
+
+    def _in(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.options.device, self.options.torch_dtype)
+
+
+def _out(tensor: Tensor, like: Tensor) -> Tensor:
+    return tensor.to(like.device, torch.float32)
 
 
 class OnnxRuntime:

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
 from egotwin_model.files import read_json
-from egotwin_model.store import CONFIG, load_component
+from egotwin_model.store import CONFIG, load_component, load_weights
+from egotwin_model.weights import without_memory
 
 INITIAL_LOGVAR = -5.0
 
@@ -92,7 +93,12 @@ class LatentDistribution:
         return torch.exp(0.5 * self.logvar)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        return self.at(
+            torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        )
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The latents that unit noise of the mean's shape stands for."""
         return self.mean + self.std * noise
 
     def mode(self) -> Tensor:
@@ -239,6 +245,12 @@ class CausalVideoVAE(nn.Module):
         self.decoder = VideoDecoder(self.config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def forward(self, video: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The training pass: video (B, 3, F, H, W) and unit noise (B, C, 1 + k, H/8, W/8) to the reconstruction and the
+        latents' means and log-variances (B, 2C, 1 + k, H/8, W/8), what `LatentDistribution` takes."""
+        moments = self.encoder(video)
+        return self.decoder(LatentDistribution(moments).at(noise)), moments
+
     def encode(self, x: Tensor, return_dict: bool = True) -> Any:
         """Video (B, 3, F, H, W) in [-1, 1], F = 1 + 4k -> `.latent_dist` over (B, C, 1 + k, H/8, W/8).
 
@@ -261,19 +273,45 @@ class CausalVideoVAE(nn.Module):
         return DecoderOutput(sample) if return_dict else (sample,)
 
 
-def load_video_vae(folder: str | Path) -> Any:
-    """Load the video VAE in `folder`, of the class its `config.json` names: ours, or diffusers' CogVideoX one.
+def encode_video(vae: Any, video: Tensor) -> Tensor:
+    """Video (B, 3, F, H, W) in [-1, 1] -> latent means (B, C, F', h, w) at the scale the transformer works in."""
+    return vae.encode(video).latent_dist.mode() * vae.config.scaling_factor
+
+
+def decode_video(vae: Any, latents: Tensor) -> Tensor:
+    """Inverse of `encode_video`: (B, C, F', h, w) -> (B, 3, F, H, W), about [-1, 1] and not clamped."""
+    return vae.decode(latents / vae.config.scaling_factor).sample
+
+
+def load_video_vae(folder: str | Path, dtype: torch.dtype = torch.float32, *, tiling: bool = False) -> Any:
+    """Load the video VAE in `folder`, of the class its ``config.json`` names: ours, or diffusers' CogVideoX one.
+
+    The latter is the paper's: 41 x 480 x 480 -> 11 x 60 x 60 of 16 channels, `scaling_factor` 0.7. It reads nine frames
+    and then groups of eight, and is causal from group to group: inside one, its group normalisation mixes the frames
+    (ours is causal to the frame). Batches go through it one clip at a time (slicing, exact).
+
+    Args:
+        tiling: diffusers' class works on overlapping tiles: less memory, small differences where tiles meet.
 
     Raises:
-        ModelError: the folder is incomplete or names another class.
+        ModelError: the folder is incomplete, damaged, or names another class.
     """
     path = Path(folder) / CONFIG
     values = read_json(path)
     name = values.get("_class_name") if isinstance(values, dict) else None
     if name == CausalVideoVAE.__name__:
-        return load_component(Path(folder), CausalVideoVAE, VideoVAEConfig)
-    if name == "AutoencoderKLCogVideoX":
+        return load_component(Path(folder), CausalVideoVAE, VideoVAEConfig, dtype)
+    if name != "AutoencoderKLCogVideoX":
+        raise ModelError(f"{path}: unknown video VAE class {name!r}; known are CausalVideoVAE, AutoencoderKLCogVideoX")
+    if values.get("invert_scale_latents"):
+        raise ModelError(f"{path}: invert_scale_latents is set, as in CogVideoX 1.5; wanted CogVideoX-5b-I2V's VAE")
+    try:
         from diffusers import AutoencoderKLCogVideoX  # heavy, and only the paper size needs it
-
-        return AutoencoderKLCogVideoX.from_pretrained(folder, local_files_only=True).eval()
-    raise ModelError(f"{path}: unknown video VAE class {name!r}; known are CausalVideoVAE, AutoencoderKLCogVideoX")
+    except ImportError as error:
+        raise ModelError(f"{path} needs diffusers: pip install 'egotwin[train]'") from error
+    vae = without_memory(lambda: AutoencoderKLCogVideoX.from_config(values))
+    load_weights(vae.to(dtype), Path(folder)).eval()
+    vae.enable_slicing()
+    if tiling:
+        vae.enable_tiling()
+    return vae

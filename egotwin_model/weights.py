@@ -6,6 +6,7 @@ needs beyond its own memory is one tensor (its file's pages are mapped and given
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from egotwin_model.files import read_json
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # diffusers' name, so either library reads the other's folders
 INDEX_SUFFIX = ".safetensors.index.json"
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -98,13 +100,15 @@ def fill(module: nn.Module, weights: Weights, names: Collection[str], adapt: Ada
 
 
 def check_values(where: str, name: str, tensor: Tensor, target: Tensor) -> None:
-    """`ModelError` for NaN or infinite values, or for integers where `target` is floating point."""
-    if tensor.is_floating_point() != target.is_floating_point():
+    """`ModelError` for NaN or infinite values, or for integers or 8-bit floats where `target` is floating point."""
+    if (tensor.dtype in FLOATS) != target.is_floating_point():
         raise ModelError(
             f"{where}: tensor {name} holds {tensor.dtype}, wanted {target.dtype}; quantised weights cannot be read, "
             "use the bfloat16, float16 or float32 ones"
         )
-    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+    if tensor.dtype not in FLOATS or not tensor.numel():
+        return
+    if not all(math.isfinite(extreme) for extreme in torch.aminmax(tensor)):  # NaN is both; needs no memory
         raise ModelError(f"{where}: tensor {name} holds NaN or infinite values; copy or export it again")
 
 

@@ -27,7 +27,10 @@ COMMANDS: dict[str, Command] = {
     "replay": Command("egotwin_ros.replay", "publish a recording on ROS topics, with /clock", "ros"),
     "data world": Command("training.world.generate", "make training clips in the simulated world", "world"),
     "data aria": Command("training.aria.convert", "turn a Project Aria recording into a bag", "aria"),
+    "data nymeria": Command("training.nymeria.prepare", "make training clips of Nymeria's sequences", "train"),
+    "data card": Command("training.sequences.card", "describe a folder of clips on one HTML page", "train"),
     "train": Command("training.stages", "train one of the stages", "train"),
+    "train evaluators": Command("training.evaluation.train", "train what metrics of pictures and texts use", "train"),
     "evaluate": Command("training.evaluate", "measure a model folder on clips it has not seen", "train"),
     "export": Command("training.export", "write a trained model as a model folder with ONNX graphs", "train"),
 }

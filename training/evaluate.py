@@ -1,7 +1,7 @@
 """``egotwin evaluate``: what a model folder does on starts it has never seen, beside the baselines it must beat.
 
-Rooms, bodies and wordings are the test split's. Every number is printed with what it is measured on; `--out` keeps
-them as JSON.
+Rooms, bodies and wordings are the test split's. Without `--report`, a few figures are printed, each with what it is
+measured on (`--out` keeps them as JSON); with it, the whole benchmark is run: see docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from training.evaluation import (
     yaw_shift_correlation,
     zero_motion,
 )
+from training.evaluation.command import add_options, run, tasks
+from training.evaluation.report import print_results
 from training.world.narration import phrases
 from training.world.shards import Clips, open_clips
 
@@ -168,8 +170,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--record", action="store_true", help="keep the metrics in the model folder's manifest")
+    add_options(parser)
     arguments = parser.parse_args(argv)
     try:
+        if arguments.tasks is not None:
+            tasks(arguments)
+            return 0
+        if arguments.report is not None:
+            print_results(run(arguments))
+            return 0
         metrics = evaluate(arguments.model, arguments.data, arguments.starts, arguments.runtime)
     except EgoTwinError as error:
         print(f"egotwin evaluate: {error}")

@@ -72,10 +72,10 @@ class HandRecipe:
     """The hand classifier: HandScore. `frames`: pictures drawn from each clip of a batch."""
 
     train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(3000, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=500)
+        default_factory=lambda: TrainConfig(2000, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=500)
     )
     model: HandConfig = field(default_factory=HandConfig)
-    frames: int = 8
+    frames: int = 4
 
 
 Recipe = TextMotionRecipe | VideoTextRecipe | HandRecipe
@@ -94,7 +94,7 @@ class Texts:
         return self.states[rows].float(), rows[:, None] == rows[None]
 
 
-class TextMotionStage:
+class TextMotionStage(Stage):
     """Trains `TextMotion`; its R-Precision on the validation split says how well it can tell motions apart."""
 
     name = "text-motion"
@@ -138,7 +138,7 @@ class TextMotionStage:
         return {"_class_name": "TextMotion", **asdict(self.recipe.model)}
 
 
-class VideoTextStage:
+class VideoTextStage(Stage):
     """Trains `VideoText`: clips find their texts, and features keep camera motion and colours."""
 
     name = "video-text"
@@ -189,7 +189,7 @@ class VideoTextStage:
         return {"_class_name": "VideoText", **asdict(self.recipe.model)}
 
 
-class HandStage:
+class HandStage(Stage):
     """Trains `HandViT` on the simulator's hand masks."""
 
     name = "hands"

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.errors import PredictionError
 from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD
@@ -90,6 +91,17 @@ class Benchmark:
         if name not in self._splits:
             self._splits[name] = open_clips(self.data / name)
         return self._splits[name]
+
+    @property
+    def camera(self) -> Pinhole:
+        """The pictures' intrinsics: our world's are square, with a view of 90 degrees."""
+        size = self._splits["test"].manifest.size
+        return Pinhole.from_fov(size, size, np.pi / 2)
+
+    @property
+    def mount(self) -> Mount:
+        """Where the camera sits on the head."""
+        return Mount()
 
     @property
     def frame_rate(self) -> float:

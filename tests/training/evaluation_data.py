@@ -1,0 +1,64 @@
+"""A small data folder in the form of rendered clips: people who glide and turn, before a wall of coloured boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from egotwin_model.camera import Mount
+from egotwin_model.skeleton import HEAD, forward_kinematics, reference_offsets
+from training.world.shards import Manifest, shard_name, write_shard
+
+FRAMES, POSES, SIZE = 41, 81, 32
+BEHAVIOURS = ("walk_forward", "turn_left", "turn_right", "stand_still")
+TEXTS = {"walk_forward": "walk", "turn_left": "turn left", "turn_right": "turn right", "stand_still": "stand still"}
+
+
+def write_data(folder: Path, counts: dict[str, int]) -> Path:
+    """One shard for each split."""
+    for split, count in counts.items():
+        clips = [make_clip(1000 * len(split) + number) for number in range(count)]
+        records = [clip.pop("record") for clip in clips]
+        arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+        (folder / split).mkdir(parents=True)
+        digest = write_shard(folder / split, 0, arrays, records)
+        manifest = Manifest(split, 0, count, SIZE)
+        manifest.shards[shard_name(0)] = {"clips": count, "sha256": digest}
+        manifest.save(folder / split)
+    return folder
+
+
+def make_clip(seed: int) -> dict:
+    """Tensors and record of one clip."""
+    rng = np.random.default_rng(seed)
+    behaviour = BEHAVIOURS[seed % len(BEHAVIOURS)]
+    time = np.linspace(0.0, 1.0, POSES)
+    yaw = {"turn_left": 1.2, "turn_right": -1.2}.get(behaviour, 0.0) * time + rng.uniform(-3, 3)
+    rotations = np.zeros((POSES, 23, 3, 3))
+    rotations[:, :, 0, 0] = rotations[:, :, 1, 1] = np.cos(yaw)[:, None]
+    rotations[:, :, 1, 0], rotations[:, :, 0, 1] = np.sin(yaw)[:, None], -np.sin(yaw)[:, None]
+    rotations[..., 2, 2] = 1.0
+    speed = rng.uniform(1.5, 3.0) if behaviour == "walk_forward" else 0.0
+    pelvis = rng.uniform(-1, 1, 3) + speed * time[:, None] * np.array([np.cos(yaw[0]), np.sin(yaw[0]), 0.0])
+    pelvis[:, 2] = 0.93
+    positions = forward_kinematics(pelvis, rotations, reference_offsets())
+    camera = Mount().camera_pose(positions[::2, HEAD], rotations[::2, HEAD])
+    frames = np.stack([_view(seed % 3, turn) for turn in yaw[::2] - yaw[0]])
+    return {
+        "frames": frames, "positions": positions.astype(np.float32), "rotations": rotations.astype(np.float32),
+        "camera_pose": camera.astype(np.float32), "hand_visible": rng.integers(0, 2, (FRAMES, 2)).astype(np.uint8),
+        "record": {"text": TEXTS[behaviour], "behaviour": behaviour, "hand": ""},
+    }  # fmt: skip
+
+
+def _view(wall: int, turn: float) -> np.ndarray:
+    rng = np.random.default_rng(wall)
+    image = np.full((SIZE, 12 * SIZE, 3), 90, np.uint8)
+    for x in range(0, image.shape[1], 7):
+        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        corner = int(rng.integers(SIZE - 8))
+        cv2.rectangle(image, (x, corner), (x + int(rng.integers(4, 12)), corner + int(rng.integers(6, 20))), colour, -1)
+    left = 5.5 * SIZE - turn * SIZE / 1.6
+    return cv2.getRectSubPix(cv2.GaussianBlur(image, (0, 0), 0.8), (SIZE, SIZE), (left + SIZE / 2, (SIZE - 1) / 2))

@@ -1,0 +1,251 @@
+"""The benchmark's run: folders of predictions in, one results.json and a report out.
+
+```
+OUT/parts/<subject>/clip-00012.safetensors   what was measured of one clip; kept, so a stopped run goes on
+OUT/results.json · OUT/report.html · media/  written last: while they are there, they are whole
+```
+
+A part is taken again only if the data, the prediction's own bytes and every extractor are what they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from egotwin_model.errors import PredictionError
+from egotwin_model.files import sha256, write_atomically, write_json
+from egotwin_model.motion import BodyMotion
+from training.evaluation.intervals import Interval
+from training.evaluation.measure import Parts, ToolsSpec, features_only, load_tools, measure
+from training.evaluation.pool import METRICS, Pooled, pool, real_against_real
+from training.evaluation.predictions import Prediction, Predictions, clip_name, read_info
+from training.evaluation.tasks import Benchmark
+from training.fanout import run_shards
+
+RESULTS, REPORT = "results.json", "report.html"
+VERSION = 1
+CHUNK = 4
+TRUTH, OTHERS = "true clips", "other real clips"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker must know to measure some clips of one subject.
+
+    Attributes:
+        kind: "truth" and "others" measure real clips, "predictions" those of `folder`. parts: where parts are kept.
+        identity: of data, extractors and code; it is in every part.
+    """
+
+    data: Path
+    clips: int
+    kind: Literal["truth", "others", "predictions"]
+    folder: Path
+    tools: ToolsSpec
+    parts: Path
+    identity: str
+
+
+def score(
+    benchmark: Benchmark, folders: Sequence[Path], tools: ToolsSpec, out: Path, *, workers: int = 1
+) -> dict[str, Any]:
+    """Measure every folder of predictions, and the true clips, and write ``results.json`` into `out`.
+
+    Raises:
+        PredictionError: predictions that are missing, of other rates or sizes, or not finite; nothing is then written
+            that looks like a result.
+    """
+    for name in (RESULTS, REPORT):
+        (out / name).unlink(missing_ok=True)
+    checked = [Predictions(folder, benchmark) for folder in folders]
+    names = [predictions.info.name for predictions in checked]
+    if len(set(names)) < len(names):
+        raise PredictionError(f"two folders of predictions have one name: {names}; change predictions.json")
+    loaded = load_tools(tools, benchmark.camera, benchmark.mount)
+    identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
+    identity = _digest({"version": VERSION, "benchmark": benchmark.identity(), "extractors": identities})
+    started = time.perf_counter(), time.process_time()
+
+    def parts_of(kind: Literal["truth", "others", "predictions"], folder: Path, name: str) -> Pooled:
+        job = Job(benchmark.data, len(benchmark.numbers), kind, folder, tools, out / "parts" / slug(name), identity)
+        return _measured(job, benchmark, name, workers)
+
+    truth, others = parts_of("truth", out, TRUTH), parts_of("others", out, OTHERS)
+    rates = benchmark.frame_rate, benchmark.pose_rate
+    subjects = {}
+    for predictions in checked:
+        parts = parts_of("predictions", predictions.folder, predictions.info.name)
+        numbers, notes = pool(parts, truth, rates)
+        subjects[predictions.info.name] = {
+            "info": asdict(predictions.info), "folder": str(predictions.folder), "metrics": _plain(numbers),
+            "notes": notes, "samples": _samples(parts), "curves": _curves(parts, rates),
+        }  # fmt: skip
+    numbers, notes = pool(truth, truth, rates)
+    results = {
+        "version": VERSION,
+        "protocol": {
+            "data": str(benchmark.data), "clips": len(benchmark.numbers), "others": len(benchmark.others),
+            "identity": identity, **benchmark.identity()["data"],
+        },
+        "extractors": identities,
+        "true clips": {"metrics": _plain(numbers), "notes": notes},
+        "real against real": _plain(real_against_real(truth, others)) if others else {},
+        "subjects": subjects,
+        "metrics": [asdict(metric) for metric in METRICS],
+        "seconds": {"wall": time.perf_counter() - started[0], "cpu_of_this_process": time.process_time() - started[1]},
+    }  # fmt: skip
+    write_json(out / RESULTS, _without_nan(results))
+    return results
+
+
+def slug(name: str) -> str:
+    """A name as a folder's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _measured(job: Job, benchmark: Benchmark, name: str, workers: int) -> Pooled:
+    """All parts of one subject, stacked; measured where they are not there yet."""
+    keys = benchmark.others if job.kind == "others" else [("test", number) for number in benchmark.numbers]
+    wanted = {key: _wanted(job, key) for key in keys}
+    todo = [key for key in keys if not _is_there(job, key, wanted[key])]
+    chunks = [tuple(todo[i : i + CHUNK]) for i in range(0, len(todo), CHUNK)]
+    with tqdm(total=len(keys), initial=len(keys) - len(todo), desc=name, mininterval=1, leave=False) as bar:
+        if workers == 1:
+            for chunk in chunks:
+                bar.update(measure_chunk(job, chunk))
+        else:
+            make, done = partial(measure_chunk, job), lambda chunk, count: bar.update(count)
+            broken = run_shards(make, chunks, workers=workers, on_done=done).broken
+            if broken:
+                raise PredictionError(f"{name}: {len(broken)} groups of clips were not measured, first: {broken[0][1]}")
+    return _stacked([_load(_path(job, key)) for key in keys], name)
+
+
+@lru_cache(maxsize=1)
+def _benchmark(data: Path, clips: int) -> Benchmark:
+    return Benchmark(data, clips)
+
+
+def measure_chunk(job: Job, keys: Sequence[tuple[str, int]]) -> int:
+    """Measure some clips and write their parts; returns how many."""
+    benchmark = _benchmark(job.data, job.clips)
+    tools = load_tools(job.tools, benchmark.camera, benchmark.mount)
+    predictions = Predictions(job.folder, benchmark) if job.kind == "predictions" else None
+    for split, number in keys:
+        clip = benchmark.clip(number, split)
+        if job.kind == "others":
+            parts = features_only(clip, tools)
+        elif predictions is None:
+            motion = BodyMotion(*(part[None] for part in vars(clip.motion).values()))
+            parts = measure(clip, Prediction(clip.frames, motion), "joint", benchmark, tools)
+        else:
+            parts = measure(clip, predictions.read(clip), predictions.info.mode, benchmark, tools)
+        note = {"identity": _wanted(job, (split, number))}
+        arrays = {name: np.ascontiguousarray(array) for name, array in parts.items()}
+        path = _path(job, (split, number))
+        write_atomically(path, lambda temporary, a=arrays, n=note: save_file(a, temporary, metadata=n))  # type: ignore[misc]
+    return len(keys)
+
+
+def _path(job: Job, key: tuple[str, int]) -> Path:
+    return job.parts / f"{key[0]}-{clip_name(key[1])}.safetensors"
+
+
+def _wanted(job: Job, key: tuple[str, int]) -> str:
+    """Identity of a part: the run's, and for a prediction the bytes it is made of."""
+    files: list[str] = []
+    if job.kind == "predictions":
+        base = job.folder / clip_name(key[1])
+        found = [base.with_suffix(suffix) for suffix in (".safetensors", ".npz", ".mp4")]
+        found += sorted(base.glob("*.png")) if base.is_dir() else []
+        files = [sha256(path) for path in found if path.is_file()]
+        files.append(_digest(asdict(read_info(job.folder))))
+    return _digest({"run": job.identity, "kind": job.kind, "key": list(key), "files": files})
+
+
+def _is_there(job: Job, key: tuple[str, int], wanted: str) -> bool:
+    try:
+        with safe_open(_path(job, key), framework="numpy") as file:
+            return bool((file.metadata() or {}).get("identity") == wanted)
+    except (OSError, SafetensorError):
+        return False
+
+
+def _load(path: Path) -> Parts:
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dictionary
+
+
+def _stacked(clips: list[Parts], name: str) -> Pooled:
+    if not clips:
+        return {}
+    odd = next((index for index, parts in enumerate(clips) if _shapes(parts) != _shapes(clips[0])), None)
+    if odd is not None:
+        raise PredictionError(
+            f"{name}: predictions differ from clip to clip (some have other numbers of samples, or no body): "
+            f"{_shapes(clips[odd])} and {_shapes(clips[0])}"
+        )
+    return {key: np.stack([parts[key] for parts in clips]) for key in clips[0]}
+
+
+def _shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
+    return {key: array.shape for key, array in sorted(parts.items())}
+
+
+def _samples(parts: Pooled) -> int:
+    return int(parts["head_error"].shape[1]) if "head_error" in parts else 1
+
+
+def _curves(parts: Pooled, rates: tuple[float, float]) -> dict[str, dict[str, list[float]]]:
+    """Errors over time, mean over clips: {"head error [m]": {"t": ..., "y": ...}, ...}."""
+    curves = {}
+    for title, key in (("head error [m]", "head_error"), ("body error [m]", "joint_error")):
+        if key in parts:
+            mean = parts[key].mean(axis=(0, 1))
+            curves[title] = {"t": (np.arange(len(mean)) / rates[1]).tolist(), "y": mean.tolist()}
+    if "frame_mse" in parts:
+        psnr = 10.0 * np.log10(255.0**2 / np.maximum(parts["frame_mse"], 1e-3)).mean(axis=0)
+        curves["PSNR [dB]"] = {"t": (np.arange(1, len(psnr) + 1) / rates[0]).tolist(), "y": psnr.tolist()}
+    return curves
+
+
+def ranking(out: Path, name: str, benchmark: Benchmark) -> tuple[str, list[int]]:
+    """How the films of the report are chosen: the criterion in words, and the clips from best to worst."""
+    parts = [
+        _load(out / "parts" / slug(name) / f"test-{clip_name(number)}.safetensors") for number in benchmark.numbers
+    ]
+    if "head_error" in parts[0]:
+        criterion, values = "mean distance of the head from the true path", [p["head_error"].mean() for p in parts]
+    else:
+        criterion, values = "mean squared error of the pictures", [p["frame_mse"].mean() for p in parts]
+    return criterion, [benchmark.numbers[index] for index in np.argsort(values, kind="stable")]
+
+
+def _plain(numbers: dict[str, Interval]) -> dict[str, dict[str, float]]:
+    return {name: interval._asdict() for name, interval in numbers.items()}
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""``egotwin evaluate --report DIR``: models, baselines and folders of predictions on one benchmark, one report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from egotwin_model.camera import Pinhole
+from egotwin_model.errors import PredictionError
+from egotwin_model.pipeline import EgoTwinPipeline
+from training.evaluation.baselines import baselines, write_baseline
+from training.evaluation.benchmark import REPORT, RESULTS, score, slug
+from training.evaluation.imagine import write_imaginations
+from training.evaluation.measure import ToolsSpec
+from training.evaluation.report import write_report
+from training.evaluation.task_files import write_tasks
+from training.evaluation.tasks import MODES, Benchmark
+
+IMAGINED = ("joint", "TV2M", "TM2V", "T2M")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the benchmark."""
+    group = parser.add_argument_group("the benchmark (all metrics, baselines, anybody's predictions)")
+    group.add_argument("--report", type=Path, metavar="DIR", help=f"write {RESULTS}, {REPORT} and media/ here")
+    group.add_argument("--clips", type=int, default=64, help="test clips, of one fixed order (default: %(default)s)")
+    group.add_argument("--predictions", type=Path, nargs="+", default=[], metavar="DIR", help="score these folders")
+    group.add_argument("--mode", choices=IMAGINED, nargs="+", default=["joint"], help="what the model imagines")
+    group.add_argument("--samples", type=int, default=1, help="futures of each clip (best of K, calibration)")
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--no-model", action="store_true", help="score only --predictions and --baselines")
+    group.add_argument("--baselines", nargs="*", metavar="NAME", help="add all simple baselines, or these")
+    group.add_argument("--evaluators", type=Path, metavar="DIR", help="folder of `egotwin train evaluators`")
+    group.add_argument("--no-cameras", action="store_true", help="leave out camera paths (the slowest part)")
+    group.add_argument("--no-images", action="store_true", help="leave out I-FID")
+    group.add_argument("--inception", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for I-FID")
+    group.add_argument("--i3d", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for FVD")
+    group.add_argument("--clip", metavar="DIR", help="official extractor for CLIP-SIM (Hugging Face folder)")
+    group.add_argument("--workers", type=int, default=1, help="processes that measure (default: %(default)s)")
+    group.add_argument("--tasks", type=Path, metavar="DIR", help="only write what a model is asked, for use elsewhere")
+    group.add_argument("--known-poses", type=int, default=1, help="poses that --tasks tell (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The benchmark as asked on the command line; returns results.json.
+
+    Raises:
+        PredictionError, ModelError, RecordingError: by name, with nothing written that looks complete.
+    """
+    benchmark, out = Benchmark(arguments.data, arguments.clips), arguments.report
+    folders = list(arguments.predictions)
+    if not arguments.no_model:
+        pipeline = EgoTwinPipeline.from_pretrained(arguments.model, arguments.runtime)
+        for mode in arguments.mode:
+            name = f"{slug(pipeline.info.name)}-{slug(mode)}-{arguments.samples}-{arguments.seed}"
+            folder = out / "predictions" / f"{name}-{pipeline.info.sha256[:8]}"
+            options = {"samples": arguments.samples, "seed": arguments.seed}
+            folders.append(write_imaginations(pipeline, benchmark, mode, folder, **options))
+    folders += _baselines(arguments.baselines, benchmark, benchmark.camera, out)
+    if not folders:
+        raise PredictionError("nothing to score: give a model, --predictions or --baselines")
+    results = score(benchmark, folders, tools_spec(arguments), out, workers=arguments.workers)
+    print(f"{write_report(results, benchmark, out)}")
+    return results
+
+
+def tasks(arguments: argparse.Namespace) -> None:
+    """Write what a model is asked, for somebody else's model."""
+    mode = arguments.mode[0]
+    if mode not in MODES:
+        raise PredictionError(f"no mode {mode!r}; there are {', '.join(MODES)}")
+    write_tasks(Benchmark(arguments.data, arguments.clips), mode, arguments.tasks, arguments.known_poses)
+    print(f"{arguments.tasks}: {arguments.clips} tasks")
+
+
+def _baselines(asked: list[str] | None, benchmark: Benchmark, camera: Pinhole, out: Path) -> list[Path]:
+    if asked is None:
+        return []
+    known = baselines(benchmark, camera)
+    if unknown := set(asked) - known.keys():
+        raise PredictionError(f"no baseline {sorted(unknown)}; there are: {', '.join(known)}")
+    chosen = [known[name] for name in asked] or list(known.values())
+    return [write_baseline(each, benchmark, out / "predictions" / slug(each.name)) for each in chosen]
+
+
+def tools_spec(arguments: argparse.Namespace) -> ToolsSpec:
+    """The extractors asked for."""
+    given = {"inception": arguments.inception, "i3d": arguments.i3d, "clip": arguments.clip and (arguments.clip, "")}
+    return ToolsSpec(
+        evaluators="" if arguments.evaluators is None else str(arguments.evaluators),
+        images=not arguments.no_images,
+        cameras=not arguments.no_cameras,
+        official=tuple((name, value[0], value[1]) for name, value in given.items() if value),
+    )

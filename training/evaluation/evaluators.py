@@ -1,0 +1,129 @@
+"""The trained evaluators as extractors: from the folders that ``egotwin train evaluators`` writes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from egotwin_model.errors import ModelError
+from egotwin_model.files import sha256
+from egotwin_model.motion import HeadCentric, MotionStatistics
+from egotwin_model.store import WEIGHTS, load_component, load_tensors
+from egotwin_model.text import TextEncoder
+from training.evaluation.extractors import ExtractorId, Features, to_pictures
+from training.evaluation.networks import (
+    PICTURE,
+    HandConfig,
+    HandViT,
+    TextMotion,
+    TextMotionConfig,
+    VideoText,
+    VideoTextConfig,
+)
+from training.evaluation.stages import STATISTICS, TEXT_LENGTH, TEXT_PACKAGE
+
+VERSION = "1"
+
+
+class TextStates:
+    """Token states of goals by the frozen text encoder; each text is encoded once."""
+
+    def __init__(self) -> None:
+        self._encoder: TextEncoder | None = None
+        self._known: dict[str, Tensor] = {}
+
+    def __call__(self, text: str) -> Tensor:
+        """(1, L, D)."""
+        if text not in self._known:
+            self._encoder = self._encoder or TextEncoder.from_package(TEXT_PACKAGE, TEXT_LENGTH)
+            self._known[text] = self._encoder([text])
+        return self._known[text]
+
+
+class TextMotionEvaluator:
+    """Texts and motions in our own space (`networks.TextMotion`)."""
+
+    def __init__(self, folder: Path, texts: TextStates) -> None:
+        self.identity = _identity(folder, "our text–motion GRU")
+        self._network = load_component(folder, TextMotion, TextMotionConfig)
+        self._statistics = MotionStatistics.from_tensors(load_tensors(folder / STATISTICS))
+        self._texts, self._representation = texts, HeadCentric()
+
+    @torch.inference_mode()
+    def motion(self, positions: NDArray[Any], rotations: NDArray[Any]) -> Features:
+        """(T, 23, 3) and (T, 23, 3, 3) to (D,)."""
+        x, r = (torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in (positions, rotations))
+        features = self._statistics.normalise(self._representation.encode(x, r))
+        return self._network.motion(features[None])[0].numpy()
+
+    @torch.inference_mode()
+    def text(self, text: str) -> Features:
+        """(D,)."""
+        return self._network.text(self._texts(text))[0].numpy()
+
+
+class VideoTextEvaluator:
+    """Clips and texts in our own space (`networks.VideoText`): `__call__` for FVD, the others for CLIP-SIM."""
+
+    def __init__(self, folder: Path, texts: TextStates) -> None:
+        self.identity = _identity(folder, "our video–text CNN")
+        self._network = load_component(folder, VideoText, _video_config)
+        self._texts = texts
+
+    @torch.inference_mode()
+    def __call__(self, frames: NDArray[np.uint8]) -> Features:
+        """uint8 (F, H, W, 3) RGB to (D,)."""
+        return self._features(frames)[0].numpy()
+
+    @torch.inference_mode()
+    def pictures(self, frames: NDArray[np.uint8]) -> Features:
+        """uint8 (F, H, W, 3) RGB to (1, D): the clip is read whole."""
+        return self._network.shared(self._features(frames)).numpy()
+
+    @torch.inference_mode()
+    def text(self, text: str) -> Features:
+        """(D,)."""
+        return self._network.text(self._texts(text))[0].numpy()
+
+    def _features(self, frames: NDArray[np.uint8]) -> Tensor:
+        video = to_pictures(frames, PICTURE).transpose(0, 1)[None]
+        return self._network.features(self._network.steps(video))
+
+
+class HandEvaluator:
+    """Hands in pictures (`networks.HandViT`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.identity = _identity(folder, "our hand ViT")
+        self._network = load_component(folder, HandViT, _hand_config)
+
+    @torch.inference_mode()
+    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """uint8 (F, H, W, 3) RGB to (F, 2): left, right."""
+        return (self._network(to_pictures(frames, PICTURE)) > 0).numpy()
+
+
+def _video_config(**values: Any) -> VideoTextConfig:
+    return VideoTextConfig(**{**values, "widths": tuple(values["widths"])})
+
+
+def _hand_config(**values: Any) -> HandConfig:
+    return HandConfig(**{**values, "alpha": tuple(values["alpha"])})
+
+
+def _identity(folder: Path, name: str) -> ExtractorId:
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} has no weights; run `egotwin train evaluators {folder.name} --out {folder.parent}`")
+    return ExtractorId(name, VERSION, sha256(folder / WEIGHTS))
+
+
+@lru_cache(maxsize=1)
+def shared_texts() -> TextStates:
+    """One encoder for all evaluators of a process."""
+    return TextStates()

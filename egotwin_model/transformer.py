@@ -158,6 +158,8 @@ class EgoTwinTransformer(nn.Module):
         c = self.config
         given = {"text": text, "video": video, "motion": motion, "t_video": t_video, "t_motion": t_motion}
         check_inputs(c, {**given, "image": image, "pose": pose, "visibility": visibility, "camera": camera})
+        if motion_only and motion is None:
+            raise ModelError("motion_only, but no motion latents were given; pass motion and pose")
         clock = self.time_embedding.clock(t_video, t_motion if c.num_motion_layers else None, c.latent_frames)
         tokens = self.patch_embed.text(text)
         x = Streams(text=tokens, video=tokens[:, :0], motion=None)
@@ -261,6 +263,8 @@ def check_inputs(config: EgoTwinConfig, given: dict[str, Tensor | None]) -> None
             raise ModelError(f"{name} has shape {tuple(value.shape)}; wanted {wanted}")
     if given["video"] is None and given["motion"] is None:
         raise ModelError("neither video nor motion latents were given; pass at least one")
+    if given["visibility"] is not None and given["image"] is not None and given["image"].ndim == 4:
+        raise ModelError("visibility marks places of an image for every frame, but image is one; pass (B, F, C, h, w)")
     needs = [("video", "image"), ("motion", "pose"), *([("video", "camera")] if c.camera_condition else [])]
     for name, condition in needs:
         if given[name] is not None and given[condition] is None:

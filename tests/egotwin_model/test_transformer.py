@@ -465,6 +465,7 @@ def test_impossible_sizes_are_refused_by_name(sizes: dict[str, Any], named: str)
         (lambda x: x.update(camera=x["video"]), "camera was given"),
         (lambda x: x.update(t_motion=None), "both t_video and t_motion"),
         (lambda x: x.update(video=None, motion=None), "neither"),
+        (lambda x: x.update(motion=None, motion_only=True), "motion_only"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused_by_name(
@@ -474,3 +475,8 @@ def test_inputs_that_do_not_fit_are_refused_by_name(
     change(x)
     with pytest.raises(ModelError, match=named):
         model(**x)
+
+
+def test_visibility_of_a_single_image_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"visibility.*image for every frame"):
+        EgoTwinTransformer(EVERY)(**inputs(NARROW), visibility=torch.ones(2, 3, 1, 8, 12))

@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 
 POOL_WORKERS = 2  # up to so many local workers a plain process pool does as well as Ray and starts at once
 AHEAD = 2  # shards handed out a worker, so that none waits for its next one
+TRIES = 2  # of an item whose worker died
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -107,14 +108,14 @@ def _by_pool(
     left = todo
     while left:
         suspects, left = _pool_round(make, left, workers, take)
-        for item in suspects:
-            again, _left = _pool_round(make, [item], 1, take)
-            if again:
-                take(item, _died)
+        for item in suspects:  # most of them only shared the pool with the one that died
+            if any(not _pool_round(make, [item], 1, take)[0] for _ in range(TRIES)):
+                continue
+            take(item, _died)
 
 
 def _died() -> None:
-    raise RuntimeError("its worker process died twice (killed, out of memory, or a crash in a library)")
+    raise RuntimeError("its worker process died again and again (killed, out of memory, or a crash in a library)")
 
 
 def _pool_round(

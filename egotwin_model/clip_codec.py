@@ -70,6 +70,21 @@ def begun_with(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
     return BodyMotion(*parts)
 
 
+def anchored(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
+    """`motion` (S, T, …) moved to go on from the last pose of `start` (S, T₀ ≤ T, …), its own pose T₀ − 1.
+
+    Decoding repeats a known beginning only nearly. The head's place and heading are taken over, its tilt is not:
+    errors of tilt would add up over windows and make the floor a slope. The world's z must be up (REP-103).
+    """
+    last = start.positions.shape[1] - 1
+    apart = start.head_rotations[:, last] @ np.swapaxes(motion.head_rotations[:, last], -1, -2)
+    yaw = np.arctan2(apart[:, 1, 0] - apart[:, 0, 1], apart[:, 0, 0] + apart[:, 1, 1])
+    sin, cos, zero, one = np.sin(yaw), np.cos(yaw), np.zeros_like(yaw), np.ones_like(yaw)
+    turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+    shift = start.head_positions[:, last] - (turn @ motion.head_positions[:, last, :, None])[..., 0]
+    return motion.transformed(turn, shift)
+
+
 def joined(parts: list[BodyMotion]) -> BodyMotion:
     """One motion after the other in time, (S, T, …)."""
     arrays = (vars(part).values() for part in parts)

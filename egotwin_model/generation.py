@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from egotwin_model.clip_codec import ClipCodec, begun_with, cut, repeated
+from egotwin_model.clip_codec import ClipCodec, anchored, begun_with, cut, repeated
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import GoalError
 from egotwin_model.imagination import ModelInfo, SamplingDefaults
@@ -160,7 +160,8 @@ class ClipGenerator:
             return cut(first, 0, 0) if given.motion is None else repeated(given.motion, samples)
         assert conditions.pose is not None
         latents = torch.cat([conditions.pose[..., None], latents[..., 1:]], dim=-1)
-        return begun_with(start.motion, self.codec.decode_motion(latents, start.motion))
+        motion = self.codec.decode_motion(latents, start.motion)
+        return begun_with(start.motion, motion if start.known == 1 else anchored(start.motion, motion))
 
 
 def _repeat(tensor: Tensor, samples: int) -> Tensor:

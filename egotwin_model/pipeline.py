@@ -63,7 +63,9 @@ class EgoTwinPipeline:
         """Load a model folder after checking every file against the manifest.
 
         Args:
-            path: folder with ``model_index.json`` and ``manifest.json``.
+            path: folder with ``model_index.json`` and ``manifest.json``. The index may name "modalities" (default
+                video and motion, where the transformer has motion layers) and a "representation" (default
+                head-centric, see `motion.read_representation`).
             runtime: "auto", "torch" or "onnxruntime".
             device, dtype, offload, tiling, text_cache: how the torch runtime computes, see `RuntimeOptions`. The
                 paper's model on one GPU: device="cuda", dtype="bfloat16", offload=True.
@@ -75,6 +77,8 @@ class EgoTwinPipeline:
         manifest = verify(folder)
         index = read_json(folder / "model_index.json")
         config = EgoTwinConfig(**component_config(folder / "transformer"))
+        modalities = tuple(index.get("modalities", ("video", "motion") if config.num_motion_layers else ("video",)))
+        _check_parts(folder, config, modalities)
         options = RuntimeOptions(device, dtype, offload, tiling, None if text_cache is None else str(text_cache))
         loaded = load_runtime(folder, runtime, options)
         representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
@@ -87,7 +91,7 @@ class EgoTwinPipeline:
             ),
             codec=ClipCodec(loaded, representation, *_statistics(folder, config, representation)),
             defaults=SamplingDefaults.from_index(index["sampling"]),
-            has_video="video" in index.get("modalities", ("video", "motion")),
+            has_video="video" in modalities,
         )
 
     @torch.inference_mode()
@@ -269,6 +273,20 @@ class EgoTwinPipeline:
                 "camera.rectify resamples a calibrated camera's image to that view"
             )
         return image
+
+
+def _check_parts(folder: Path, config: EgoTwinConfig, modalities: tuple[str, ...]) -> None:
+    """`ModelError` unless the folder's transformer and VAEs are those of the modalities its index names."""
+    if not modalities or not set(modalities) <= {"video", "motion"}:
+        raise ModelError(f'{folder / "model_index.json"}: modalities {modalities}; wanted "video", "motion" or both')
+    if ("motion" in modalities) != (config.num_motion_layers > 0):
+        raise ModelError(
+            f"{folder}: the index names {' and '.join(modalities)}, but the transformer has "
+            f"{config.num_motion_layers} motion layers"
+        )
+    for modality in modalities:
+        if not (folder / f"{modality}_vae").is_dir():
+            raise ModelError(f"{folder / f'{modality}_vae'} is missing; copy the whole model folder again")
 
 
 def _statistics(

@@ -93,8 +93,11 @@ class TorchRuntime:
         self.residence = Residence(self.options.device, self.options.offload)
         dtype = self.options.torch_dtype
         self.transformer = load_transformer(folder / "transformer", dtype)
-        self.motion_vae = load_motion_vae(folder / "motion_vae")
-        self.video_vae: nn.Module = load_video_vae(folder / "video_vae", dtype, tiling=self.options.tiling)
+        # a model of one modality has no other VAE; the pipeline sees to it that what is needed is there
+        if (folder / "motion_vae").is_dir():
+            self.motion_vae = load_motion_vae(folder / "motion_vae")
+        if (folder / "video_vae").is_dir():
+            self.video_vae: nn.Module = load_video_vae(folder / "video_vae", dtype, tiling=self.options.tiling)
 
     def denoise(
         self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor

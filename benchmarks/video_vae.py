@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 
 from egotwin_model.video_vae import CausalVideoVAE
-from training.codec import codec_loss
+from training.codec import CodecLossConfig, codec_loss, to_video
 
 
 def milliseconds(call: Callable[[], object], seconds: float = 2.0) -> float:
@@ -59,11 +59,13 @@ def training_rate(batch_size: int) -> float:
     """Clips per second of loss, backward and AdamW in bfloat16 on random clips."""
     vae = CausalVideoVAE().train()
     optimizer = torch.optim.AdamW(vae.parameters(), fused=True)
-    frames = torch.randint(0, 256, (batch_size, 41, 64, 64, 3), dtype=torch.uint8)
+    length = CodecLossConfig().crop_frames  # what a training step sees of a clip
+    video = to_video(torch.randint(0, 256, (batch_size, length, 64, 64, 3), dtype=torch.uint8))
+    noise = torch.randn(batch_size, vae.config.latent_channels, 1 + (length - 1) // 4, 8, 8)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16):
-            loss = codec_loss(vae, frames)["loss"]
+            loss = codec_loss(vae, video, noise)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -239,6 +239,12 @@ class MotionVAE(nn.Module):
         self.encoder = MotionEncoder(config)
         self.decoder = MotionDecoder(config)
 
+    def forward(self, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The training pass: features (B, T, D) and unit noise (B, C, 1 + k) to the reconstruction (B, T, D) and the
+        latents' means and log-variances (B, 2C, 1 + k), what `LatentDistribution` takes."""
+        moments = self.encoder(features)
+        return self.decoder(LatentDistribution(moments).at(noise)), moments
+
     def encode(self, features: Tensor) -> LatentDistribution:
         """Features (B, T, D), T = 1 + 4k, to a normal over latents (B, C, 1 + k): `.mean`, `.logvar`, `.sample()`.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from egotwin_model.video_vae import CausalVideoVAE, fold, group_frames
+from egotwin_model.video_vae import CausalVideoVAE, LatentDistribution, fold, group_frames
+from training.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ def to_video(frames: Tensor) -> Tensor:
     return (frames.float() / 127.5 - 1.0).permute(0, 4, 1, 2, 3)
 
 
-def random_crop(frames: Tensor, length: int) -> Tensor:
-    """A window of `length` frames of (B, F, ...), its start drawn from the global generator; all of them if shorter."""
-    spare = frames.shape[1] - length
-    start = int(torch.randint(spare + 1, ())) if spare > 0 else 0
+def random_crop(frames: Tensor, length: int, draws: Draws) -> Tensor:
+    """A window of `length` frames of (B, F, ...), the same for all clips of the step; all of them if shorter."""
+    spare = max(0, frames.shape[1] - length)
+    start = draws.shared_integer(spare + 1)
     return frames[:, start : start + length]
 
 
@@ -42,22 +43,23 @@ def charbonnier(error: Tensor, smoothness: float) -> Tensor:
 
 
 def codec_loss(
-    vae: CausalVideoVAE, frames: Tensor, step: int = 0, config: CodecLossConfig | None = None
+    model: nn.Module, video: Tensor, noise: Tensor, config: CodecLossConfig | None = None
 ) -> dict[str, Tensor]:
-    """Loss of the codec on a random crop in time of each batch.
+    """Loss of the codec on a batch.
 
     Args:
-        frames: (B, F, H, W, 3) uint8, or float in 0 ... 255.
-        step: the trainer's step; unused, every step weighs the same.
+        model: a `CausalVideoVAE`, wrapped or not.
+        video: (B, 3, F, H, W) in [-1, 1].
+        noise: unit normal of the latents' shape (B, C, 1 + k, h, w).
 
     Returns:
         `loss` with gradient; detached `rec`, `edge`, `kl` (nats per latent element), `psnr` (dB of the whole crop,
         peak to peak 2), `latent_std`.
     """
     config = config or CodecLossConfig()
-    video = to_video(random_crop(frames, config.crop_frames))
-    posterior = vae.encode(video).latent_dist
-    error = vae.decode(posterior.sample()).sample.float() - video
+    reconstruction, moments = model(video, noise)
+    posterior = LatentDistribution(moments)
+    error = reconstruction.float() - video
     rec = charbonnier(error, config.smoothness)
     edge = charbonnier(error.diff(dim=-1), config.smoothness) + charbonnier(error.diff(dim=-2), config.smoothness)
     kl = posterior.kl().mean()

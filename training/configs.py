@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from egotwin_model.ablations import VARIANTS, variant
 from egotwin_model.config import EgoTwinConfig
+from egotwin_model.motion import read_representation
 from egotwin_model.motion_vae import MotionVAEConfig
 from egotwin_model.sampler import Schedule
 from egotwin_model.video_vae import VideoVAEConfig
@@ -24,11 +26,12 @@ class VideoCodecRecipe:
 
 @dataclass(frozen=True)
 class MotionVAERecipe:
-    """Stage 1."""
+    """Stage 1. `representation` is "head-centric" (the paper's) or "root-centric" (its ablation)."""
 
     train: TrainConfig
     model: MotionVAEConfig
     kl_weight: float = 1e-4
+    representation: str = "head-centric"
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,25 @@ class DiffusionRecipe:
     """Stages 2 and 3.
 
     Attributes:
-        kind: "text-to-motion" (stage 2, no video tokens) or "joint" (stage 3).
+        kind: "text-to-motion" (stage 2, no video tokens), "joint" (stage 3), or "text-to-video" (no motion tokens: the
+            baselines that know no motion).
+        variant: which row of the paper's tables the model is (`egotwin_model.ablations`).
+        representation: of the motion, None where there is none.
         text_dropout: share of clips trained with the empty goal.
         motion_clean, video_clean: share of clips whose motion (video) is given clean, t = 0: the conditional modes.
         motion_absent, video_absent: share of clips whose motion (video) is pure noise, t = T: what guidance needs.
         video_noise_bias: t_v = T(1 − u^bias) for uniform u; 1 is the paper's uniform t_v, above 1 trains more at high
             noise, where a small model that samples in few steps decides what will be seen.
-        freeze_text: stage 2 trains the motion branch only (the paper's setting; needs pretrained text weights).
+        freeze_text: the text and video branch keeps its weights (the paper's stage 2; needs pretrained ones).
+        adapter_rank: above 0, the text and video branch learns low-rank adapters of this rank in its attention and MLPs
+            (LoRA, by `peft`) and nothing else; the motion branch learns as a whole. They are merged in what is shipped.
     """
 
     train: TrainConfig
     model: EgoTwinConfig
-    kind: Literal["text-to-motion", "joint"]
+    kind: Literal["text-to-motion", "joint", "text-to-video"]
+    variant: str = "egotwin"
+    representation: str | None = "head-centric"
     schedule: Schedule = field(default_factory=Schedule)
     text_dropout: float = 0.1
     motion_clean: float = 0.1
@@ -56,6 +66,7 @@ class DiffusionRecipe:
     video_absent: float = 0.05
     video_noise_bias: float = 1.0
     freeze_text: bool = False
+    adapter_rank: int = 0
 
 
 Recipe = VideoCodecRecipe | MotionVAERecipe | DiffusionRecipe
@@ -64,35 +75,94 @@ STAGES = ("video-codec", "motion-vae", "text-to-motion", "joint")
 
 def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
     return TrainConfig(
-        steps, batch_size, learning_rate, warmup=2, save_every=steps, validate_every=steps, precision="no"
+        steps,
+        batch_size,
+        learning_rate,
+        warmup=2,
+        save_every=steps,
+        validate_every=steps,
+        precision="no",
+        tracker="none",
     )
 
 
+def _with_variants(name: str, recipes: dict[str, Recipe]) -> dict[str, dict[str, Recipe]]:
+    """A size's recipes, and those of every ablation and baseline at that size, "mini/vidmld" and so on.
+
+    All train on the same clips for the same number of steps; a variant differs in its model alone.
+    """
+    found = {name: recipes}
+    for row in VARIANTS[1:]:
+        found[f"{name}/{row}"] = {
+            stage: changed for stage, recipe in recipes.items() if (changed := _as_variant(recipe, row)) is not None
+        }
+    return found
+
+
+def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
+    """`recipe` as a row of the paper's tables; None for a stage which that row does not have."""
+    if isinstance(recipe, DiffusionRecipe):
+        settings = variant(row, recipe.model)
+        model, representation = settings.model, settings.representation
+        if representation is None:
+            if recipe.kind == "text-to-motion":
+                return None
+            return replace(recipe, model=model, kind="text-to-video", variant=row, representation=None)
+        if recipe.kind == "joint" and not settings.with_video:
+            return None
+        return replace(recipe, model=model, variant=row, representation=representation)
+    if isinstance(recipe, MotionVAERecipe) and variant(row, EgoTwinConfig.mini()).representation == "root-centric":
+        dim = read_representation({"kind": "root-centric"}).dim
+        return replace(recipe, model=replace(recipe.model, feature_dim=dim), representation="root-centric")
+    return recipe
+
+
+# **Our decisions** throughout: the paper gives no learning rates, batch sizes or steps.
+_PAPER: dict[str, Recipe] = {
+    "motion-vae": MotionVAERecipe(
+        TrainConfig(100_000, 256, 2e-4, warmup=2000, save_every=2000, validate_every=5000), MotionVAEConfig()
+    ),
+    "text-to-motion": DiffusionRecipe(
+        TrainConfig(
+            50_000, 256, 1e-4, warmup=1000, ema_decay=0.0, save_every=1000, validate_every=2500,
+            gradient_checkpointing=True,
+        ),
+        EgoTwinConfig.paper(), "text-to-motion", freeze_text=True,
+    ),
+    "joint": DiffusionRecipe(
+        TrainConfig(
+            30_000, 64, 2e-5, warmup=1000, ema_decay=0.0, save_every=500, validate_every=2500,
+            gradient_checkpointing=True,
+        ),
+        EgoTwinConfig.paper(), "joint",
+    ),
+}  # fmt: skip
+_MINI: dict[str, Recipe] = {
+    "video-codec": VideoCodecRecipe(TrainConfig(4500, 4, 1.5e-3, validate_every=750)),
+    "motion-vae": MotionVAERecipe(
+        TrainConfig(700, 32, 1e-3, warmup=50, ema_decay=0.99, precision="no", validate_every=100),
+        MotionVAEConfig.mini(),
+    ),
+    "text-to-motion": DiffusionRecipe(TrainConfig(400, 48, 1e-3, warmup=40), EgoTwinConfig.mini(), "text-to-motion"),
+    "joint": DiffusionRecipe(
+        TrainConfig(
+            3600, 48, 1e-3, warmup=100, optimizer="muon", ema_decay=0.997, save_every=100, validate_every=200,
+            sheet_every=600,
+        ),
+        EgoTwinConfig.mini(), "joint", motion_clean=0.4, video_noise_bias=2.0,
+    ),
+}  # fmt: skip
+_SMOKE: dict[str, Recipe] = {
+    "video-codec": VideoCodecRecipe(
+        _tiny(2, 2, 1e-3),
+        VideoVAEConfig(encoder_widths=(8, 8), encoder_blocks=(1, 1), decoder_widths=(8, 8), decoder_blocks=(1, 1)),
+    ),
+    "motion-vae": MotionVAERecipe(_tiny(2, 2, 1e-3), MotionVAEConfig.smoke()),
+    "text-to-motion": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "text-to-motion"),
+    "joint": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "joint"),
+}
 RECIPES: dict[str, dict[str, Recipe]] = {
-    "mini": {
-        "video-codec": VideoCodecRecipe(TrainConfig(4500, 4, 1.5e-3, validate_every=750)),
-        "motion-vae": MotionVAERecipe(
-            TrainConfig(700, 32, 1e-3, warmup=50, ema_decay=0.99, precision="no", validate_every=100),
-            MotionVAEConfig.mini(),
-        ),
-        "text-to-motion": DiffusionRecipe(
-            TrainConfig(400, 48, 1e-3, warmup=40), EgoTwinConfig.mini(), "text-to-motion"
-        ),
-        "joint": DiffusionRecipe(
-            TrainConfig(3600, 24, 1e-3, ema_decay=0.998, save_every=200, validate_every=400),
-            EgoTwinConfig.mini(),
-            "joint",
-            motion_clean=0.3,
-            video_noise_bias=2.0,
-        ),
-    },
-    "smoke": {
-        "video-codec": VideoCodecRecipe(
-            _tiny(2, 2, 1e-3),
-            VideoVAEConfig(encoder_widths=(8, 8), encoder_blocks=(1, 1), decoder_widths=(8, 8), decoder_blocks=(1, 1)),
-        ),
-        "motion-vae": MotionVAERecipe(_tiny(2, 2, 1e-3), MotionVAEConfig.smoke()),
-        "text-to-motion": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "text-to-motion"),
-        "joint": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "joint"),
-    },
+    **_with_variants("paper", _PAPER),
+    **_with_variants("mini", _MINI),
+    **_with_variants("smoke", _SMOKE),
 }

@@ -12,20 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from egotwin_model.video_vae import CausalVideoVAE
-from training.codec import codec_loss, initialise_shortcuts, psnr, to_video
+from training.codec import codec_loss, initialise_shortcuts, psnr, random_crop, to_video
 from training.configs import VideoCodecRecipe
-from training.world.shards import Clips, open_clips
+from training.draws import Draws
+from training.sequences.dataset import ClipSet, open_clips
+from training.sheets import Sample, save_sheet, to_frames
+from training.trainer import Stage
 
 VALIDATION_CLIPS = 64
 START_CLIPS = 64
+SHEET_CLIPS = 4
 
 
-def frames_of(clips: Clips, indices: Iterable[int]) -> Tensor:
+def frames_of(clips: ClipSet, indices: Iterable[int]) -> Tensor:
     """Frames of the given clips, (N, F, H, W, 3) uint8."""
     return torch.from_numpy(np.stack([clips.tensor("frames", index) for index in indices]))
 
 
-class VideoCodecStage:
+class VideoCodecStage(Stage):
     """Trains `CausalVideoVAE` on the frames of a data folder with ``train`` and ``val`` splits."""
 
     name = "video-codec"
@@ -44,15 +48,19 @@ class VideoCodecStage:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
         frames = frames_of(self.clips, indices.tolist())
-        mirrored = torch.rand(len(frames), generator=generator) < 0.5  # a mirrored room is a room
+        mirrored = draws.uniform() < 0.5  # a mirrored room is a room
         frames[mirrored] = frames[mirrored].flip(3)
         return {"frames": frames}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        assert isinstance(model, CausalVideoVAE)
-        return codec_loss(model, batch["frames"], config=self.recipe.loss)
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        frames = random_crop(batch["frames"], self.recipe.loss.crop_frames, draws)
+        c = self.recipe.model
+        steps = 1 + (frames.shape[1] - 1) // c.temporal_compression_ratio
+        height, width = (side // c.spatial_compression_ratio for side in frames.shape[2:4])
+        noise = draws.normal(c.latent_channels, steps, height, width).to(frames.device)
+        return codec_loss(model, to_video(frames), noise, self.recipe.loss)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, CausalVideoVAE)
@@ -62,6 +70,14 @@ class VideoCodecStage:
             error = model.decode(model.encode(video).latent_dist.mode()).sample.float().clamp(-1, 1) - video
             scores.append(psnr(error))
         return {"val_psnr_db": float(torch.cat(scores).mean())}
+
+    def sheet(self, model: nn.Module, path: Path) -> None:
+        """Clips of the validation split, each above what the codec makes of it."""
+        assert isinstance(model, CausalVideoVAE)
+        frames = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
+        decoded = model.decode(model.encode(to_video(frames)).latent_dist.mode()).sample
+        pairs = zip(frames.numpy(), to_frames(decoded), strict=True)
+        save_sheet(path, [Sample("", coded, true, None, None) for true, coded in pairs])
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "CausalVideoVAE", **asdict(self.recipe.model)}

@@ -10,98 +10,122 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from egotwin_model.plucker import plucker_maps
 from egotwin_model.sampler import NUM_TRAIN_TIMESTEPS, PURE_NOISE
-from egotwin_model.store import WEIGHTS, load_weights
 from egotwin_model.transformer import EgoTwinTransformer
+from training.adapters import add_adapters, freeze_text, load_start, merged
 from training.configs import DiffusionRecipe
+from training.draws import Draws
 from training.latents import LatentClips
+from training.preview import Preview
+from training.sheets import save_sheet
+from training.trainer import Stage
 
 VALIDATION_CLIPS = 128
+VALIDATION_SEED = 7
+MODALITIES = {"text-to-motion": ("motion",), "joint": ("video", "motion"), "text-to-video": ("video",)}
 
 
-class DiffusionStage:
+class DiffusionStage(Stage):
     """v-prediction losses ‖v − v̂‖² of both modalities, t_v and t_m drawn independently (Section 3.3)."""
 
     def __init__(
-        self, recipe: DiffusionRecipe, train: LatentClips, validation: LatentClips, start_from: Path | None = None
+        self,
+        recipe: DiffusionRecipe,
+        train: LatentClips,
+        validation: LatentClips,
+        start_from: Path | None = None,  # weights of the same model, or CogVideoX's
+        preview: Preview | None = None,
     ) -> None:
-        self.recipe, self.name = recipe, str(recipe.kind)
-        self.train, self.validation = train, validation
+        self.recipe, self.name, self.modalities = recipe, str(recipe.kind), MODALITIES[recipe.kind]
+        self.train, self.validation, self.preview = train, validation, preview
         torch.manual_seed(recipe.train.seed)
-        self.model: nn.Module = EgoTwinTransformer(recipe.model)
+        transformer = EgoTwinTransformer(recipe.model)
         if start_from is not None:
-            load_weights(self.model, start_from / WEIGHTS)
-        if recipe.freeze_text:
-            for name, parameter in self.model.named_parameters():
-                parameter.requires_grad_("motion" in name)
+            load_start(transformer, start_from)
+        if recipe.freeze_text or recipe.adapter_rank:
+            freeze_text(transformer)
+        if recipe.adapter_rank:
+            add_adapters(transformer, recipe.adapter_rank)
+        self.model: nn.Module = transformer
 
     def __len__(self) -> int:
         return len(self.train)
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
         rows = self.train.text_index[indices].clone()
-        rows[torch.rand(len(rows), generator=generator) < self.recipe.text_dropout] = 0
+        rows[draws.uniform() < self.recipe.text_dropout] = 0
         return _gather(self.train, indices, rows)
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        device = batch["motion"].device
-        t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, len(batch["motion"]), generator))
-        video_error, motion_error = self._errors(model, batch, t_video, t_motion, generator)
-        if video_error is None:
-            return {"loss": motion_error.mean(), "motion": motion_error.mean()}
-        # a modality given clean or absent is an input of that clip, not a target
-        video, motion = _mean_where(video_error, t_video), _mean_where(motion_error, t_motion)
-        return {"loss": video + motion, "video": video, "motion": motion}
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        device = batch["text"].device
+        t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, draws))
+        noise = {name: draws.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
+        errors = self._errors(model, batch, noise, t_video, t_motion)
+        if len(self.modalities) == 1:
+            (term,) = errors.values()
+            return {"loss": term.mean(), **{name: error.mean() for name, error in errors.items()}}
+        shares, times = target_shares(self.recipe), {"video": t_video, "motion": t_motion}
+        means = {name: _mean_of_targets(error, times[name], shares[name]) for name, error in errors.items()}
+        return {"loss": means["video"] + means["motion"], **means}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Losses at fixed timesteps and noise: both at t, and video at t with the motion clean."""
-        generator = torch.Generator().manual_seed(7)
+        """Losses at fixed timesteps and noise: all modalities at t, and video at t with the motion clean."""
         count = min(VALIDATION_CLIPS, len(self.validation))
+        device = next(model.parameters()).device
         indices = torch.arange(count)
         batch = _gather(self.validation, indices, self.validation.text_index[indices])
-        t = torch.linspace(0, PURE_NOISE, count).long()
-        video, motion = self._errors(model, batch, t, t, generator)
-        metrics = {"val_motion": float(motion.mean())}
-        if video is not None:
-            given, _ = self._errors(model, batch, t, torch.zeros_like(t), torch.Generator().manual_seed(7))
-            assert given is not None
-            metrics |= {"val_video": float(video.mean()), "val_video_given_motion": float(given.mean())}
+        batch = {name: value.to(device) for name, value in batch.items()}
+        draws = Draws(VALIDATION_SEED, 0, range(count))
+        noise = {name: draws.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
+        t = torch.linspace(0, PURE_NOISE, count).long().to(device)
+        metrics = {f"val_{name}": float(e.mean()) for name, e in self._errors(model, batch, noise, t, t).items()}
+        if len(self.modalities) == 2 and self.recipe.model.asynchronous:
+            given = self._errors(model, batch, noise, t, torch.zeros_like(t))["video"]
+            metrics["val_video_given_motion"] = float(given.mean())
         return metrics
+
+    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+        """Weights under the model's own names, with adapters merged in."""
+        return merged(model) if self.recipe.adapter_rank else model.state_dict()
+
+    def sheet(self, model: nn.Module, path: Path) -> None:
+        """Given frame, goal, imagined pictures, body and head path against the truth."""
+        if self.preview is not None:
+            save_sheet(path, self.preview.samples(model))
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "EgoTwinTransformer", **asdict(self.recipe.model)}
 
     def _errors(
-        self, model: nn.Module, batch: dict[str, Tensor], t_video: Tensor, t_motion: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor | None, Tensor]:
-        """Squared errors per clip, (B,) each; None for the video in stage 2."""
-        schedule = self.recipe.schedule
-        motion, video = batch["motion"], batch["video"] if self.name == "joint" else None
-        motion_noise = torch.randn(motion.shape, generator=generator).to(motion.device)
-        noisy_motion = schedule.add_noise(motion, motion_noise, t_motion)
-        noisy_video = video_noise = None
-        if video is not None:
-            video_noise = torch.randn(video.shape, generator=generator).to(video.device)
-            noisy_video = schedule.add_noise(video, video_noise, t_video)
-        v_video, v_motion = model(
-            batch["text"], noisy_video, noisy_motion, t_video, t_motion,
-            None if video is None else video[:, 0], motion[..., 0],
+        self, model: nn.Module, batch: dict[str, Tensor], noise: dict[str, Tensor], t_video: Tensor, t_motion: Tensor
+    ) -> dict[str, Tensor]:
+        """Squared errors per clip of the recipe's modalities, (B,) each."""
+        schedule, times = self.recipe.schedule, {"video": t_video, "motion": t_motion}
+        clean = {name: batch[name] for name in self.modalities}
+        noisy = {name: schedule.add_noise(clean[name], noise[name], times[name]) for name in self.modalities}
+        video, motion = clean.get("video"), clean.get("motion")
+        predicted = model(
+            batch["text"], noisy.get("video"), noisy.get("motion"), t_video, t_motion,
+            None if video is None else video[:, 0], None if motion is None else motion[..., 0],
+            camera=batch.get("camera"),
         )  # fmt: skip
-        motion_error = _per_clip(v_motion, schedule.velocity(motion, motion_noise, t_motion))
-        if video is None or video_noise is None:
-            return None, motion_error
-        return _per_clip(v_video, schedule.velocity(video, video_noise, t_video)), motion_error
+        return {
+            name: _per_clip(v, schedule.velocity(clean[name], noise[name], times[name]))
+            for name, v in zip(("video", "motion"), predicted, strict=True)
+            if name in self.modalities
+        }
 
 
-def draw_timesteps(recipe: DiffusionRecipe, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """t_v and t_m of `count` clips, (count,) each: independent; for the recipe's shares one is clean or absent."""
-    uniform = torch.rand(count, generator=generator)
-    t_video = (NUM_TRAIN_TIMESTEPS * (1 - uniform**recipe.video_noise_bias)).long().clamp(max=PURE_NOISE)
+def draw_timesteps(recipe: DiffusionRecipe, draws: Draws) -> tuple[Tensor, Tensor]:
+    """t_v and t_m of each clip, (B,) each: independent; for the recipe's shares one is clean or absent."""
+    uniform = draws.uniform(3).T.contiguous()
+    t_video = (NUM_TRAIN_TIMESTEPS * (1 - uniform[0] ** recipe.video_noise_bias)).long().clamp(max=PURE_NOISE)
     if not recipe.model.asynchronous:
         return t_video, t_video
-    t_motion = torch.randint(NUM_TRAIN_TIMESTEPS, (count,), generator=generator)
+    t_motion = (NUM_TRAIN_TIMESTEPS * uniform[1]).long()
     shares = torch.tensor([recipe.motion_clean, recipe.video_clean, recipe.motion_absent, recipe.video_absent])
-    kind = torch.bucketize(torch.rand(count, generator=generator), shares.cumsum(0), right=True)  # 4: both noisy
+    kind = torch.bucketize(uniform[2], shares.cumsum(0), right=True)  # 4: both noisy
     t_motion[kind == 0] = 0
     t_video[kind == 1] = 0
     t_motion[kind == 2] = PURE_NOISE
@@ -109,19 +133,32 @@ def draw_timesteps(recipe: DiffusionRecipe, count: int, generator: torch.Generat
     return t_video, t_motion
 
 
-def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tensor]:
+def target_shares(recipe: DiffusionRecipe) -> dict[str, float]:
+    """Share of the clips in which a modality is a target; in the others it is given clean or is absent."""
+    if not recipe.model.asynchronous:
+        return {"video": 1.0, "motion": 1.0}
     return {
-        "text": clips.texts[rows].float(),
-        "video": clips.video[indices].float(),
-        "motion": clips.motion[indices].float(),
+        "video": 1.0 - recipe.video_clean - recipe.video_absent,
+        "motion": 1.0 - recipe.motion_clean - recipe.motion_absent,
     }
+
+
+def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    batch = {"text": clips.texts[rows].float()}
+    for name, latents in (("video", clips.video), ("motion", clips.motion)):
+        if latents is not None:
+            batch[name] = latents[indices].float()
+    if clips.camera_poses is not None and clips.camera is not None:
+        batch["camera"] = plucker_maps(clips.camera, clips.camera_poses[indices], *batch["video"].shape[-2:])
+    return batch
 
 
 def _per_clip(predicted: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(predicted.float(), target, reduction="none").flatten(1).mean(1)
 
 
-def _mean_where(error: Tensor, timestep: Tensor) -> Tensor:
-    """Mean over the clips whose modality is neither given clean nor absent."""
-    counted = ((timestep > 0) & (timestep < PURE_NOISE)).to(error.dtype)
-    return (error * counted).sum() / counted.sum().clamp(min=1)
+def _mean_of_targets(error: Tensor, timestep: Tensor, share: float) -> Tensor:
+    """Mean error of the clips whose modality is a target. The divisor is the recipe's share of them, not the batch's
+    count: so the mean over processes is the mean over their common batch."""
+    target = ((timestep > 0) & (timestep < PURE_NOISE)).to(error.dtype)
+    return (error * target).mean() / share

@@ -1,4 +1,4 @@
-"""Stage 1: the motion VAE on standardised head-centric features; joint and head errors on the validation split."""
+"""Stage 1: the motion VAE on standardised motion features; joint and head errors on the validation split."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.motion import HeadCentric, MotionStatistics
+from egotwin_model.motion import HeadCentric, MotionStatistics, read_representation
 from egotwin_model.motion_vae import MotionVAE, initialise_linear_path, motion_vae_loss
+from egotwin_model.representation import Representation
 from egotwin_model.store import save_tensors
+from egotwin_model.video_vae import LatentDistribution
 from training.configs import MotionVAERecipe
-from training.world.shards import Clips, open_clips
+from training.draws import Draws
+from training.sequences.dataset import ClipSet, open_clips
+from training.sheets import Sample, clip_of, save_sheet
+from training.trainer import Stage
 
 VALIDATION_CLIPS = 256
 START_CLIPS = 4000
+SHEET_CLIPS = 4
 
 
-def features_of(clips: Clips) -> Tensor:
-    """Head-centric features (N, T, 288) float32 of all clips."""
-    representation = HeadCentric()
+def features_of(clips: ClipSet, representation: Representation | None = None) -> Tensor:
+    """Features (N, T, D) float32 of all clips; head-centric, D = 288, unless another representation is given."""
+    representation = representation or HeadCentric()
     shards = (
         representation.encode(shard["positions"], shard["rotations"])
         for shard in clips.shards("positions", "rotations")
@@ -30,7 +36,7 @@ def features_of(clips: Clips) -> Tensor:
     return torch.from_numpy(np.concatenate(list(shards)).astype(np.float32, copy=False))
 
 
-class MotionVAEStage:
+class MotionVAEStage(Stage):
     """Trains `MotionVAE`; the statistics of the training features are written beside its weights."""
 
     name = "motion-vae"
@@ -38,12 +44,12 @@ class MotionVAEStage:
     def __init__(self, recipe: MotionVAERecipe, data: Path, folder: Path) -> None:
         self.recipe = recipe
         train, validation = open_clips(data / "train"), open_clips(data / "val")
-        features = features_of(train)
-        self.representation = HeadCentric()
+        self.representation = read_representation({"kind": recipe.representation})
+        features = features_of(train, self.representation)
         self.statistics = MotionStatistics.fit(features, self.representation.slices)
         save_tensors(folder / "statistics.safetensors", self.statistics.to_tensors())
         self.features = self.statistics.normalise(features)
-        self.validation = self.statistics.normalise(features_of(validation)[:VALIDATION_CLIPS])
+        self.validation = self.statistics.normalise(features_of(validation, self.representation)[:VALIDATION_CLIPS])
         torch.manual_seed(recipe.train.seed)
         vae = MotionVAE(recipe.model)
         if recipe.model.linear_path:
@@ -53,28 +59,40 @@ class MotionVAEStage:
     def __len__(self) -> int:
         return len(self.features)
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
         return {"features": self.features[indices]}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        assert isinstance(model, MotionVAE)
-        distribution = model.encode(batch["features"])
-        decoded = model.decode(distribution.sample(generator))
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        features, c = batch["features"], self.recipe.model
+        steps = 1 + (features.shape[1] - 1) // c.temporal_compression_ratio
+        decoded, moments = model(features, draws.normal(c.latent_dim, steps).to(features.device))
         return motion_vae_loss(
-            batch["features"], decoded.float(), distribution, self.representation.groups, self.recipe.kl_weight
+            features, decoded.float(), LatentDistribution(moments), self.representation.groups, self.recipe.kl_weight
         )
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
         decoded = model.decode(model.encode(self.validation).mode()).float()
-        truth = self.representation.decode(self.statistics.denormalise(self.validation))
-        found = self.representation.decode(self.statistics.denormalise(decoded))
+        truth, found = (
+            self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (self.validation, decoded)
+        )
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
         return {
             "val_joint_error_cm": float((truth.positions - found.positions).norm(dim=-1).mean()) * 100,
             "val_head_error_cm": float((truth.head_positions - found.head_positions).norm(dim=-1).mean()) * 100,
             "val_head_error_deg": float(torch.rad2deg(cosine.clamp(-1, 1).arccos()).mean()),
         }
+
+    def sheet(self, model: nn.Module, path: Path) -> None:
+        """Bodies and head paths of the validation split beside what the VAE makes of them."""
+        assert isinstance(model, MotionVAE)
+        features = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
+        decoded = model.decode(model.encode(features).mode()).float()
+        truth, found = (
+            self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (features, decoded)
+        )
+        rows = range(len(features))
+        save_sheet(path, [Sample("", None, None, clip_of(found, row), clip_of(truth, row)) for row in rows])
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "MotionVAE", **asdict(self.recipe.model)}

@@ -1,7 +1,8 @@
-"""One training loop for every stage: Accelerate, AdamW with warm-up and cosine, EMA, exact resume.
+"""One training loop for every stage: Accelerate, AdamW or Muon with warm-up and cosine, EMA, exact resume.
 
 A stage brings its model, its batches and its loss; the loop brings the rest. Every step draws its clips and its noise
-from (seed, step) alone, so a run that was stopped and resumed sees exactly what an unbroken run would have seen.
+from (seed, step, place in the batch) alone: a run that was stopped and resumed sees what an unbroken run would have
+seen, and so does one shared by another number of processes or split in micro-batches.
 
     step      0 ─────── warm-up ─────── 1 ───────── cosine to 5 % ───────── steps
     weights   model (trained) → EMA (validated, shipped)
@@ -10,15 +11,15 @@ from (seed, step) alone, so a run that was stopped and resumed sees exactly what
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import math
-import shutil
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -28,9 +29,12 @@ from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
 from egotwin_model.files import write_json
-from egotwin_model.store import WEIGHTS, load_tensors, load_weights, save_tensors
+from egotwin_model.store import save_tensors
+from training.checkpoints import Checkpoint
+from training.draws import Draws
 
 log = logging.getLogger(__name__)
+LOG_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,16 @@ class TrainConfig:
     """What every stage shares.
 
     Attributes:
-        steps: optimiser steps. batch_size: clips a step, over all processes.
+        steps: optimiser steps. batch_size: clips a step, over all processes and micro-batches.
         learning_rate: peak; reached after `warmup` steps, then a cosine down to a twentieth.
-        ema_decay: of the averaged weights that are validated and shipped.
+        optimizer: "adamw", or "muon": the matrices of the transformer's blocks by orthogonalised momentum, the rest by
+            AdamW, at one learning rate (torch.optim.Muon, "match_rms_adamw").
+        gradient_accumulation: micro-batches a step. gradient_checkpointing: recompute activations in the backward pass.
+        ema_decay: of the averaged weights that are validated and shipped; 0 keeps no average (FSDP needs that).
         precision: "bf16" trains in mixed precision (needs avx512_bf16 or a GPU to be fast), "no" in fp32.
-        save_every, validate_every: steps. max_nonfinite: this many non-finite losses in all stop the run.
+        save_every, validate_every, sheet_every: steps; 0 makes no sample sheets.
+        max_nonfinite: more non-finite losses than this stop the run; each one's batch is kept in ``nonfinite/``.
+        tracker: one of Accelerate's ("tensorboard", "wandb", "mlflow", ...), or "none".
     """
 
     steps: int
@@ -51,16 +60,21 @@ class TrainConfig:
     warmup: int = 200
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    gradient_accumulation: int = 1
+    gradient_checkpointing: bool = False
     ema_decay: float = 0.999
     precision: str = "bf16"
     seed: int = 0
     save_every: int = 500
     validate_every: int = 500
+    sheet_every: int = 0
     max_nonfinite: int = 20
+    tracker: str = "tensorboard"
 
 
 class Stage(Protocol):
-    """A stage of the pipeline: what is trained, on what, with which loss."""
+    """A stage of the pipeline: what is trained, on what, with which loss. Stages derive from it."""
 
     name: str
     model: nn.Module
@@ -69,17 +83,24 @@ class Stage(Protocol):
         """Number of training clips."""
         ...
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
         """The clips `indices` as model input."""
         ...
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """Loss terms; "loss" is what is minimised."""
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        """Loss terms, means over the clips; "loss" is what is minimised. `model` is called, whatever wraps it."""
         ...
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Metrics of the averaged weights on the validation split."""
         ...
+
+    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+        """What other stages and the export read of the averaged weights."""
+        return model.state_dict()
+
+    def sheet(self, model: nn.Module, path: Path) -> None:
+        """A picture of what the averaged weights make of some validation clips; none where there is nothing to see."""
 
     def resolved(self) -> dict[str, Any]:
         """Configuration saved as the weights' ``config.json``."""
@@ -90,56 +111,17 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
     """Train `stage`, or go on where `folder`'s checkpoint stopped.
 
     Args:
-        folder: receives ``config.json``, the averaged weights, ``metrics.jsonl`` and ``checkpoint/``.
+        folder: receives ``config.json``, the averaged weights, ``metrics.jsonl``, ``logs/``, ``sheets/`` and
+            ``checkpoint/``.
 
     Returns:
         `folder`.
 
     Raises:
-        ModelError: the folder's checkpoint is of another stage or configuration, or too many losses were not finite.
+        ModelError: the folder's checkpoint is of another stage or configuration, the batch cannot be shared out, or too
+            many losses were not finite.
     """
-    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)  # stage 2 leaves the video's side unused
-    accelerator = Accelerator(
-        mixed_precision=config.precision, step_scheduler_with_optimizer=False, kwargs_handlers=[parallel]
-    )
-    model, optimizer = accelerator.prepare(stage.model, _optimizer(stage.model, config))
-    ema = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=_averaging(config.ema_decay), use_buffers=False)
-    ema.requires_grad_(False)
-    state = _Progress(folder, stage, config)
-    if accelerator.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", stage.resolved())
-    start = state.load(accelerator.unwrap_model(model), ema, optimizer)
-    nonfinite = 0
-    hidden = not accelerator.is_main_process
-    with (
-        _stop_on_signal() as stop,
-        tqdm(total=config.steps, initial=start, desc=stage.name, mininterval=2, disable=hidden) as bar,
-    ):
-        for step in range(start, config.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * learning_rate_factor(step, config)
-            terms = _step(stage, model, optimizer, accelerator, config, step)
-            if terms is None:
-                nonfinite += 1
-                log.warning("step %d: loss not finite, batch skipped (%d so far)", step, nonfinite)
-                if nonfinite > config.max_nonfinite:
-                    raise ModelError(f"{stage.name}: {nonfinite} losses were not finite; lower the learning rate")
-            else:
-                ema.update_parameters(accelerator.unwrap_model(model))
-                if step % 10 == 0:
-                    bar.set_postfix({name: f"{float(value):.4f}" for name, value in terms.items()}, refresh=False)
-            bar.update()
-            done = step + 1
-            last = done == config.steps or stop.is_set
-            if accelerator.is_main_process and (last or done % config.validate_every == 0):
-                state.record(done, terms or {}, _validated(stage, ema.module, accelerator))
-            if accelerator.is_main_process and (last or done % config.save_every == 0):
-                state.save(done, accelerator.unwrap_model(model), ema, optimizer)
-            if stop.is_set:
-                log.warning("stopped at step %d; the same command goes on from there", done)
-                break
-    return folder
+    return _Run(stage, config, folder).go()
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
@@ -161,6 +143,186 @@ def draw_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
     return indices
 
 
+Terms = dict[str, Tensor]
+Result = TypeVar("Result")
+
+
+class _Run:
+    """One call of `train`: the prepared model, its average, its files."""
+
+    def __init__(self, stage: Stage, config: TrainConfig, folder: Path) -> None:
+        self.stage, self.config, self.folder = stage, config, folder
+        # stage 2 leaves the video's side unused
+        parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(
+            mixed_precision=config.precision,
+            step_scheduler_with_optimizer=False,
+            kwargs_handlers=[parallel],
+            log_with=None if config.tracker == "none" else config.tracker,
+            project_dir=folder,
+        )
+        shares = self.accelerator.num_processes * config.gradient_accumulation
+        if config.batch_size % shares:
+            raise ModelError(
+                f"batch_size={config.batch_size} cannot be shared evenly by {self.accelerator.num_processes} processes "
+                f"with gradient_accumulation={config.gradient_accumulation}; take a multiple of {shares}"
+            )
+        if config.gradient_checkpointing:
+            stage.model.enable_gradient_checkpointing()  # type: ignore[operator]
+        self.model, *self.optimizers = self.accelerator.prepare(stage.model, *_optimizers(stage.model, config))
+        self.average = self._average()
+        self.checkpoint = Checkpoint(folder, self._identity(), is_main=self.accelerator.is_main_process)
+        self.nonfinite = 0
+
+    def go(self) -> Path:
+        config, main = self.config, self.accelerator.is_main_process
+        if main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / "config.json", self.stage.resolved())
+        start = self._load()
+        if start < config.steps and config.tracker != "none":
+            self.accelerator.init_trackers("logs", config=asdict(config))
+        with (
+            _stop_on_signal() as stop,
+            tqdm(
+                total=config.steps * config.batch_size, initial=start * config.batch_size, desc=self.stage.name,
+                unit="clip", mininterval=2, disable=not main,
+            ) as bar,
+        ):  # fmt: skip
+            for step in range(start, config.steps):
+                for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in self.optimizers):
+                    group["lr"] = config.learning_rate * learning_rate_factor(step, config)
+                terms, stopped = self._step(step, stop)
+                bar.update(config.batch_size)
+                if terms is not None and step % LOG_EVERY == 0:
+                    values = {name: float(value) for name, value in terms.items()}
+                    bar.set_postfix({name: f"{value:.4f}" for name, value in values.items()}, refresh=False)
+                    self.accelerator.log(values, step=step)
+                self._after(step + 1, terms or {}, last=stopped or step + 1 == config.steps)
+                if stopped:
+                    log.warning("stopped at step %d; the same command goes on from there", step + 1)
+                    break
+        self.accelerator.end_training()
+        return self.folder
+
+    def _after(self, done: int, terms: Terms, *, last: bool) -> None:
+        """What is due after `done` finished steps: metrics, a sample sheet, a checkpoint."""
+        config, averaged = self.config, self.accelerator.unwrap_model(self.model)
+        if self.average is not None:
+            averaged = self.average.module
+        if self.accelerator.is_main_process and (last or done % config.validate_every == 0):
+            self._record(done, terms, self._evaluated(averaged, self.stage.validate))
+        if self.accelerator.is_main_process and config.sheet_every and (last or done % config.sheet_every == 0):
+            path = self.folder / "sheets" / f"step-{done:07d}.png"
+            path.parent.mkdir(exist_ok=True)
+            self._evaluated(averaged, lambda model: self.stage.sheet(model, path))
+        if last or done % config.save_every == 0:
+            average, count, shipped = None, 0, None
+            if self.average is not None:
+                average, count, shipped = averaged, int(self.average.n_averaged), self.stage.shipped(averaged)
+            self.checkpoint.save(done, self.model, self._bare_optimizers(), average, count, shipped)
+
+    def _step(self, step: int, stop: _Flag) -> tuple[Terms | None, bool]:
+        """One optimiser step: its loss terms, None where the weights were left alone; and whether to stop after it."""
+        config, accelerator = self.config, self.accelerator
+        micro = config.batch_size // (accelerator.num_processes * config.gradient_accumulation)
+        indices = draw_indices(step, config.batch_size, len(self.stage), config.seed)
+        totals: Terms = {}
+        for index in range(config.gradient_accumulation):
+            first = (accelerator.process_index * config.gradient_accumulation + index) * micro
+            places = range(first, first + micro)
+            draws = Draws(config.seed, step, places)
+            batch = self.stage.batch(indices[list(places)], draws)
+            batch = {name: value.to(accelerator.device) for name, value in batch.items()}
+            whole = index + 1 == config.gradient_accumulation
+            with contextlib.nullcontext() if whole else accelerator.no_sync(self.model):
+                with accelerator.autocast():
+                    terms = self.stage.loss(self.model, batch, draws)
+                accelerator.backward(terms["loss"] / config.gradient_accumulation)
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0.0) + value.detach() / config.gradient_accumulation
+            if not torch.isfinite(terms["loss"]):
+                self._keep_batch(step, index, batch)
+        totals, bad, stopped = self._agreed(totals, stop)
+        if bad:
+            self._skip(step)
+            return None, stopped
+        accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(accelerator.unwrap_model(self.model))
+        return totals, stopped
+
+    def _agreed(self, terms: Terms, stop: _Flag) -> tuple[Terms, bool, bool]:
+        """Terms averaged over the processes; whether a loss was not finite in any; whether any was told to stop.
+
+        All of them must skip a step, or stop after it, together.
+        """
+        flags = [not bool(torch.isfinite(terms["loss"])), stop.is_set]
+        mine = torch.stack([*(value.float() for value in terms.values()), *map(torch.tensor, flags)])
+        *values, bad, stopped = self.accelerator.reduce(mine.to(self.accelerator.device), "sum")
+        means = {name: value / self.accelerator.num_processes for name, value in zip(terms, values, strict=True)}
+        return means, bool(bad), bool(stopped)
+
+    def _skip(self, step: int) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.nonfinite += 1
+        log.warning("step %d: loss not finite, batch skipped (%d so far)", step, self.nonfinite)
+        if self.nonfinite > self.config.max_nonfinite:
+            raise ModelError(
+                f"{self.stage.name}: {self.nonfinite} losses were not finite; lower the learning rate, and see "
+                f"{self.folder / 'nonfinite'} for the batches"
+            )
+
+    def _keep_batch(self, step: int, index: int, batch: dict[str, Tensor]) -> None:
+        folder = self.folder / "nonfinite"
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"step-{step:07d}-process-{self.accelerator.process_index}-{index}.safetensors"
+        save_tensors(folder / name, {key: value.cpu().contiguous() for key, value in batch.items()})
+
+    def _average(self) -> AveragedModel | None:
+        if self.config.ema_decay == 0:
+            return None
+        model = self.accelerator.unwrap_model(self.model)
+        average = AveragedModel(model, multi_avg_fn=_averaging(self.config.ema_decay), use_buffers=False)
+        return average.requires_grad_(False)
+
+    def _identity(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "stage": self.stage.name, "model": self.stage.resolved(), "seed": config.seed,
+            "optimizer": config.optimizer, "averaged": config.ema_decay > 0,
+        }  # fmt: skip
+
+    def _bare_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [optimizer.optimizer for optimizer in self.optimizers]
+
+    def _load(self) -> int:
+        average = None if self.average is None else self.average.module
+        step, count = self.checkpoint.load(self.model, self._bare_optimizers(), average)
+        if self.average is not None:
+            self.average.n_averaged.fill_(count)
+        return step
+
+    def _record(self, step: int, terms: Terms, metrics: dict[str, float]) -> None:
+        line = {"step": step, **{name: float(value) for name, value in terms.items()}, **metrics}
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self.accelerator.log(metrics, step=step)
+        tqdm.write(f"{self.stage.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in line.items()))
+
+    def _evaluated(self, model: nn.Module, function: Callable[[nn.Module], Result]) -> Result:
+        training = model.training
+        model.eval()
+        with torch.no_grad(), self.accelerator.autocast():
+            result = function(model)
+        model.train(training)
+        return result
+
+
 Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
@@ -174,95 +336,30 @@ def _averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
     return update
 
 
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
+def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    muon = {name for name, p in trained.items() if config.optimizer == "muon" and _is_block_matrix(name, p)}
+    rest = [p for name, p in trained.items() if name not in muon]
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
-
-
-def _step(
-    stage: Stage, model: nn.Module, optimizer: Any, accelerator: Accelerator, config: TrainConfig, step: int
-) -> dict[str, Tensor] | None:
-    """One optimiser step; None where the loss was not finite and the weights were left alone."""
-    share = config.batch_size // accelerator.num_processes
-    indices = draw_indices(step, config.batch_size, len(stage), config.seed)
-    indices = indices[accelerator.process_index * share : (accelerator.process_index + 1) * share]
-    seed = (config.seed * 1_000_003 + step) * accelerator.num_processes + accelerator.process_index
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
-    batch = stage.batch(indices, generator)
-    with accelerator.autocast():
-        terms = stage.loss(model, {k: v.to(accelerator.device) for k, v in batch.items()}, generator)
-    if not torch.isfinite(terms["loss"]):
-        return None
-    accelerator.backward(terms["loss"])
-    accelerator.clip_grad_norm_(model.parameters(), config.gradient_clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return {name: value.detach() for name, value in terms.items()}
-
-
-def _validated(stage: Stage, model: nn.Module, accelerator: Accelerator) -> dict[str, float]:
-    training = model.training
-    model.eval()
-    with torch.no_grad(), accelerator.autocast():
-        metrics = stage.validate(model)
-    model.train(training)
-    return metrics
-
-
-class _Progress:
-    """A run's files: metrics so far, and the checkpoint that a stopped run goes on from."""
-
-    def __init__(self, folder: Path, stage: Stage, config: TrainConfig) -> None:
-        self.folder, self.stage, self.config = folder, stage, config
-        identity = {"stage": stage.name, "model": stage.resolved(), "seed": config.seed}
-        self.identity = json.dumps(identity, sort_keys=True)
-
-    def record(self, step: int, terms: dict[str, Tensor], metrics: dict[str, float]) -> None:
-        line = {"step": step, **{k: float(v) for k, v in terms.items()}, **metrics}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        tqdm.write(f"{self.stage.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in line.items()))
-
-    def save(self, step: int, model: nn.Module, ema: AveragedModel, optimizer: Any) -> None:
-        target, fresh = self.folder / "checkpoint", self.folder / ".checkpoint-new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_tensors(fresh / "model.safetensors", model.state_dict())
-        save_tensors(fresh / "ema.safetensors", ema.module.state_dict())
-        state = optimizer.state_dict()["state"]
-        moments = {f"{index}.{key}": value for index, values in state.items() for key, value in values.items()}
-        save_tensors(fresh / "optimizer.safetensors", moments)
-        write_json(fresh / "state.json", {"step": step, "averaged": int(ema.n_averaged), "identity": self.identity})
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
-        save_tensors(self.folder / WEIGHTS, ema.module.state_dict())
-
-    def load(self, model: nn.Module, ema: AveragedModel, optimizer: Any) -> int:
-        """Restore the checkpoint if there is one; returns the step to go on with."""
-        source = self.folder / "checkpoint"
-        if not source.is_dir():
-            return 0
-        state = json.loads((source / "state.json").read_text(encoding="utf-8"))
-        if state["identity"] != self.identity:
-            raise ModelError(
-                f"{source} was written by another stage, configuration or seed; give another output folder, or repeat "
-                f"the configuration in {self.folder / 'recipe.json'}"
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
+    ]
+    if muon:
+        matrices = [p for name, p in trained.items() if name in muon]
+        optimizers.append(
+            torch.optim.Muon(
+                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
             )
-        load_weights(model, source / "model.safetensors")
-        load_weights(ema.module, source / "ema.safetensors")
-        ema.n_averaged.fill_(state["averaged"])
-        packed = optimizer.state_dict()
-        packed["state"] = {}
-        for name, value in load_tensors(source / "optimizer.safetensors").items():
-            index, key = name.split(".", 1)
-            packed["state"].setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict(packed)
-        return int(state["step"])
+        )
+    return optimizers
+
+
+def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """A projection of attention or MLP: what Muon is made for; embeddings, AdaLN and the heads stay with AdamW."""
+    return parameter.ndim == 2 and "_blocks." in name and ".norm" not in name
 
 
 class _Flag:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +16,23 @@ import torch
 pytest.importorskip("mujoco", reason="the extra `world` is not installed")
 pytest.importorskip("tyro", reason="the extra `train` is not installed")
 
+import cv2
+
+from egotwin_model.ablations import VARIANTS
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import PURE_NOISE
-from egotwin_model.store import WEIGHTS
+from egotwin_model.store import WEIGHTS, load_tensors
 from training.configs import RECIPES, STAGES, DiffusionRecipe
+from training.draws import Draws
 from training.evaluate import mean_head_paths
 from training.export import export, trained_networks
+from training.runs import diffusion_folder
 from training.stage_diffusion import draw_timesteps
 from training.stages import main
 from training.world.generate import generate
 from training.world.shards import open_clips
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +84,55 @@ def test_mean_paths_start_at_the_head(data: Path) -> None:
     assert all(abs(path[0]).max() < 1e-5 and path.shape == (81, 3) for path in paths.values())
 
 
+def test_sheets_show_what_each_stage_makes(runs: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    shutil.copytree(runs, folder)
+    for stage in STAGES:
+        shutil.rmtree(folder / stage / "checkpoint")
+        arguments = [stage, "--config", "smoke", "--data", str(data), "--runs", str(folder), "--train.sheet-every", "1"]
+        assert main(arguments) == 0
+        pictures = sorted((folder / stage / "sheets").iterdir())
+        assert [picture.name for picture in pictures] == ["step-0000001.png", "step-0000002.png"]
+        picture = cv2.imread(str(pictures[-1]))
+        assert min(picture.shape[:2]) > 200
+        assert picture.std() > 10
+
+
+@pytest.mark.parametrize("row", VARIANTS[1:])
+def test_every_row_of_the_papers_tables_trains(runs: Path, data: Path, tmp_path: Path, row: str) -> None:
+    """Each ablation and baseline runs the stages it has, beside the others, and learns its own weights."""
+    folder, name = tmp_path / "runs", f"smoke/{row}"
+    shutil.copytree(runs, folder)
+    stages = [stage for stage in STAGES if stage in RECIPES[name]]
+    for stage in stages:
+        assert main([stage, "--config", name, "--data", str(data), "--runs", str(folder)]) == 0, stage
+    last = RECIPES[name][stages[-1]]
+    assert isinstance(last, DiffusionRecipe)
+    weights = diffusion_folder(folder, row, stages[-1])
+    names = load_tensors(weights / WEIGHTS).keys()
+    assert any("motion" in tensor for tensor in names) == (row not in ("video-only", "camera"))
+    metrics = json.loads((weights / "metrics.jsonl").read_text().splitlines()[-1])
+    assert ("val_video" in metrics) == (row != "motion-only")
+    assert (folder / "joint" / WEIGHTS).read_bytes() == (runs / "joint" / WEIGHTS).read_bytes()
+    assert (folder / "motion-vae-root-centric").is_dir() == (row in ("vidmld", "without-reformulation"))
+
+
+def test_adapters_learn_and_are_merged(runs: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    shutil.copytree(runs, folder, ignore=shutil.ignore_patterns("joint"))
+    arguments = ["joint", "--config", "smoke", "--data", str(data), "--runs", str(folder), "--adapter-rank", "2"]
+    assert main(arguments) == 0
+    before, after = (load_tensors(folder / stage / WEIGHTS) for stage in ("text-to-motion", "joint"))
+    assert before.keys() == after.keys()  # names without adapters: what every reader knows
+    change = {name: (after[name] - before[name]).abs().max() for name in before}
+    assert change["transformer_blocks.0.attn1.to_q.weight"] > 0
+    update = after["transformer_blocks.0.ff.net.0.proj.weight"] - before["transformer_blocks.0.ff.net.0.proj.weight"]
+    assert torch.linalg.matrix_rank(update, rtol=1e-3) == 2
+    assert change["transformer_blocks.0.motion.attn1.to_q.weight"] > 0
+    assert change["proj_out.weight"] == change["patch_embed.proj.weight"] == 0
+    assert main([*arguments, "--train.steps", "3"]) == 0  # goes on from adapters, not from what was merged
+
+
 def test_stages_out_of_order_and_missing_data_are_named(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,14 +140,17 @@ def test_stages_out_of_order_and_missing_data_are_named(
     assert "run `egotwin train video-codec` first" in capsys.readouterr().out
     assert main(["video-codec", "--config", "smoke", "--data", str(tmp_path), "--runs", str(tmp_path)]) == 1
     assert "manifest.json is missing" in capsys.readouterr().out
+    assert main(["joint", "--config", "smoke/motion-only", "--data", str(data), "--runs", str(tmp_path)]) == 1
+    assert "configuration smoke/motion-only has no stage joint" in capsys.readouterr().out
 
 
 def test_timesteps_follow_the_recipes_shares() -> None:
     """`mini`: 30 % of motions given clean, half of the videos in the noisiest quarter; `smoke`: uniform t_v."""
+    draws = Draws(0, 0, range(20_000))
     for name, clean, noisiest in (("mini", 0.3, 0.5), ("smoke", 0.1, 0.25)):
         recipe = RECIPES[name]["joint"]
         assert isinstance(recipe, DiffusionRecipe)
-        t_video, t_motion = draw_timesteps(recipe, 40_000, torch.Generator().manual_seed(0))
+        t_video, t_motion = draw_timesteps(recipe, draws)
         assert (t_motion == 0).float().mean() == pytest.approx(clean, abs=0.02)
         assert (t_video >= 750).float().mean() == pytest.approx(noisiest, abs=0.04)
         assert t_video.min() == 0
@@ -96,4 +159,26 @@ def test_timesteps_follow_the_recipes_shares() -> None:
         pair = torch.stack([t_video[free], t_motion[free]]).float()
         assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.03  # independent (Section 3.3)
     tied = replace(recipe, model=replace(recipe.model, asynchronous=False))
-    assert torch.equal(*draw_timesteps(tied, 100, torch.Generator().manual_seed(0)))
+    assert torch.equal(*draw_timesteps(tied, draws))
+
+
+def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path) -> None:
+    """The same batch, shared by two processes over gloo, gives the same weights."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        shutil.copytree(runs, folder, ignore=shutil.ignore_patterns("joint"))
+    arguments = ["joint", "--config", "smoke", "--data", str(data), "--train.learning-rate", "1e-4", "--runs"]
+    assert main([*arguments, str(one)]) == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [*launcher, "-m", "training.stages", *arguments, str(two)],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=250,
+    )
+    before, alone, shared = (
+        load_tensors(path / WEIGHTS) for path in (runs / "text-to-motion", one / "joint", two / "joint")
+    )
+    assert any((alone[name] - before[name]).abs().max() > 5e-5 for name in before)
+    for name, value in alone.items():
+        torch.testing.assert_close(shared[name], value, rtol=0, atol=1e-5, msg=name)

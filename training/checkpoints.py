@@ -1,0 +1,117 @@
+"""A run's files: metrics so far, its averaged weights, and the checkpoint that a stopped run goes on from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from egotwin_model.errors import ModelError
+from egotwin_model.files import read_json, write_json
+from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+SEPARATOR = "|"  # between a parameter's name and the name of its optimiser state
+
+
+class Checkpoint:
+    """``checkpoint/`` of a run's folder: replaced as a whole, so that a kill leaves the old one or the new one.
+
+    Names are the parameters' own, whatever the model is wrapped in (DDP, FSDP), so a run may go on with another number
+    of processes. All processes call `save` and `load`; the main one writes.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any], *, is_main: bool) -> None:
+        self.folder, self.is_main = folder, is_main
+        self.identity = json.dumps(identity, sort_keys=True)
+
+    def save(
+        self,
+        step: int,
+        model: nn.Module,
+        optimizers: list[torch.optim.Optimizer],
+        average: nn.Module | None,
+        count: int,
+        shipped: dict[str, Tensor] | None,
+    ) -> None:
+        """Write weights, averaged weights and optimiser states of `step` finished steps.
+
+        Args:
+            average: averaged weights, of `count` steps, if there are any.
+            shipped: what other stages and the export read; None: the trained weights themselves.
+        """
+        weights: dict[str, Any] = get_model_state_dict(model, options=WHOLE)
+        states: list[dict[str, Any]] = [get_optimizer_state_dict(model, o, options=WHOLE) for o in optimizers]  # type: ignore[misc]
+        if not self.is_main:  # the whole state is gathered there alone
+            return
+        kept = {} if average is None else average.state_dict()
+        target, fresh = self.folder / "checkpoint", self.folder / ".checkpoint-new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        save_tensors(fresh / "model.safetensors", weights)
+        if average is not None:
+            save_tensors(fresh / "ema.safetensors", kept)
+        for index, state in enumerate(states):
+            save_tensors(fresh / _optimizer_file(index), _flat(state["state"]))
+        write_json(fresh / "state.json", {"step": step, "averaged": count, "identity": self.identity})
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+        save_tensors(self.folder / WEIGHTS, weights if shipped is None else shipped)
+
+    def load(
+        self, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: nn.Module | None
+    ) -> tuple[int, int]:
+        """Restore the checkpoint if there is one; returns finished steps and the number of averaged weights.
+
+        Raises:
+            ModelError: it was written by another stage, configuration or seed.
+        """
+        source = self.folder / "checkpoint"
+        if not source.is_dir():
+            return 0, 0
+        state = read_json(source / "state.json")
+        if state["identity"] != self.identity:
+            raise ModelError(
+                f"{source} was written by another stage, configuration or seed; give another output folder, or repeat "
+                f"the configuration in {self.folder / 'recipe.json'}"
+            )
+        weights: dict[str, Any] = {**load_tensors(source / "model.safetensors")}
+        set_model_state_dict(model, weights, options=WHOLE)
+        for index, optimizer in enumerate(optimizers):
+            packed: dict[str, Any] = get_optimizer_state_dict(model, optimizer)
+            packed["state"] = _nested(load_tensors(source / _optimizer_file(index)))
+            set_optimizer_state_dict(model, optimizer, packed, options=WHOLE)
+        if average is not None:
+            average.load_state_dict(load_tensors(source / "ema.safetensors"))
+        return int(state["step"]), int(state["averaged"])
+
+
+def _optimizer_file(index: int) -> str:
+    return f"optimizer-{index}.safetensors"
+
+
+def _flat(state: dict[str, Any]) -> dict[str, Tensor]:
+    return {
+        f"{name}{SEPARATOR}{key}": torch.as_tensor(value)
+        for name, values in state.items()
+        for key, value in values.items()
+    }
+
+
+def _nested(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    state: dict[str, dict[str, Tensor]] = {}
+    for joined, value in tensors.items():
+        name, key = joined.split(SEPARATOR)
+        state.setdefault(name, {})[key] = value
+    return state

@@ -1,0 +1,34 @@
+"""Random numbers of a training step, drawn clip by clip: the same however many processes share the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SHARED = 2**32 - 1  # the place of the numbers that all clips of a step have in common
+
+
+class Draws:
+    """The random numbers of some clips of one step; they follow from (seed, step, the clip's place in the batch)."""
+
+    def __init__(self, seed: int, step: int, places: Sequence[int]) -> None:
+        self._clips = [np.random.default_rng((seed, step, place)) for place in places]
+        self._shared = np.random.default_rng((seed, step, SHARED))
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """In [0, 1): (clips, *shape) float32."""
+        return torch.from_numpy(np.stack([rng.random(shape, dtype=np.float32) for rng in self._clips]))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Unit normal: (clips, *shape) float32."""
+        return torch.from_numpy(np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in self._clips]))
+
+    def shared_integer(self, high: int) -> int:
+        """One number in [0, high), the same for all clips of the step."""
+        return int(self._shared.integers(high))

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from egotwin_model import attention, attention_merge
+from egotwin_model import attention, attention_merge, transformer
 from egotwin_model.attention import BACKENDS, Layout, attend, choose, interaction_mask
 from egotwin_model.attention_flex import block_mask, mask_rule
 from egotwin_model.config import EgoTwinConfig
+from egotwin_model.transformer import EgoTwinTransformer
 
 LAYOUT = Layout(num_text=2, num_frames=4, tokens_per_frame=3, num_motion=7)
 
@@ -271,3 +272,24 @@ def test_unknown_backend_wrong_length_and_lone_gate_are_refused_by_name() -> Non
         attend(x, x, x, LAYOUT)
     with pytest.raises(ValueError, match="num_motion"):
         attend(x, x, x, gate=torch.zeros(1))
+
+
+@torch.no_grad()
+def test_blocks_above_the_motion_branch_attend_unmasked_over_text_and_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no block is handed a mask matrix: a layout goes to the lower blocks, nothing to the upper ones."""
+    config = EgoTwinConfig.mini(num_layers=3, num_motion_layers=1, num_heads=2, head_dim=16, motion_width=16)
+    model = EgoTwinTransformer(config).eval()
+    calls = []
+
+    def recorded(query: Tensor, key: Tensor, value: Tensor, mask: object = None, **others: object) -> Tensor:
+        calls.append((mask, query.shape[2], choose(query, mask)))
+        return attend(query, key, value, mask, **others)
+
+    monkeypatch.setattr(transformer, "attend", recorded)
+    latent = torch.zeros(1, config.latent_frames, config.latent_channels, config.latent_height, config.latent_width)
+    motion, time = torch.zeros(1, config.motion_channels, config.motion_length), torch.zeros(1)
+    text = torch.zeros(1, config.text_length, config.text_dim)
+    model(text, latent, motion, time, time, latent[:, 0], motion[..., 0])
+    layout = Layout(config.text_length, config.latent_frames, config.tokens_per_frame, config.motion_length)
+    above = (None, layout.num_others, "fused")
+    assert calls == [(layout, layout.length, "fused"), above, above]

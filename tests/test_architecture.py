@@ -53,7 +53,8 @@ def unpickling(tree: ast.Module) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        if ast.unparse(node.func) in {"torch.load", "torch.save"}:
+        tensors_only = any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+        if ast.unparse(node.func) in {"torch.load", "torch.save"} and not tensors_only:
             yield ast.unparse(node.func), node.lineno
         for keyword in node.keywords:
             on = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
@@ -97,6 +98,7 @@ def test_launch_is_no_package() -> None:
         ("from egotwin_ros.msg import BodyPose", imported_packages, "egotwin_ros"),
         ("import importlib\nimportlib.import_module('training.data')", imported_packages, "training"),
         ("torch.load(path)", unpickling, "torch.load"),
+        ("torch.load(path, weights_only=False)", unpickling, "torch.load"),
         ("np.load(path, allow_pickle=True)", unpickling, "allow_pickle=True"),
         ("subprocess.run(line, shell=True)", unpickling, "shell=True"),
     ],

@@ -148,7 +148,7 @@ def test_too_few_samples_or_clips_are_said(benchmark: Benchmark, data: Path, tmp
     folder = write_truth(benchmark, tmp_path / "oracle", samples=2, noise=0.1)
     notes = score(benchmark, [folder], NO_NETWORKS, tmp_path / "out")["subjects"]["oracle"]["notes"]
     assert any("calibration needs 4 samples of each clip, here are 2" in note for note in notes)
-    with pytest.raises(PredictionError, match="9 test clips asked for, .* has 8"):
+    with pytest.raises(PredictionError, match=r"9 test clips asked for, .* has 8"):
         Benchmark(data, 9)
 
 

@@ -84,7 +84,8 @@ def pool(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> tuple[dict
 
     Args:
         parts: every array with clips first (N, ...), of the subject; a metric whose parts are missing is left out.
-        truth: the true clips' parts; given as `parts` too, errors against themselves are left out. rates: frames and poses per second.
+        truth: the true clips' parts; given as `parts` too, errors against themselves are left out.
+        rates: frames and poses per second.
     """
     found: dict[str, Interval] = {}
     notes: list[str] = []

@@ -16,6 +16,7 @@ from torch import Tensor
 from egotwin_model.errors import GoalError, ModelError
 from egotwin_model.schedule import CLEAN, NUM_TRAIN_TIMESTEPS, PURE_NOISE, Pace, Schedule, timesteps
 from egotwin_model.solvers import Integration, Solver, noise_source
+from egotwin_model.track import Track
 
 __all__ = [
     "CLEAN", "NUM_TRAIN_TIMESTEPS", "PURE_NOISE", "Conditions", "Context", "Denoiser", "Guidance", "Mode", "Pace",
@@ -42,8 +43,8 @@ class Denoiser(Protocol):
         text: Tensor,
         video: Tensor | None,
         motion: Tensor | None,
-        t_video: Tensor,
-        t_motion: Tensor,
+        t_video: Tensor | None,
+        t_motion: Tensor | None,
         image: Tensor | None,
         pose: Tensor | None,
         /,
@@ -127,76 +128,6 @@ class _Evaluation(NamedTuple):
     motion_absent: bool
 
 
-class _Track:
-    """One modality in one generation: its latent, where that stands, and what its solver remembers.
-
-    Args:
-        noise: what it starts from and what stands for it when absent; None where the model lacks this modality.
-        given: its clean latent in a conditional mode.
-        steps: its timesteps, before each step and after the last; None where it is not generated.
-        context: clean latents of its known beginning along `token_axis`.
-    """
-
-    def __init__(
-        self,
-        noise: Tensor | None,
-        given: Tensor | None,
-        steps: tuple[int, ...] | None,
-        integration: Integration,
-        context: Tensor | None,
-        token_axis: int,
-        *,
-        per_token: bool,
-    ) -> None:
-        self.noise, self.steps, self.integration = noise, steps, integration
-        self.x = noise if given is None else given
-        self.timestep = PURE_NOISE if given is None else CLEAN
-        self.context, self.token_axis, self.per_token = context, token_axis, per_token
-
-    @property
-    def is_noise(self) -> bool:
-        """Nothing is known of this modality yet: present and absent are the same."""
-        return self.timestep == PURE_NOISE and self.context is None
-
-    @property
-    def known(self) -> int:
-        """Tokens of the known beginning."""
-        return 0 if self.context is None else self.context.shape[self.token_axis]
-
-    def moves(self, index: int) -> bool:
-        """Whether step `index` denoises this modality."""
-        return self.steps is not None and self.steps[index] != self.steps[index + 1]
-
-    def advance(self, v: Tensor, index: int, schedule: Schedule) -> None:
-        assert self.steps is not None
-        assert self.x is not None
-        now, then = self.steps[index], self.steps[index + 1]
-        v = schedule.to_velocity(self.x, v, now)
-        self.x = self.integration.advance(self.x, v, schedule.level(now), schedule.level(then))
-        self.timestep = then
-        self.hold_context(schedule)
-
-    def hold_context(self, schedule: Schedule) -> None:
-        """Puts the known beginning back as it must stand at this timestep: clean, or as noisy as the rest."""
-        if self.context is None or self.x is None or self.noise is None:
-            return
-        level = schedule.level(CLEAN if self.per_token else self.timestep)
-        noise = self.noise.narrow(self.token_axis, 0, self.known)
-        rest = self.x.narrow(self.token_axis, self.known, self.x.shape[self.token_axis] - self.known)
-        self.x = torch.cat([level.signal * self.context + level.noise * noise, rest], dim=self.token_axis)
-
-    def seen(self, samples: int, device: torch.device, *, absent: bool) -> tuple[Tensor | None, Tensor]:
-        """Latent and timesteps as the model gets them: (S,), or (S, tokens) with a beginning held clean."""
-        t = PURE_NOISE if absent else max(self.timestep, 0)
-        times = torch.full((samples,), t, dtype=torch.long, device=device)
-        x = self.noise if absent else self.x
-        if x is not None and self.context is not None and self.per_token:
-            times = times[:, None].repeat(1, x.shape[self.token_axis])
-            if not absent:
-                times[:, : self.known] = 0
-        return x, times
-
-
 class Sampler:
     """Samples video and motion latents in any mode, from the settings of a schedule and a solver; holds no state.
 
@@ -267,17 +198,17 @@ class Sampler:
     def _tracks(
         self, mode: Mode, c: Conditions, noise_video: Tensor | None, noise_motion: Tensor | None, num_steps: int,
         generator: torch.Generator | None,
-    ) -> tuple[_Track, _Track]:  # fmt: skip
+    ) -> tuple[Track, Track]:  # fmt: skip
         paces = (self.video_pace, self.motion_pace) if mode == "joint" else (Pace(), Pace())
         video_steps, motion_steps = (pace.timesteps(num_steps, self.schedule) for pace in paces)
         known = (None, None) if c.context is None else (c.context.video, c.context.motion)
         per_token = c.context is not None and c.context.per_token
         draw = noise_source(generator)
-        video = _Track(
+        video = Track(
             noise_video, c.video, None if mode == "motion" else video_steps, Integration(self.solver, draw),
             None if mode == "motion" else known[0], 1, per_token=per_token,
         )  # fmt: skip
-        motion = _Track(
+        motion = Track(
             noise_motion, c.motion, None if mode == "video" else motion_steps, Integration(self.solver, draw),
             None if mode == "video" else known[1], 2, per_token=per_token,
         )  # fmt: skip
@@ -286,7 +217,7 @@ class Sampler:
         return video, motion
 
     def _guided(
-        self, c: Conditions, video: _Track, motion: _Track, index: int, guidance: Guidance
+        self, c: Conditions, video: Track, motion: Track, index: int, guidance: Guidance
     ) -> tuple[Tensor | None, Tensor | None]:
         """Guided v of the modalities that step `index` moves, each evaluation made once."""
         terms = guidance_terms if self.asynchronous else plain_terms
@@ -312,14 +243,16 @@ class Sampler:
         return sums[0], sums[1]
 
     def _evaluate(
-        self, c: Conditions, video: _Track, motion: _Track, evaluation: _Evaluation, *, motion_only: bool
+        self, c: Conditions, video: Track, motion: Track, evaluation: _Evaluation, *, motion_only: bool
     ) -> tuple[Tensor | None, Tensor | None]:
         samples, device = c.text.shape[0], c.text.device
-        video_x, t_video = video.seen(samples, device, absent=evaluation.video_absent)
-        motion_x, t_motion = motion.seen(samples, device, absent=evaluation.motion_absent)
-        if not self.asynchronous:  # one timestep is all such a model knows, also of a modality it lacks
-            t_video, t_motion = (t_motion if video_x is None else t_video), (t_video if motion_x is None else t_motion)
+        seen = [
+            video.seen(samples, device, absent=evaluation.video_absent),
+            motion.seen(samples, device, absent=evaluation.motion_absent),
+        ]
+        # a model that knows one timestep is not told of a modality it lacks
+        t_video, t_motion = (t if self.asynchronous or x is not None else None for x, t in seen)
+        text = c.text if evaluation.with_text else c.empty
         return self.denoiser(
-            c.text if evaluation.with_text else c.empty, video_x, motion_x, t_video, t_motion, c.image, c.pose,
-            motion_only=motion_only, **c.extra,
-        )  # fmt: skip
+            text, seen[0][0], seen[1][0], t_video, t_motion, c.image, c.pose, motion_only=motion_only, **c.extra
+        )

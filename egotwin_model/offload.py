@@ -25,8 +25,8 @@ class RuntimeOptions:
             VAE stays in float32: bfloat16 tells 1.000 m from 1.004 m and nothing between, and it is small.
         offload: only the network in use is on the device, the others wait in the CPU's memory. The paper's model then
             needs the transformer's 12 GB and its activations instead of 22 GB more for T5 and the VAEs.
-        tiling: the video VAE of the paper's size decodes and encodes in overlapping tiles: less memory, and a result
-            that differs a little where tiles meet. Ours at mini size has none.
+        tiling: the video VAE of the paper's size works in overlapping tiles: less memory, and a result that differs,
+            since each tile is normalised by itself. The mini model's has none.
         text_cache: folder where text states are kept between runs; None keeps them in memory only.
     """
 
@@ -66,16 +66,19 @@ class Residence:
 
     With offload at most one network is there. Weights do not change while computing, so the CPU keeps its copy: leaving
     the device costs nothing, and coming costs one copy of the weights.
+
+    Attributes:
+        present: the networks that are on the device.
     """
 
     def __init__(self, device: str | torch.device = "cpu", offload: bool = False) -> None:
         self.device, self.offload = torch.device(device), offload
-        self._present: list[nn.Module] = []
+        self.present: list[nn.Module] = []
         self._waiting: list[tuple[nn.Module, str, Tensor]] = []
 
     def bring(self, module: Module) -> Module:
         """`module`, on the device; with offload the network that was there is away."""
-        if any(module is present for present in self._present):
+        if any(module is present for present in self.present):
             return module
         if not self.offload:
             module.to(self.device)
@@ -90,7 +93,7 @@ class Residence:
             arrived = {key: tensor.detach().to(self.device) for key, tensor in distinct.items()}
             for owner, name, tensor in self._waiting:
                 _set(owner, name, arrived[id(tensor)])
-        self._present.append(module)
+        self.present.append(module)
         return module
 
     def clear(self) -> None:
@@ -98,7 +101,7 @@ class Residence:
         if self.offload:
             for owner, name, tensor in self._waiting:
                 _set(owner, name, tensor)
-            self._present, self._waiting = [], []
+            self.present, self._waiting = [], []
 
 
 def _set(owner: nn.Module, name: str, tensor: Tensor) -> None:

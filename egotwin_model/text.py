@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,6 @@ class TextEncoder:
     def __init__(
         self, folder: Path, length: int, options: RuntimeOptions | None = None, residence: Residence | None = None
     ) -> None:
-        from transformers import AutoTokenizer
-
         if not (folder / CONFIG).is_file():
             raise ModelError(f"text encoder folder {folder} has no config.json; reinstall the package that carries it")
         self.folder, self.length, self.options = folder, length, options or RuntimeOptions()
@@ -65,7 +64,8 @@ class TextEncoder:
         self.residence = residence if residence and shared else Residence(self.options.device, offload=True)
         self.masked = read_json(folder / CONFIG).get("model_type") != "t5"
         self.weights = Weights(folder)  # headers only: what is missing or damaged is told at once
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(_tokenizer_folder(folder), local_files_only=True)
+        self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
+        self.tokenizer.model_max_length = sys.maxsize  # `truncated` tells of long texts, better than its warning
         self.cache = Path(self.options.text_cache) if self.options.text_cache else None
         if self.cache is None:
             _ = self.model
@@ -87,13 +87,17 @@ class TextEncoder:
         from transformers import AutoModel, T5EncoderModel
 
         kind = AutoModel if self.masked else T5EncoderModel
-        model, report = kind.from_pretrained(
-            self.folder, local_files_only=True, use_safetensors=True, dtype=self.options.torch_dtype,
-            output_loading_info=True,
-        )  # fmt: skip
-        lacking = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
-        if lacking:
-            raise ModelError(f"{self.folder} lacks tensors {lacking[:5]} of its {kind.__name__}, or at another shape")
+        try:
+            model, report = kind.from_pretrained(
+                self.folder, local_files_only=True, use_safetensors=True, dtype=self.options.torch_dtype,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"the text encoder in {self.folder} cannot be loaded: {error!r}") from error
+        if report["missing_keys"]:
+            raise ModelError(f"{self.folder} lacks tensors {sorted(report['missing_keys'])[:5]} of a {kind.__name__}")
+        for name, found, wanted in report["mismatched_keys"]:
+            raise ModelError(f"{self.folder}: tensor {name} has shape {tuple(found)}, wanted {tuple(wanted)}")
         for name, parameter in model.named_parameters():
             check_values(str(self.folder), name, parameter.detach(), parameter)
         return model.eval().requires_grad_(False)
@@ -109,7 +113,7 @@ class TextEncoder:
 
     def truncated(self, text: str) -> str:
         """What of `text` does not fit into `length` tokens; empty where all of it does."""
-        ids = self.tokenizer(text, truncation=False, verbose=False)["input_ids"]
+        ids = self.tokenizer(text, truncation=False)["input_ids"]
         return str(self.tokenizer.decode(ids[self.length - 1 : -1])) if len(ids) > self.length else ""
 
     @torch.no_grad()
@@ -154,6 +158,17 @@ def load_text_encoder(
     if (folder / name).is_dir():
         return TextEncoder(folder / name, length, options, residence)
     return TextEncoder.from_package(name, length, options, residence)
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
+        raise ModelError(f"{folder} has no tokenizer: wanted {' or '.join(TOKENIZER_FILES[:2])}; copy it there")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
 
 
 def _tokenizer_folder(folder: Path) -> Path:

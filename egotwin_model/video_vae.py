@@ -291,7 +291,8 @@ def load_video_vae(folder: str | Path, dtype: torch.dtype = torch.float32, *, ti
     (ours is causal to the frame). Batches go through it one clip at a time (slicing, exact).
 
     Args:
-        tiling: diffusers' class works on overlapping tiles: less memory, small differences where tiles meet.
+        tiling: diffusers' class works on overlapping tiles: less memory, and a result that differs, since each tile is
+            normalised by itself.
 
     Raises:
         ModelError: the folder is incomplete, damaged, or names another class.
@@ -310,7 +311,8 @@ def load_video_vae(folder: str | Path, dtype: torch.dtype = torch.float32, *, ti
     except ImportError as error:
         raise ModelError(f"{path} needs diffusers: pip install 'egotwin[train]'") from error
     vae = without_memory(lambda: AutoencoderKLCogVideoX.from_config(values))
-    load_weights(vae.to(dtype), Path(folder)).eval()
+    nn.Module.to(vae, dtype)  # diffusers' own warns of modules to keep in float32 where there are none
+    load_weights(vae, Path(folder)).eval()
     vae.enable_slicing()
     if tiling:
         vae.enable_tiling()

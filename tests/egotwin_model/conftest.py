@@ -56,7 +56,7 @@ def cogvideox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vae = diffusers.AutoencoderKLCogVideoX(
         down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
         block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1, norm_num_groups=2,
-        temporal_compression_ratio=4, scaling_factor=0.7, sample_height=64, sample_width=96,
+        temporal_compression_ratio=4, scaling_factor=0.7, sample_height=96, sample_width=80,
     )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     encoder = T5EncoderModel(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
@@ -19,6 +20,10 @@ from torch import Tensor
 
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import ModelError
+from egotwin_model.files import write_json
+from egotwin_model.motion import MotionStatistics
+from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
+from egotwin_model.pipeline import BodyState, EgoTwinPipeline
 from egotwin_model.pretrained import (
     COGVIDEOX_GRID,
     TABLE,
@@ -29,6 +34,8 @@ from egotwin_model.pretrained import (
     load_cogvideox,
 )
 from egotwin_model.runtime import load_transformer
+from egotwin_model.skeleton import forward_kinematics, reference_offsets
+from egotwin_model.store import save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import load_video_vae
 from egotwin_model.weights import without_memory
@@ -190,6 +197,8 @@ import torch
 from pathlib import Path
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.pretrained import from_cogvideox, load_cogvideox
+from egotwin_model.skeleton import forward_kinematics, reference_offsets
+from egotwin_model.store import save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.weights import without_memory
 
@@ -312,6 +321,29 @@ def test_converted_folder_holds_loadable_components(cogvideox_folder: Path, tmp_
     with pytest.raises(ModelError, match="do not lie inside"):
         convert_cogvideox(cogvideox_folder, tmp_path / "other", replace(WINDOW, position_origin=(1, 0)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_a_converted_folder_with_a_motion_vae_imagines(cogvideox_folder: Path, tmp_path: Path) -> None:
+    """The paper's path at narrow width: CogVideoX's transformer, VAE and T5, our motion parts, one pipeline."""
+    out = convert_cogvideox(cogvideox_folder, tmp_path / "out", WINDOW, torch.bfloat16)
+    save_component(out / "motion_vae", MotionVAE(replace(MotionVAEConfig.smoke(), latent_dim=8)))
+    statistics = MotionStatistics(torch.zeros(288), torch.ones(288)).to_tensors()
+    save_tensors(out / "statistics.safetensors", {**statistics, "motion_latent.scale": torch.ones(1)})
+    mini = json.loads((Path(__file__).parents[2] / "models" / "egotwin-mini" / "model_index.json").read_text())
+    write_json(out / "model_index.json", mini | {"text_encoder": "text_encoder", "num_frames": 9, "num_poses": 17})
+    write_manifest(out, {"name": "narrow"})
+    rotations = np.repeat(np.eye(3)[None], 23, axis=0)
+    pose = BodyState(forward_kinematics(np.array([0, 0, 1.0]), rotations, reference_offsets()), rotations)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    found = []
+    for options in ({}, {"dtype": "bfloat16", "offload": True, "text_cache": tmp_path / "texts"}):
+        pipeline = EgoTwinPipeline.from_pretrained(out, runtime="torch", **options)
+        found.append(pipeline("walk to the door", image, pose, seed=1, num_steps=2))
+        assert found[-1].frames.shape == (1, 9, 64, 64, 3)
+        assert found[-1].motion.positions.shape == (1, 17, 23, 3)
+    assert len(list((tmp_path / "texts").iterdir())) == 2  # the goal and the empty goal
+    assert 0 < np.abs(found[0].frames.astype(int) - found[1].frames).mean() < 8
+    assert np.abs(found[0].motion.positions - found[1].motion.positions).max() < 0.2
 
 
 def test_schedule_is_the_folders(cogvideox_folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Causal video VAE: shapes, causality to the bit, files, both classes behind one loader, ONNX equality."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from egotwin_model.errors import ModelError
 from egotwin_model.store import save_component
-from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
+from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, decode_video, encode_video, load_video_vae
 
 TINY = VideoVAEConfig(
     latent_channels=4, encoder_widths=(8, 12), encoder_blocks=(1, 1), decoder_widths=(16, 8), decoder_blocks=(1, 1)
@@ -132,6 +134,70 @@ def test_diffusers_class_sits_behind_the_same_loader(tmp_path) -> None:
             assert isinstance(vae.config.scaling_factor, float)
             assert vae.config.latent_channels == 4
     assert results[0] == results[1]
+
+
+# vae/config.json of the hub's THUDM/CogVideoX-5b-I2V
+COGVIDEOX = {
+    "down_block_types": ("CogVideoXDownBlock3D",) * 4, "up_block_types": ("CogVideoXUpBlock3D",) * 4,
+    "block_out_channels": (128, 256, 256, 512), "latent_channels": 16, "layers_per_block": 3, "norm_num_groups": 32,
+    "temporal_compression_ratio": 4, "scaling_factor": 0.7, "sample_height": 480, "sample_width": 720,
+}  # fmt: skip
+
+
+def test_the_papers_vae_has_the_papers_shapes() -> None:
+    diffusers = pytest.importorskip("diffusers")
+    with torch.device("meta"):
+        vae = diffusers.AutoencoderKLCogVideoX(**COGVIDEOX)
+        latents = encode_video(vae, torch.zeros(1, 3, 41, 480, 480))
+        assert latents.shape == (1, 16, 11, 60, 60)
+        assert encode_video(vae, torch.zeros(1, 3, 1, 480, 480)).shape == (1, 16, 1, 60, 60)
+        assert decode_video(vae, latents).shape == (1, 3, 41, 480, 480)
+        vae.enable_tiling()
+        assert encode_video(vae, torch.zeros(1, 3, 1, 480, 480)).shape == (1, 16, 1, 60, 60)
+    assert 215e6 < sum(p.numel() for p in vae.parameters()) < 216e6
+
+
+@torch.no_grad()
+def test_the_papers_vae_is_scaled_sliced_and_causal_from_group_to_group(cogvideox_folder: Path) -> None:
+    vae, clip = load_video_vae(cogvideox_folder / "vae"), video(2, 17, 32)
+    latents = encode_video(vae, clip)
+    mean = vae.encode(clip[:1]).latent_dist.mean
+    torch.testing.assert_close(latents[:1], 0.7 * mean)
+    torch.testing.assert_close(decode_video(vae, latents)[:1], vae.decode(mean).sample)
+    changed = clip.clone()
+    changed[:, :, 9:] += 1.0
+    other = encode_video(vae, changed)
+    assert torch.equal(other[:, :, :3], latents[:, :, :3]), "frames 9 to 16 are a group of their own"
+    assert (other[:, :, 3:] != latents[:, :, 3:]).any(dim=(0, 1, 3, 4)).all()
+    changed = latents.clone()
+    changed[:, :, 3:] += 1.0
+    assert torch.equal(decode_video(vae, changed)[:, :, :9], decode_video(vae, latents)[:, :, :9])
+    half = load_video_vae(cogvideox_folder / "vae", torch.bfloat16)
+    assert encode_video(half, clip.bfloat16()).dtype == torch.bfloat16
+
+
+@torch.no_grad()
+def test_tiling_is_asked_for_and_near(cogvideox_folder: Path) -> None:
+    """A VAE made for 96 x 80 has tiles of 48 x 40 px, which overlap by whole latents as the real one's 240 x 360."""
+    whole, tiled = (load_video_vae(cogvideox_folder / "vae", tiling=tiling) for tiling in (False, True))
+    clip = torch.nn.functional.interpolate(video(1, 5, 8), size=(5, 96, 96), mode="trilinear")
+    one, other = (encode_video(vae, clip) for vae in (whole, tiled))
+    assert one.shape == other.shape == (1, 4, 2, 12, 12)
+    assert 0 < (one - other).abs().mean() < one.std()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"invert_scale_latents": True}, "CogVideoX 1.5"), ({"latent_channels": 5}, r"has shape .*, wanted")],
+)
+def test_another_cogvideox_vae_is_refused(
+    cogvideox_folder: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    folder = shutil.copytree(cogvideox_folder / "vae", tmp_path / "vae")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ModelError, match=message):
+        load_video_vae(folder)
 
 
 @pytest.mark.parametrize(

@@ -95,15 +95,15 @@ def run_shards(
             report.done += 1
             on_done(item, result)
 
-    by_ray = address is not None or (workers > POOL_WORKERS and find_spec("ray") is not None)
     with _sigterm_as_interrupt():
-        (_by_ray if by_ray else _by_pool)(make, list(todo), workers, address, take)
+        if todo and _ray_is_up(workers, address):
+            _by_ray(make, list(todo), workers, take)
+        else:
+            _by_pool(make, list(todo), workers, take)
     return report
 
 
-def _by_pool(
-    make: Callable[[Any], Any], todo: list[Any], workers: int, _: str | None, take: Callable[[Any, Any], None]
-) -> None:
+def _by_pool(make: Callable[[Any], Any], todo: list[Any], workers: int, take: Callable[[Any, Any], None]) -> None:
     """A pool of spawned processes; when one dies, the items in work are tried again, each in a process of its own."""
     left = todo
     while left:
@@ -164,16 +164,29 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _by_ray(
-    make: Callable[[Any], Any], todo: list[Any], workers: int, address: str | None, take: Callable[[Any, Any], None]
-) -> None:
+def _ray_is_up(workers: int, address: str | None) -> bool:
+    """Connects to the cluster; without an address starts Ray here where it is of use, if it will start."""
+    if address is None and (workers <= POOL_WORKERS or find_spec("ray") is None):
+        return False
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "configure_logging": False}
+    if address is not None:
+        ray.init(address=address, ignore_reinit_error=True, **quiet)
+        return True
+    try:
+        ray.init(num_cpus=workers, include_dashboard=False, ignore_reinit_error=True, **quiet)
+    except Exception as error:  # Ray's own word for a node that does not start in time is no narrower
+        log.warning("Ray does not start here (%s): a process pool does the work instead", error)
+        ray.shutdown()
+        return False
+    return True
+
+
+def _by_ray(make: Callable[[Any], Any], todo: list[Any], workers: int, take: Callable[[Any, Any], None]) -> None:
     """Ray tasks, one CPU each, at most `workers` at a time; Ray itself tries again what a dying node was doing."""
     import ray
 
-    started = not ray.is_initialized()
-    if started:
-        local = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, configure_logging=False, **local)
     task = ray.remote(num_cpus=1, max_retries=1)(make)
     running: dict[Any, Any] = {}
     waiting: Iterator[Any] = iter(todo)
@@ -189,8 +202,7 @@ def _by_ray(
             ray.cancel(reference, force=True)
         raise
     finally:
-        if started:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _take_next(ray: Any, running: dict[Any, Any], take: Callable[[Any, Any], None]) -> None:

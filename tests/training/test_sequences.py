@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
 from egotwin_model.camera import Mount, Pinhole
-from egotwin_model.errors import RecordingError
+from egotwin_model.errors import ModelError, RecordingError
 from egotwin_model.skeleton import HEAD, reference_offsets
 from training.nymeria.repair import repair_quaternions, repair_times
 from training.sequences import dataset
@@ -574,3 +574,71 @@ def test_body_written_and_read(tmp_path, wearer):
     with np.load(tmp_path / "x.npz") as file:
         assert file["segment_tXYZ"].shape == (241, 69)
         assert file["segment_qWXYZ"].shape == (241, 92)
+
+
+# --- what networks make of clips, and the data card -----------------------------------------------------------------
+
+
+def test_latents_are_computed_once_a_shard(stored, tmp_path):
+    import torch
+
+    from training.sequences.latent_cache import cache_shards
+
+    asked = []
+
+    def encode(clips, rows):
+        asked.append(rows)
+        return {"mean": torch.tensor([clips.tensor("frames", row).mean() for row in rows], dtype=torch.float32)}
+
+    clips = dataset.open_clips(stored)
+    kept = cache_shards(clips, tmp_path / "latents", {"codec": "1"}, encode)
+    assert asked == [range(2), range(2, 4)]
+    wanted = [clips.tensor("frames", row).mean() for row in range(4)]
+    np.testing.assert_allclose(kept.gather("mean"), wanted, rtol=1e-6)
+    cache_shards(clips, tmp_path / "latents", {"codec": "1"}, encode)
+    assert len(asked) == 2
+    (tmp_path / "latents/s1.json").write_text("{")  # as if stopped between tensors and note
+    cache_shards(clips, tmp_path / "latents", {"codec": "1"}, encode)
+    assert asked[2:] == [range(2, 4)]
+    cache_shards(clips, tmp_path / "latents", {"codec": "2"}, encode)
+    assert asked[3:] == [range(2), range(2, 4)]
+    with pytest.raises(ModelError, match="mean have not one row for each of 2 clips"):
+        cache_shards(clips, tmp_path / "more", {}, lambda clips, rows: {"mean": torch.zeros(3)})
+
+
+def test_the_card_measures_and_finds_what_splits_share(store, tmp_path, capsys):
+    from training.sequences.card import main
+    from training.sequences.facts import find_splits, leaks, measure
+
+    folder = tmp_path / "data"
+    for split, clips in (("train", store[1][0]), ("val", store[1][1])):
+        for clip in clips:
+            clip.arrays["hand_visible"][:10, 0] = 1
+        manifest = ClipManifest(split, {"what": "a test"}, skipped={"standing still": 3})
+        manifest.shards["a"] = write_shard(folder / split, "a", clips)
+        manifest.save(folder / split)
+    facts = {name: measure(clips) for name, clips in find_splits(folder).items()}
+    assert leaks(facts) == []
+    train = facts["train"]
+    assert (train.clips, train.frame_shape) == (2, (41, 32, 32, 3))
+    assert train.hours == pytest.approx(10 / 3600)
+    assert train.words["walks"] == 2
+    assert train.hands["all"] == pytest.approx((10 / 41, 0.0, 10 / 41))
+    positions = store[1][0][0].arrays["positions"][:, HEAD].astype(float)
+    speed = np.linalg.norm(np.diff(positions, axis=0), axis=1) * 16
+    np.testing.assert_allclose(train.speeds["head"][:80], speed, atol=1e-5)
+    assert main([str(folder)]) == 0
+    page = (folder / "card.html").read_text()
+    assert "all differ" in page
+    assert "standing still" in page
+    assert "http" not in page.replace("data:image", "")
+    assert page.count("data:image/png;base64,") == 5
+    capsys.readouterr()
+    shutil.copytree(folder / "val", folder / "test")
+    value = json.loads((folder / "test/manifest.json").read_text())
+    (folder / "test/manifest.json").write_text(json.dumps({**value, "split": "test"}))
+    assert main([str(folder), "--no-pictures"]) == 1
+    said = capsys.readouterr().err
+    assert "val and test share 1 people: person_1" in said
+    assert "val and test share 2 equal motions" in said
+    assert main([str(tmp_path)]) == 2

@@ -176,7 +176,7 @@ class Preparation:
 
             def done(job: Job, made: Made) -> None:
                 manifest = manifests[job.out.name]
-                manifest.shards[job.name] = made.entry
+                manifest.shards[job.name] = {**made.entry, "sequences": [folder.name for folder in job.folders]}
                 manifest.sequences |= made.sequences
                 manifest.left_out |= made.left_out
                 manifest.count(made.skipped)
@@ -207,7 +207,9 @@ class Preparation:
             raise RecordingError(f"{folder} holds clips made with other settings: choose another --out, or remove it")
         lost = [n for n, e in found.shards.items() if e["clips"] and not (folder / f"{n}.tar").is_file()]
         for name in lost:
-            del found.shards[name]
+            for sequence in found.shards.pop(name)["sequences"]:
+                skipped = found.sequences.pop(sequence, {}).get("skipped", {})
+                found.count({reason: -count for reason, count in skipped.items()})
         return found
 
     def _leave_out(self, manifest: ClipManifest, name: str) -> None:
@@ -232,7 +234,6 @@ class Preparation:
             if reason != Reason.SPLIT:
                 del manifest.left_out[name]
                 manifest.count({reason: -1})
-        manifest.skipped = {reason: count for reason, count in manifest.skipped.items() if count > 0}
 
 
 def write_statistics(out: Path) -> Path | None:

@@ -73,10 +73,10 @@ class ClipManifest:
         return sum(int(shard["clips"]) for shard in self.shards.values())
 
     def count(self, reasons: Mapping[str, int]) -> None:
-        """Adds to `skipped`."""
+        """Adds to `skipped` (or takes off, where it is made again)."""
         total = Counter(self.skipped)
         total.update({str(reason): number for reason, number in reasons.items()})
-        self.skipped = dict(sorted(total.items()))
+        self.skipped = {reason: number for reason, number in sorted(total.items()) if number > 0}
 
     def save(self, folder: Path) -> None:
         """Writes ``manifest.json``, replacing the old one at once."""

@@ -1,6 +1,6 @@
 """Your own model on the benchmark, from outside the package: NumPy and safetensors are all it needs.
 
-The predictor here is the simplest there is, constant velocity of the head from the first two poses; put yours in its place.
+The predictor here is the simplest there is, constant velocity from the first two poses; put yours in its place.
 
     egotwin evaluate --data data/world64 --clips 64 --mode T2M --known-poses 2 --tasks tasks
     python examples/score_own_predictions.py tasks mine

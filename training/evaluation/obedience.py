@@ -24,7 +24,7 @@ from training.world.shards import open_clips
 
 Array = NDArray[np.float64]
 Motion = tuple[NDArray[Any], NDArray[Any]]
-MARGIN_S = 0.5
+MARGIN_S = 0.25
 TURN_TOLERANCE = 0.4  # of the true angle
 STILL_TURN_RAD, STILL_M, TURNING_STEP_M = np.deg2rad(20.0), 0.25, 0.7
 WALK_M, STRAIGHT_RAD = 0.8, np.deg2rad(40.0)
@@ -124,7 +124,7 @@ def obeys(behaviour: str, found: Reading, truth: Reading, hand: str = "") -> boo
     standing = found.net < TURNING_STEP_M
     order = found.walk_time - found.turn_time
     rules = {
-        "stand_still": found.net < STILL_M and abs(found.turn) < STILL_TURN_RAD and max(found.look) < LOOK_RAD,
+        "stand_still": _still(found),
         "turn": turned and standing,
         "turn_around": turned and standing,
         "walk_forward": walked and abs(found.turn) < STRAIGHT_RAD,
@@ -165,11 +165,16 @@ def obeys_record(record: Mapping[str, Any], found: Motion, truth: Motion, rate_h
     for action in actions:
         begin = max(0, round((action["start_s"] - MARGIN_S) * rate_hz))
         window = slice(begin, round((action["end_s"] + MARGIN_S) * rate_hz) + 1)
-        if len(found[0][window]) > MARGIN_S * rate_hz:
+        if len(found[0][window]) > 2 * MARGIN_S * rate_hz:
             readings = [read(positions[window], rotations[window], rate_hz) for positions, rotations in (found, truth)]
             answers.append(obeys(str(action["action"]), readings[0], readings[1], str(action.get("side") or "")))
     known = [answer for answer in answers if answer is not None]
     return all(known) if known else None
+
+
+def _still(found: Reading) -> bool:
+    idle_hands = abs(found.reach[0] - found.reach[1]) < 2 * REACH_M
+    return found.net < STILL_M and abs(found.turn) < STILL_TURN_RAD and max(found.look) < LOOK_RAD and idle_hands
 
 
 def _reached(found: Reading, hand: str) -> bool:

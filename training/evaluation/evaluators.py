@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from egotwin_model.text import TextEncoder
 from training.evaluation.extractors import ExtractorId, Features, to_pictures
 from training.evaluation.networks import (
     PICTURE,
+    STATISTICS,
+    TEXT_LENGTH,
+    TEXT_PACKAGE,
     HandConfig,
     HandViT,
     TextMotion,
@@ -26,7 +30,6 @@ from training.evaluation.networks import (
     VideoText,
     VideoTextConfig,
 )
-from training.evaluation.stages import STATISTICS, TEXT_LENGTH, TEXT_PACKAGE
 
 VERSION = "1"
 
@@ -73,7 +76,7 @@ class VideoTextEvaluator:
 
     def __init__(self, folder: Path, texts: TextStates) -> None:
         self.identity = _identity(folder, "our video–text CNN")
-        self._network = load_component(folder, VideoText, _video_config)
+        self._network = load_component(folder, VideoText, _config(VideoTextConfig))
         self._texts = texts
 
     @torch.inference_mode()
@@ -101,7 +104,7 @@ class HandEvaluator:
 
     def __init__(self, folder: Path) -> None:
         self.identity = _identity(folder, "our hand ViT")
-        self._network = load_component(folder, HandViT, _hand_config)
+        self._network = load_component(folder, HandViT, _config(HandConfig))
 
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -109,12 +112,9 @@ class HandEvaluator:
         return (self._network(to_pictures(frames, PICTURE)) > 0).numpy()
 
 
-def _video_config(**values: Any) -> VideoTextConfig:
-    return VideoTextConfig(**{**values, "widths": tuple(values["widths"])})
-
-
-def _hand_config(**values: Any) -> HandConfig:
-    return HandConfig(**{**values, "alpha": tuple(values["alpha"])})
+def _config(kind: Callable[..., Any]) -> Callable[..., Any]:
+    """A configuration from JSON, whose lists are tuples."""
+    return lambda **values: kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
 
 
 def _identity(folder: Path, name: str) -> ExtractorId:

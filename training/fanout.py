@@ -165,7 +165,10 @@ def _end_with(sentinel: int) -> None:
 
 
 def _ray_is_up(workers: int, address: str | None) -> bool:
-    """Connects to the cluster; without an address starts Ray here where it is of use, if it will start."""
+    """Connects to the cluster; without an address starts Ray here where it is of use, if it will start.
+
+    A connection the program already has is used (and ended) as well.
+    """
     if address is None and (workers <= POOL_WORKERS or find_spec("ray") is None):
         return False
     import ray
@@ -187,7 +190,10 @@ def _by_ray(make: Callable[[Any], Any], todo: list[Any], workers: int, take: Cal
     """Ray tasks, one CPU each, at most `workers` at a time; Ray itself tries again what a dying node was doing."""
     import ray
 
-    task = ray.remote(num_cpus=1, max_retries=1)(make)
+    def work(item: Any) -> Any:  # Ray takes functions, no partial ones
+        return make(item)
+
+    task = ray.remote(num_cpus=1, max_retries=1)(work)
     running: dict[Any, Any] = {}
     waiting: Iterator[Any] = iter(todo)
     try:

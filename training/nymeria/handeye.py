@@ -184,7 +184,9 @@ def _translation(
     matrix = R_world_device @ (Rotation.from_rotvec(a).as_matrix() - np.eye(3))
     target = (R_world_device @ (p_b @ R.T - p_a)[..., None])[..., 0]
     both = np.concatenate([matrix, target[..., None]], axis=2)
-    weights, t, residuals = np.ones(len(a)), np.zeros(3), np.zeros(len(a))
+    weights: Array = np.ones(len(a))
+    t: Array = np.zeros(3)
+    residuals: Array = np.zeros(len(a))
     for _ in range(ROUNDS):
         free = both - _window_means(both, weights, window)
         w = np.sqrt(weights)[:, None, None]

@@ -168,9 +168,9 @@ def _speeds(facts: list[SplitFacts]) -> str:
 
 def _sheet(clips: ClipSet) -> str:
     """A few clips spread over the split, each a row of frames under its text."""
-    chosen = np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).astype(int)) if len(clips) else []
-    if not len(chosen):
+    if len(clips) == 0:
         return ""
+    chosen = np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).astype(int))
     figure = Figure(figsize=(10, 1.85 * len(chosen)))
     grid = figure.subplots(len(chosen), SHEET_COLUMNS, squeeze=False)
     for row, clip in zip(grid, chosen, strict=True):

@@ -117,7 +117,7 @@ def measure(clips: ClipSet) -> SplitFacts:
         actions=Counter(actions),
         hands=_hands(seen, actions),
         speeds={what: np.concatenate(values) for what, values in speeds.items()},
-        identities={key: values for key in IDENTITIES if (values := _values(records, key))},
+        identities={key: named for key in IDENTITIES if (named := _values(records, key))},
         motions=motions,
         skipped=dict(getattr(manifest, "skipped", {})),
         left_out=dict(getattr(manifest, "left_out", {})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from training.evaluation.extractors import EfficientNetLite0
 from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.measure import ToolsSpec
 from training.evaluation.networks import contrastive_margin, focal_loss, info_nce
-from training.evaluation.obedience import obeys, obeys_record, read
+from training.evaluation.obedience import obeys, obeys_record, read, verify
 from training.evaluation.task_files import write_tasks
 from training.evaluation.tasks import Benchmark
 
@@ -147,6 +148,16 @@ def test_actions_are_judged_in_their_time() -> None:
     assert not obeys_record(record, walk_then_turn, turn_then_walk, RATE)
     assert obeys_record({"behaviour": "turn_left"}, first, first, RATE)
     assert not obeys_record({"behaviour": "turn_left"}, then, first, RATE)
+
+
+def test_rules_recognise_rendered_clips() -> None:
+    """The rules on true clips: what each asks for, and what they take for it."""
+    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world64"
+    if not (folder / "val" / "manifest.json").is_file():
+        pytest.skip(f"no rendered clips in {folder}; make them with training.world.generate")
+    own, other = verify(folder, "val")
+    assert np.mean(list(own.values())) > 0.97
+    assert np.mean(list(other.values())) < 0.05
 
 
 # Camera paths

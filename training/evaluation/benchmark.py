@@ -61,9 +61,20 @@ class Job:
 
 
 def score(
-    benchmark: Benchmark, folders: Sequence[Path], tools: ToolsSpec, out: Path, *, workers: int = 1
+    benchmark: Benchmark,
+    folders: Sequence[Path],
+    tools: ToolsSpec,
+    out: Path,
+    *,
+    paired: bool = True,
+    workers: int = 1,
+    cluster: str | None = None,
 ) -> dict[str, Any]:
     """Measure every folder of predictions, and the true clips, and write ``results.json`` into `out`.
+
+    Args:
+        paired: whether predictions are also held against what really followed.
+        workers: processes. cluster: address of a Ray cluster that measures, instead of this machine.
 
     Raises:
         PredictionError: predictions that are missing, of other rates or sizes, or not finite; nothing is then written
@@ -72,12 +83,13 @@ def score(
     for name in (RESULTS, REPORT):
         (out / name).unlink(missing_ok=True)
     checked = [Predictions(folder, benchmark) for folder in folders]
-    names = [predictions.info.name for predictions in checked]
-    if len(set(names)) < len(names):
-        raise PredictionError(f"two folders of predictions have one name: {names}; change predictions.json")
+    names = [TRUTH, OTHERS, *(predictions.info.name for predictions in checked)]
+    if len({slug(name) for name in names}) < len(names):
+        raise PredictionError(f"two subjects have one name: {names}; change predictions.json")
     loaded = load_tools(tools, benchmark.camera, benchmark.mount)
     identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
-    identity = _digest({"version": VERSION, "benchmark": benchmark.identity(), "extractors": identities})
+    made_of = {"version": VERSION, "data": benchmark.identity()["data"], "extractors": identities}
+    identity = _digest(made_of)  # of a part: it does not depend on how many clips there are
     started = time.perf_counter()
 
     def job(kind: Kind, folder: Path, name: str) -> Job:
@@ -85,7 +97,7 @@ def score(
 
     jobs = {TRUTH: job("truth", out, TRUTH), OTHERS: job("others", out, OTHERS)}
     jobs |= {each.info.name: job("predictions", each.folder, each.info.name) for each in checked}
-    _measure_all(list(jobs.values()), benchmark, workers)
+    _measure_all(list(jobs.values()), benchmark, workers, cluster)
     pooled = {
         name: _stacked([_load(_path(each, key)) for key in _keys(each, benchmark)], name) for name, each in jobs.items()
     }
@@ -94,7 +106,7 @@ def score(
     subjects = {}
     for predictions in checked:
         parts = pooled[predictions.info.name]
-        numbers, notes = pool(parts, truth, rates)
+        numbers, notes = pool(parts, truth, rates, paired=paired)
         subjects[predictions.info.name] = {
             "info": asdict(predictions.info), "folder": str(predictions.folder), "metrics": _plain(numbers),
             "notes": notes, "samples": _samples(parts), "curves": _curves(parts, rates),
@@ -103,8 +115,9 @@ def score(
     results = {
         "version": VERSION,
         "protocol": {
-            "data": str(benchmark.data), "clips": len(benchmark.numbers), "others": len(benchmark.others),
-            "identity": identity, **benchmark.identity()["data"],
+            "data": str(benchmark.data), "paired": paired, "clips": len(benchmark.numbers),
+            "others": len(benchmark.others),
+            "identity": _digest({**made_of, **benchmark.identity()}), **benchmark.identity()["data"],
         },
         "extractors": identities,
         "true clips": {"metrics": _plain(numbers), "notes": notes},
@@ -126,20 +139,22 @@ def _keys(job: Job, benchmark: Benchmark) -> list[tuple[str, int]]:
     return benchmark.others if job.kind == "others" else [("test", number) for number in benchmark.numbers]
 
 
-def _measure_all(jobs: list[Job], benchmark: Benchmark, workers: int) -> None:
+def _measure_all(jobs: list[Job], benchmark: Benchmark, workers: int, cluster: str | None) -> None:
     """Measure what is not there yet of all subjects, a few clips at a time."""
     wanted = [(job, key) for job in jobs for key in _keys(job, benchmark)]
     todo = [(job, [key for key in _keys(job, benchmark) if not _is_there(job, key, _wanted(job, key))]) for job in jobs]
     chunks = [(job, tuple(keys[i : i + CHUNK])) for job, keys in todo for i in range(0, len(keys), CHUNK)]
     left = sum(len(keys) for _, keys in chunks)
     with tqdm(total=len(wanted), initial=len(wanted) - left, desc="measuring", unit="clip", mininterval=1) as bar:
-        if workers == 1:
+        if workers == 1 and cluster is None:
             for chunk in chunks:
                 bar.update(measure_chunk(chunk))
             return
-        broken = run_shards(measure_chunk, chunks, workers=workers, on_done=lambda _, count: bar.update(count)).broken
-        if broken:
-            raise PredictionError(f"{len(broken)} groups of clips were not measured; the first: {broken[0][1]}")
+        done = run_shards(
+            measure_chunk, chunks, workers=workers, address=cluster, on_done=lambda _, count: bar.update(count)
+        )
+        if done.broken:
+            raise PredictionError(f"{len(done.broken)} groups of clips were not measured; first: {done.broken[0][1]}")
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--inception", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for I-FID")
     group.add_argument("--i3d", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for FVD")
     group.add_argument("--clip", metavar="DIR", help="official extractor for CLIP-SIM (Hugging Face folder)")
+    group.add_argument("--unpaired", action="store_true", help="do not hold predictions against what really followed")
     group.add_argument("--workers", type=int, default=1, help="processes that measure (default: %(default)s)")
+    group.add_argument("--ray", metavar="ADDRESS", help="measure on this Ray cluster (auto: one that runs here)")
     group.add_argument("--tasks", type=Path, metavar="DIR", help="only write what a model is asked, for use elsewhere")
     group.add_argument("--known-poses", type=int, default=1, help="poses that --tasks tell (default: %(default)s)")
 
@@ -60,7 +62,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     folders += _baselines(arguments.baselines, benchmark, benchmark.camera, out)
     if not folders:
         raise PredictionError("nothing to score: give a model, --predictions or --baselines")
-    results = score(benchmark, folders, tools_spec(arguments), out, workers=arguments.workers)
+    results = score(
+        benchmark, folders, tools_spec(arguments), out,
+        paired=not arguments.unpaired, workers=arguments.workers, cluster=arguments.ray,
+    )  # fmt: skip
     print(f"{write_report(results, benchmark, out)}")
     return results
 

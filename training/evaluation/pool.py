@@ -79,13 +79,19 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def pool(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> tuple[dict[str, Interval], list[str]]:
+PAIRED = ("Video against the true clip", "head against the true clip", "body against the true clip", "K samples")
+"""Groups whose numbers hold a prediction against what really followed."""
+
+
+def pool(
+    parts: Pooled, truth: Pooled, rates: tuple[float, float], *, paired: bool = True
+) -> tuple[dict[str, Interval], list[str]]:
     """Numbers of one subject by metric name, and warnings.
 
     Args:
         parts: every array with clips first (N, ...), of the subject; a metric whose parts are missing is left out.
         truth: the true clips' parts; given as `parts` too, errors against themselves are left out.
-        rates: frames and poses per second.
+        rates: frames and poses per second. paired: whether metrics of the groups `PAIRED` are wanted.
     """
     found: dict[str, Interval] = {}
     notes: list[str] = []
@@ -97,7 +103,8 @@ def pool(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> tuple[dict
             except PredictionError as error:
                 notes.append(f"not measured: {error}")
         notes += [str(each.message) for each in caught]
-    return {metric.name: found[metric.name] for metric in METRICS if metric.name in found}, notes
+    wanted = [metric.name for metric in METRICS if paired or metric.group not in PAIRED]
+    return {name: found[name] for name in wanted if name in found}, notes
 
 
 def real_against_real(truth: Pooled, other: Pooled) -> dict[str, Interval]:

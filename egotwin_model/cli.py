@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "data card": Command("training.sequences.card", "describe a folder of clips on one HTML page", "train"),
     "train": Command("training.stages", "train one of the stages", "train"),
     "train evaluators": Command("training.evaluation.train", "train what metrics of pictures and texts use", "train"),
+    "curves": Command("training.curves", "draw the training of a runs folder", "train"),
     "evaluate": Command("training.evaluate", "measure a model folder on clips it has not seen", "train"),
     "export": Command("training.export", "write a trained model as a model folder with ONNX graphs", "train"),
 }

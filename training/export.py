@@ -16,66 +16,91 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from egotwin_model.ablations import VARIANTS, variant
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.files import read_json, write_json
-from egotwin_model.motion import HeadCentric, MotionStatistics
+from egotwin_model.motion import HeadCentric, MotionStatistics, read_representation
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
+from egotwin_model.representation import Representation
 from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
 from egotwin_model.sampler import Guidance, Schedule
 from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
+from training.runs import codec_folder, diffusion_folder, motion_vae_folder
 from training.stages import TEXT_PACKAGE
 
 OPSET = 18
-STAGE_FOLDERS = {"transformer": "joint", "motion_vae": "motion-vae", "video_vae": "video-codec"}
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The three trained networks and what standardises their inputs."""
+    """The trained networks and what standardises their inputs; a model without motion or video lacks their codec."""
 
     transformer: EgoTwinTransformer
-    motion_vae: MotionVAE
-    video_vae: CausalVideoVAE
-    statistics: MotionStatistics
-    motion_scale: Tensor
+    motion_vae: MotionVAE | None
+    video_vae: CausalVideoVAE | None
+    representation: Representation | None
+    statistics: MotionStatistics | None
+    motion_scale: Tensor | None
+
+    @property
+    def modalities(self) -> list[str]:
+        codecs = {"video": self.video_vae, "motion": self.motion_vae}
+        return [name for name, codec in codecs.items() if codec is not None]
 
     @property
     def num_frames(self) -> int:
         """Pictures of a clip."""
-        return 1 + self.video_vae.config.temporal_compression_ratio * (self.transformer.config.latent_frames - 1)
+        config = VideoVAEConfig() if self.video_vae is None else self.video_vae.config
+        return 1 + config.temporal_compression_ratio * (self.transformer.config.latent_frames - 1)
 
     @property
     def num_poses(self) -> int:
         """Poses of a clip."""
-        return 1 + self.motion_vae.config.temporal_compression_ratio * (self.transformer.config.motion_length - 1)
+        config = MotionVAEConfig() if self.motion_vae is None else self.motion_vae.config
+        return 1 + config.temporal_compression_ratio * (self.transformer.config.motion_length - 1)
 
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of a picture, pixels."""
-        c, side = self.transformer.config, self.video_vae.config.spatial_compression_ratio
+        config = VideoVAEConfig() if self.video_vae is None else self.video_vae.config
+        c, side = self.transformer.config, config.spatial_compression_ratio
         return c.latent_height * side, c.latent_width * side
 
     def components(self) -> dict[str, nn.Module]:
-        return {"transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae}
+        parts = {"transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
-def trained_networks(runs: Path) -> Networks:
-    """The networks of a runs folder that all stages have been trained in."""
-    for stage in STAGE_FOLDERS.values():
-        if not (runs / stage / WEIGHTS).is_file():
-            raise ModelError(f"{runs / stage} has no weights; run `egotwin train {stage} --runs {runs}` first")
+def trained_networks(runs: Path, row: str = VARIANTS[0]) -> Networks:
+    """The networks of a runs folder that all stages of a row of the paper's tables have been trained in."""
+    settings = variant(row, EgoTwinConfig.mini())  # which parts there are does not depend on the size
+    last = "joint" if settings.with_video else "text-to-motion"
+    needed = {last: diffusion_folder(runs, row, last)}
+    if settings.representation is not None:
+        needed["motion-vae"] = motion_vae_folder(runs, settings.representation)
+    if settings.with_video:
+        needed["video-codec"] = codec_folder(runs)
+    for stage, folder in needed.items():
+        if not (folder / WEIGHTS).is_file():
+            raise ModelError(f"{folder} has no weights; run `egotwin train {stage} --runs {runs}` first")
+    transformer = load_transformer(needed[last])
+    video_vae = load_video_vae(needed["video-codec"]) if settings.with_video else None
+    if settings.representation is None:
+        return Networks(transformer, None, video_vae, None, None, None)
+    folder = needed["motion-vae"]
     return Networks(
-        load_transformer(runs / "joint"),
-        load_motion_vae(runs / "motion-vae"),
-        load_video_vae(runs / "video-codec"),
-        MotionStatistics.from_tensors(load_tensors(runs / "motion-vae" / "statistics.safetensors")),
-        load_tensors(runs / "motion-vae" / "latent_scale.safetensors")["motion_latent.scale"],
+        transformer,
+        load_motion_vae(folder),
+        video_vae,
+        read_representation({"kind": settings.representation}),
+        MotionStatistics.from_tensors(load_tensors(folder / "statistics.safetensors")),
+        load_tensors(folder / "latent_scale.safetensors")["motion_latent.scale"],
     )
 
 
@@ -96,8 +121,9 @@ def _random(joint: EgoTwinConfig, motion: MotionVAEConfig, codec: VideoVAEConfig
         nn.init.normal_(parameter, std=0.02)
     statistics = MotionStatistics(torch.zeros(dim), torch.ones(dim))
     return Networks(
-        transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), statistics, torch.ones(1)
-    )
+        transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), HeadCentric(), statistics,
+        torch.ones(1),
+    )  # fmt: skip
 
 
 def export(
@@ -116,7 +142,8 @@ def export(
         name: the model's name, for instance "egotwin-mini".
         defaults: sampling settings stored in ``model_index.json``.
         details: training configuration, data seed and measured metrics for the manifest.
-        graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder.
+        graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder. A
+            model without motion or without video has none.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
@@ -124,10 +151,11 @@ def export(
         for component, module in networks.components().items():
             _round_to_half(module)
             save_component(temporary / component, module, torch.float16)
-        statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
-        save_tensors(temporary / "statistics.safetensors", statistics)
+        if networks.statistics is not None and networks.motion_scale is not None:
+            statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
+            save_tensors(temporary / "statistics.safetensors", statistics)
         write_json(temporary / "model_index.json", _index(networks, name, defaults))
-        if graphs:
+        if graphs and len(networks.modalities) == 2:
             write_json(temporary / GRAPHS, export_graphs(networks, temporary / "onnx"))
         write_manifest(temporary, {"name": name, **details})
         temporary.chmod(0o755)
@@ -159,6 +187,8 @@ def _index(networks: Networks, name: str, defaults: SamplingDefaults) -> dict[st
         "frame_rate": 8.0,
         "num_poses": networks.num_poses,
         "pose_rate": 16.0,
+        "modalities": networks.modalities,
+        **({"representation": {"kind": networks.representation.kind}} if networks.representation else {}),
         "sampling": asdict(defaults),
     }
 
@@ -177,6 +207,7 @@ class _Function(nn.Module):
 
 def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], dict[str, Tensor]]]:
     """(graph, component, function of the component and its inputs, example inputs), batch 2."""
+    assert networks.statistics is not None
     c, dim = networks.transformer.config, networks.statistics.dim
     frames, poses, size = networks.num_frames, networks.num_poses, networks.image_size
     latent = (c.latent_channels, c.latent_height, c.latent_width)
@@ -257,13 +288,19 @@ def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[s
     return found
 
 
-def training_details(runs: Path) -> dict[str, Any]:
+def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
     """How a runs folder was made, for the manifest: each stage's whole recipe and last metrics, and the clips."""
-    stages = {}
-    for stage in STAGES:
-        last = (runs / stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        stages[stage] = {"recipe": read_json(runs / stage / "recipe.json"), "last_metrics": json.loads(last)}
-    return {"clips": read_json(runs / "video-latents-train.json")["clips"], "stages": stages}
+    settings, stages = variant(row, EgoTwinConfig.mini()), {}
+    folders = {stage: diffusion_folder(runs, row, stage) for stage in ("text-to-motion", "joint")}
+    if settings.representation is not None:
+        folders["motion-vae"] = motion_vae_folder(runs, settings.representation)
+    if settings.with_video:
+        folders["video-codec"] = codec_folder(runs)
+    for stage in (stage for stage in STAGES if (folders.get(stage, runs) / "metrics.jsonl").is_file()):
+        last = (folders[stage] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        stages[stage] = {"recipe": read_json(folders[stage] / "recipe.json"), "last_metrics": json.loads(last)}
+    notes = [*sorted(runs.glob("video-latents-train.json")), *sorted(runs.glob("motion-latents-*train.json"))]
+    return {"clips": read_json(notes[0])["clips"], "stages": stages}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -274,6 +311,7 @@ def main(argv: list[str] | None = None) -> int:
     source.add_argument("--random", choices=sorted(RECIPES), help="untrained weights of this configuration instead")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--name", default="egotwin-mini")
+    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="row of the paper's tables")
     parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
     parser.add_argument("--note", help="what a reader of the manifest must know of this training run")
     parser.add_argument("--num-steps", type=int, default=SamplingDefaults().num_steps, help="sampler steps to store")
@@ -290,8 +328,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         schedule = Schedule(spacing=arguments.spacing)
         defaults = SamplingDefaults(arguments.num_steps, Guidance(*arguments.guidance), schedule)
-        networks = trained_networks(arguments.runs) if arguments.runs else random_networks(arguments.random)
-        details = training_details(arguments.runs) if arguments.runs else {}
+        networks = (
+            trained_networks(arguments.runs, arguments.variant) if arguments.runs else random_networks(arguments.random)
+        )
+        details = training_details(arguments.runs, arguments.variant) if arguments.runs else {}
         if arguments.note:
             details["note"] = arguments.note
         export(networks, arguments.out, arguments.name, defaults, details, graphs=not arguments.no_graphs)

@@ -18,7 +18,7 @@ from egotwin_model.motion import MotionStatistics, read_representation
 from egotwin_model.runtime import load_motion_vae
 from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
 from egotwin_model.text import TextEncoder
-from egotwin_model.video_vae import load_video_vae
+from egotwin_model.video_vae import encode_video, load_video_vae
 from training.codec import to_video
 from training.configs import DiffusionRecipe
 from training.runs import codec_folder, motion_latents_path, motion_vae_folder
@@ -56,12 +56,12 @@ def motion_scale(latents: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_videos(vae: torch.nn.Module, clips: ClipSet, batch_size: int = 16) -> Tensor:
-    """Latent means of every clip, (N, F, C, h, w) float16, in the codec's own scale."""
+    """Latent means of every clip, (N, F, C, h, w) float16, in the codec's scale, about unit."""
     parts = []
     for start in tqdm(range(0, len(clips), batch_size), desc="video latents", mininterval=2):
         frames = frames_of(clips, range(start, min(start + batch_size, len(clips))))
         with torch.autocast("cpu", torch.bfloat16):
-            mean = vae.encode(to_video(frames)).latent_dist.mode()  # type: ignore[operator]
+            mean = encode_video(vae, to_video(frames))
         parts.append(mean.transpose(1, 2).half())
     return torch.cat(parts)
 

@@ -13,7 +13,7 @@ from egotwin_model.plucker import plucker_maps
 from egotwin_model.runtime import load_motion_vae
 from egotwin_model.sampler import Conditions, Guidance, Mode, Sampler
 from egotwin_model.store import load_tensors
-from egotwin_model.video_vae import load_video_vae
+from egotwin_model.video_vae import decode_video, load_video_vae
 from training.configs import DiffusionRecipe
 from training.latents import LatentClips
 from training.runs import codec_folder, motion_vae_folder
@@ -66,7 +66,7 @@ class Preview:
         if latents[0] is None:
             return [[None] * len(self.rows) for _ in latents]
         codec = load_video_vae(codec_folder(self.runs))
-        return [list(to_frames(codec.decode(z.transpose(1, 2)).sample)) for z in latents if z is not None]
+        return [list(to_frames(decode_video(codec, z.transpose(1, 2)))) for z in latents if z is not None]
 
     def _bodies(self, *latents: Tensor | None) -> list[list[Any]]:
         """Decoded motions likewise, in the clip's frame."""

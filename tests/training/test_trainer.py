@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from egotwin_model.errors import ModelError
 from egotwin_model.store import WEIGHTS, load_tensors
 from training.draws import Draws
-from training.trainer import TrainConfig, draw_indices, learning_rate_factor, train
+from training.trainer import Stage, TrainConfig, draw_indices, learning_rate_factor, train
 
 CONFIG = TrainConfig(
     steps=4,
@@ -28,7 +28,7 @@ CONFIG = TrainConfig(
 )
 
 
-class Regression:
+class Regression(Stage):
     """A small real stage: a linear layer learns a random map from noisy inputs."""
 
     name = "regression"
@@ -55,9 +55,6 @@ class Regression:
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         return {"val": float(model(self.inputs).square().mean())}
-
-    def sheet(self, model: nn.Module, path: Path) -> None:
-        raise NotImplementedError("a line of numbers has no picture")
 
     def resolved(self) -> dict[str, Any]:
         return {"size": self.inputs.shape[1]}

@@ -2,7 +2,8 @@
 
 python -m benchmarks.rolling --horizon 24 --goals "0:walk forward" "8:turn left" "14:stand still"
 
-Printed for each continuity, over all samples, as medians at the seams / between them:
+Printed for each continuity, over all samples, as medians at the seams / where one latent ends and the next begins
+inside a window / inside a latent:
   step    head displacement from one pose to the next, cm (at a seam: across it)
   dv      change of the head's velocity there, m/s
   turn    head rotation from one pose to the next, degrees
@@ -48,26 +49,28 @@ def angles(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray
     return np.rad2deg(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
 
 
-def seam_figures(outcome: Imagination, pose_rate: float, frame_rate: float) -> dict[str, tuple[float, float]]:
-    """Medians (at the seams, between them) of the figures the module's docstring lists."""
+def seam_figures(outcome: Imagination, pose_rate: float, frame_rate: float) -> dict[str, tuple[float, ...]]:
+    """Medians (at seams, at other latents' borders, elsewhere) of the figures the module's docstring lists."""
     head, rotation = outcome.motion.head_positions, outcome.motion.head_rotations
     step = np.linalg.norm(np.diff(head, axis=1), axis=-1)
     change = np.linalg.norm(np.diff(head, n=2, axis=1), axis=-1) * pose_rate
     turn = angles(rotation[:, :-1], rotation[:, 1:])
     frames = np.abs(np.diff(outcome.frames.astype(np.int16), axis=1)).mean(axis=(2, 3, 4))
-    poses = np.array([round(t * pose_rate) for t in outcome.seam_times])
-    pictures = np.array([round(t * frame_rate) for t in outcome.seam_times])
+    poses, pictures = (np.array([round(t * rate) for t in outcome.seam_times]) for rate in (pose_rate, frame_rate))
     # the step after pose n is step[n]; the velocity changes at pose n, which is change[n − 1]
     places = {
-        "step": (100 * step, poses),
-        "dv": (change, poses - 1),
-        "turn": (turn, poses),
-        "frame": (frames, pictures),
-    }
-    return {
-        name: (float(np.median(values[:, at])), float(np.median(np.delete(values, at, axis=1))))
-        for name, (values, at) in places.items()
-    }
+        "step": (100 * step, poses, 0), "dv": (change, poses, 1), "turn": (turn, poses, 0),
+        "frame": (frames, pictures, 0),
+    }  # fmt: skip
+    figures = {}
+    for name, (values, seams, before) in places.items():
+        index = np.arange(values.shape[1]) + before
+        starts = np.array([0, *seams])
+        place = (index - starts[np.searchsorted(starts, index, side="right") - 1]) % 4  # 0: a latent's last pose
+        at_seam = np.isin(index, seams)
+        kinds = (at_seam, (place == 0) & ~at_seam, place >= 2)
+        figures[name] = tuple(float(np.median(values[:, kind])) for kind in kinds)
+    return figures
 
 
 def main() -> None:
@@ -92,7 +95,7 @@ def main() -> None:
         )  # fmt: skip
         seconds = time.perf_counter() - began
         figures = seam_figures(outcome, info.pose_rate, info.frame_rate)
-        told = "  ".join(f"{name} {at:.2f} / {between:.2f}" for name, (at, between) in figures.items())
+        told = "  ".join(f"{name} {' / '.join(f'{value:.2f}' for value in kinds)}" for name, kinds in figures.items())
         head, up = outcome.motion.head_positions, outcome.motion.head_rotations[..., 2, 2]
         moved = np.linalg.norm(np.diff(head[..., :2], axis=1), axis=-1).sum(1).mean()
         tilt = np.rad2deg(np.arccos(np.clip(up, -1, 1)))

@@ -113,7 +113,11 @@ def test_sitting_crouching_looking() -> None:
     rotations = MOTIONS["stand_still"][1]
     truth = read(standing, rotations, RATE)
     assert obeys("crouch", read(low, rotations, RATE), truth)
+    dip = standing.copy()
+    dip[20:, :, 2] *= 0.9
     assert not obeys("crouch", truth, truth)
+    assert not obeys("crouch", read(dip, rotations, RATE), truth)
+    assert not obeys("stand_up", read(dip[::-1], rotations, RATE), truth)
     assert obeys("sit", read(half, rotations, RATE), truth)
     assert not obeys("sit", read(low, rotations, RATE), truth)  # upright thighs are no seat
     assert obeys("stand_up", read(half[::-1], rotations, RATE), truth)
@@ -146,6 +150,13 @@ def test_actions_are_judged_in_their_time() -> None:
     }
     assert obeys_record(record, turn_then_walk, turn_then_walk, RATE)
     assert not obeys_record(record, walk_then_turn, turn_then_walk, RATE)
+    only_turned = body(np.concatenate([1.5 * t, np.full(POSES, 1.5)]), np.zeros(2 * POSES))
+    assert not obeys_record(record, only_turned, turn_then_walk, RATE)
+    other_way = [
+        {**action, "start_s": start, "end_s": start + 5.0}
+        for action, start in zip(record["actions"], (5.1, 0.0), strict=True)
+    ]
+    assert obeys_record(record | {"actions": other_way}, walk_then_turn, walk_then_turn, RATE)
     assert obeys_record({"behaviour": "turn_left"}, first, first, RATE)
     assert not obeys_record({"behaviour": "turn_left"}, then, first, RATE)
 

@@ -16,21 +16,21 @@ BEHAVIOURS = ("walk_forward", "turn_left", "turn_right", "stand_still")
 TEXTS = {"walk_forward": "walk", "turn_left": "turn left", "turn_right": "turn right", "stand_still": "stand still"}
 
 
-def write_data(folder: Path, counts: dict[str, int]) -> Path:
+def write_data(folder: Path, counts: dict[str, int], size: int = SIZE) -> Path:
     """One shard for each split."""
     for split, count in counts.items():
-        clips = [make_clip(1000 * len(split) + number) for number in range(count)]
+        clips = [make_clip(1000 * len(split) + number, size) for number in range(count)]
         records = [clip.pop("record") for clip in clips]
         arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
         (folder / split).mkdir(parents=True)
         digest = write_shard(folder / split, 0, arrays, records)
-        manifest = Manifest(split, 0, count, SIZE)
+        manifest = Manifest(split, 0, count, size)
         manifest.shards[shard_name(0)] = {"clips": count, "sha256": digest}
         manifest.save(folder / split)
     return folder
 
 
-def make_clip(seed: int) -> dict:
+def make_clip(seed: int, size: int = SIZE) -> dict:
     """Tensors and record of one clip."""
     rng = np.random.default_rng(seed)
     behaviour = BEHAVIOURS[seed % len(BEHAVIOURS)]
@@ -45,7 +45,7 @@ def make_clip(seed: int) -> dict:
     pelvis[:, 2] = 0.93
     positions = forward_kinematics(pelvis, rotations, reference_offsets())
     camera = Mount().camera_pose(positions[::2, HEAD], rotations[::2, HEAD])
-    frames = np.stack([_view(seed % 3, turn) for turn in yaw[::2] - yaw[0]])
+    frames = np.stack([_view(seed % 3, turn, size) for turn in yaw[::2] - yaw[0]])
     return {
         "frames": frames, "positions": positions.astype(np.float32), "rotations": rotations.astype(np.float32),
         "camera_pose": camera.astype(np.float32), "hand_visible": rng.integers(0, 2, (FRAMES, 2)).astype(np.uint8),
@@ -53,12 +53,12 @@ def make_clip(seed: int) -> dict:
     }  # fmt: skip
 
 
-def _view(wall: int, turn: float) -> np.ndarray:
+def _view(wall: int, turn: float, size: int) -> np.ndarray:
     rng = np.random.default_rng(wall)
-    image = np.full((SIZE, 12 * SIZE, 3), 90, np.uint8)
+    image = np.full((size, 12 * size, 3), 90, np.uint8)
     for x in range(0, image.shape[1], 7):
         colour = tuple(int(value) for value in rng.integers(0, 256, 3))
-        corner = int(rng.integers(SIZE - 8))
+        corner = int(rng.integers(size - 8))
         cv2.rectangle(image, (x, corner), (x + int(rng.integers(4, 12)), corner + int(rng.integers(6, 20))), colour, -1)
-    left = 5.5 * SIZE - turn * SIZE / 1.6
-    return cv2.getRectSubPix(cv2.GaussianBlur(image, (0, 0), 0.8), (SIZE, SIZE), (left + SIZE / 2, (SIZE - 1) / 2))
+    left = 5.5 * size - turn * size / 1.6
+    return cv2.getRectSubPix(cv2.GaussianBlur(image, (0, 0), 0.8), (size, size), (left + size / 2, (size - 1) / 2))

@@ -18,10 +18,12 @@ pytest.importorskip("tyro", reason="the extra `train` is not installed")
 from egotwin_model.errors import ModelError, PredictionError
 from egotwin_model.files import write_json
 from egotwin_model.motion import BodyMotion
+from egotwin_model.pipeline import EgoTwinPipeline
 from egotwin_model.skeleton import HEAD
 from training.evaluation import yaw_shift_correlation
 from training.evaluation.baselines import baselines, write_baseline
 from training.evaluation.benchmark import REPORT, RESULTS, score
+from training.evaluation.imagine import write_imaginations
 from training.evaluation.measure import ToolsSpec
 from training.evaluation.official import I3D, Clip, InceptionV3
 from training.evaluation.predictions import (
@@ -40,6 +42,7 @@ from training.evaluation.train import main as train_evaluators
 
 from .evaluation_data import write_data
 
+ROOT = Path(__file__).parents[2]
 NO_NETWORKS = ToolsSpec(images=False, cameras=False)
 CLIPS = 6
 PHYSICS = {"foot sliding", "floor penetration", "jerk"}
@@ -220,6 +223,45 @@ def test_a_head_without_a_body_is_scored_for_what_it_has(benchmark: Benchmark, t
     metrics = score(benchmark, [folder], NO_NETWORKS, tmp_path / "out")["subjects"]["oracle"]["metrics"]
     assert metrics["head FDE@5s"]["value"] == 0.0
     assert not {"MPJPE", "HandScore", "foot sliding", "obeys the text"} & metrics.keys()
+
+
+def test_each_mode_is_held_to_what_it_was_told(benchmark: Benchmark, tmp_path: Path) -> None:
+    """TV2M: the given video against the predicted motion; TM2V the other way round; one alone agrees with nothing."""
+    folder = write_truth(benchmark, tmp_path / "oracle")
+    turns = "view turns with the head"
+    found = {}
+    for mode in ("joint", "TV2M", "TM2V", "T2M", "T2V"):
+        rewrite(folder, mode=mode)
+        found[mode] = score(benchmark, [folder], NO_NETWORKS, tmp_path / "out")["subjects"]["oracle"]["metrics"]
+    assert found["TV2M"][turns] == found["TM2V"][turns] == found["joint"][turns]
+    for mode, video, motion in (
+        ("TV2M", False, True),
+        ("TM2V", True, False),
+        ("T2M", False, True),
+        ("T2V", True, False),
+    ):
+        assert ("PSNR 2–5 s" in found[mode]) == video
+        assert ("head FDE@5s" in found[mode]) == ("jerk" in found[mode]) == motion
+        assert (turns in found[mode]) == (mode in ("TV2M", "TM2V"))
+
+
+def test_a_model_folder_answers_and_goes_on(tmp_path: Path) -> None:
+    """The embedded model; each clip's noise follows from its number, so a second run adds only what is missing."""
+    small = Benchmark(write_data(tmp_path / "data", {"test": 3}, size=64), 1)
+    pipeline = EgoTwinPipeline.from_pretrained(ROOT / "models" / "egotwin-mini")
+    folder = write_imaginations(pipeline, small, "T2M", tmp_path / "mini", samples=2)
+    (first,) = [folder / f"{clip_name(number)}.safetensors" for number in small.numbers]
+    before = first.stat().st_mtime_ns
+    large = Benchmark(tmp_path / "data", 2)
+    assert write_imaginations(pipeline, large, "T2M", tmp_path / "mini", samples=2) == folder
+    assert first.stat().st_mtime_ns == before
+    read = Predictions(folder, large).read(large.clip(large.numbers[1]))
+    assert read.frames is None
+    assert read.motion is not None
+    assert read.motion.positions.shape == (2, 81, 23, 3)
+    assert np.abs(read.motion.positions[0] - read.motion.positions[1]).max() > 1e-3
+    with pytest.raises(PredictionError, match="holds other predictions"):
+        write_imaginations(pipeline, large, "T2M", tmp_path / "mini", samples=2, seed=1)
 
 
 def test_every_documented_form_reads_the_same(benchmark: Benchmark, tmp_path: Path) -> None:

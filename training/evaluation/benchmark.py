@@ -37,6 +37,11 @@ from training.fanout import run_shards
 
 RESULTS, REPORT = "results.json", "report.html"
 VERSION = 1
+MEASURING = (
+    "cameras", "evaluators", "extractors", "hands", "measure", "motion", "networks", "obedience", "official", "paths",
+    "physics", "views",
+)  # fmt: skip
+"""Modules whose code decides what is in a part."""
 CHUNK = 4
 Kind = Literal["truth", "others", "predictions"]
 TRUTH, OTHERS = "true clips", "other real clips"
@@ -88,7 +93,7 @@ def score(
         raise PredictionError(f"two subjects have one name: {names}; change predictions.json")
     loaded = load_tools(tools, benchmark.camera, benchmark.mount)
     identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
-    made_of = {"version": VERSION, "data": benchmark.identity()["data"], "extractors": identities}
+    made_of = {"code": _code(), "data": benchmark.identity()["data"], "extractors": identities}
     identity = _digest(made_of)  # of a part: it does not depend on how many clips there are
     started = time.perf_counter()
 
@@ -128,6 +133,11 @@ def score(
     }  # fmt: skip
     write_json(out / RESULTS, _without_nan(results))
     return results
+
+
+def _code() -> str:
+    """Digest of the modules that measure: parts of an older version are measured again."""
+    return _digest([sha256(Path(__file__).with_name(f"{module}.py")) for module in MEASURING])
 
 
 def slug(name: str) -> str:

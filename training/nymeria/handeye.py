@@ -191,7 +191,7 @@ def _translation(
         free = both - _window_means(both, weights, window)
         w = np.sqrt(weights)[:, None, None]
         t = np.linalg.lstsq((free[..., :3] * w).reshape(-1, 3), (free[..., 3:] * w).reshape(-1), rcond=None)[0]
-        residuals = np.linalg.norm(free[..., :3] @ t - free[..., 3], axis=1)
+        residuals = np.asarray(np.linalg.norm(free[..., :3] @ t - free[..., 3], axis=1), np.float64)
         weights = _weights(residuals)
     return t, residuals
 

@@ -162,7 +162,7 @@ def _speeds(facts: list[SplitFacts]) -> str:
         axes.set_title(what)
         axes.set_xlabel("degrees/s" if "turning" in what else "m/s")
         axes.set_yscale("log")
-        axes.legend()
+        axes.legend(loc="upper right")
     return _as_png(figure)
 
 
@@ -171,15 +171,12 @@ def _sheet(clips: ClipSet) -> str:
     if len(clips) == 0:
         return ""
     chosen = np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).astype(int))
-    figure = Figure(figsize=(10, 1.85 * len(chosen)))
-    grid = figure.subplots(len(chosen), SHEET_COLUMNS, squeeze=False)
-    for row, clip in zip(grid, chosen, strict=True):
+    figure = Figure(figsize=(10, 2.0 * len(chosen)))
+    for axes, clip in zip(np.ravel(figure.subplots(len(chosen), 1)), chosen, strict=True):
         frames = clips.tensor("frames", int(clip))
-        numbers = np.linspace(0, len(frames) - 1, SHEET_COLUMNS).astype(int)
-        for axes, number in zip(row, numbers, strict=True):
-            axes.imshow(frames[number])
-            axes.set_axis_off()
-        row[0].set_title(str(clips.records[int(clip)]["text"])[:110], loc="left", fontsize=9)
+        axes.imshow(np.hstack(frames[np.linspace(0, len(frames) - 1, SHEET_COLUMNS).astype(int)]))
+        axes.set_axis_off()
+        axes.set_title(str(clips.records[int(clip)]["text"])[:110], loc="left", fontsize=9)
     return _as_png(figure)
 
 

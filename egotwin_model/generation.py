@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from egotwin_model.clip_codec import ClipCodec, anchored, begun_with, cut, repeated
-from egotwin_model.config import EgoTwinConfig
+from egotwin_model.config import PICTURES_PER_LATENT, EgoTwinConfig
 from egotwin_model.errors import GoalError
-from egotwin_model.imagination import ModelInfo, SamplingDefaults
+from egotwin_model.imagination import ModelInfo, Prior, SamplingDefaults
 from egotwin_model.motion import BodyMotion
 from egotwin_model.plucker import plucker_maps
 from egotwin_model.rolling import Continuity
@@ -44,10 +44,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Given:
-    """The modality a conditional mode is given: frames (F, H, W, 3) or motion (T, J, …) of a whole clip."""
+    """What of a whole clip is given: frames (F, H, W, 3) or motion (T, J, …) in the conditional modes; a prior."""
 
     video: NDArray[np.uint8] | None = None
     motion: BodyMotion | None = None
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True)
@@ -112,17 +113,31 @@ class ClipGenerator:
         pictures = _repeat(codec.encode_frames(start.frames), samples) if self.has_video else None
         moves = _repeat(codec.encode_motion(start.motion), samples) if self.has_motion else None
         context = None if start.known == 1 else Context(pictures, moves, per_token=start.continuity == "clean")
-        camera = self._camera(given, settings.mode)
+        image, extra = self._image_condition(None if pictures is None else pictures[:, 0], given.prior)
+        if (camera := self._camera(given, settings.mode)) is not None:
+            extra["camera"] = _repeat(camera, samples)
         return Conditions(
             text=_repeat(encoder.cached(goal), samples),
             empty=_repeat(encoder.cached(""), samples),
-            image=None if pictures is None else pictures[:, 0],
+            image=image,
             pose=None if moves is None else moves[..., 0],
             video=self._given_video(given, samples) if settings.mode == "motion" else None,
             motion=self._given_motion(given, samples) if settings.mode == "video" else None,
             context=context,
-            extra={} if camera is None else {"camera": _repeat(camera, samples)},
+            extra=extra,
         )
+
+    def _image_condition(self, first: Tensor | None, prior: Prior | None) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """I⁰'s latent (S, C, h, w), or with a prior a latent for every frame (S, F', C, h, w) and their visibility."""
+        if first is None or prior is None:
+            return first, {}
+        latents = _repeat(self.codec.encode_frames(prior.frames[None]), len(first))
+        seen = torch.from_numpy(np.asarray(prior.visibility, dtype=np.float32))
+        seen = torch.nn.functional.adaptive_avg_pool2d(seen, (self.config.latent_height, self.config.latent_width))
+        # a latent is as visible as the pictures behind it on average; the given image wholly
+        groups = [torch.ones_like(seen[0]), *(group.mean(0) for group in seen[1:].split(PICTURES_PER_LATENT))]
+        visibility = _repeat(torch.stack(groups)[None, :, None], len(first))
+        return torch.cat([first[:, None], latents[:, 1:]], dim=1), {"visibility": visibility}
 
     def _given_video(self, given: Given, samples: int) -> Tensor | None:
         return None if given.video is None else _repeat(self.codec.encode_frames(given.video[None]), samples)

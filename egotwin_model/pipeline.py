@@ -16,7 +16,7 @@ from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
 from egotwin_model.files import read_json, sha256
 from egotwin_model.generation import ClipGenerator, Given, Progress, Settings, Start
-from egotwin_model.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
+from egotwin_model.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
 from egotwin_model.motion import BodyMotion, HeadCentric, MotionStatistics, RootCentric, read_representation
 from egotwin_model.offload import RuntimeOptions
 from egotwin_model.rolling import Continuity, Goals, Window, check_continuity, plan_windows, progress_of
@@ -25,7 +25,7 @@ from egotwin_model.sampler import Guidance, Mode, Solver
 from egotwin_model.store import MANIFEST, component_config, load_tensors, verify
 from egotwin_model.text import TextEncoder, check_goal, load_text_encoder
 
-__all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "SamplingDefaults"]
+__all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
 
 
 class EgoTwinPipeline:
@@ -104,6 +104,7 @@ class EgoTwinPipeline:
         mode: Mode = "joint",
         video: NDArray[np.uint8] | None = None,
         motion: BodyMotion | None = None,
+        prior: Prior | None = None,
         num_samples: int = 1,
         num_steps: int | None = None,
         guidance: Guidance | None = None,
@@ -121,6 +122,7 @@ class EgoTwinPipeline:
                 "video" (the views along the given `motion`).
             video: uint8 (F, H, W, 3) for mode "motion".
             motion: (T, 23, …) in the caller's world for mode "video".
+            prior: views known beforehand and where, for models whose image condition covers every frame.
             num_samples: independent futures, made in one batch.
             num_steps, guidance, solver: default to the model's own.
             seed: repeats a generation; drawn where not given.
@@ -133,9 +135,10 @@ class EgoTwinPipeline:
         start = self._start(image, pose)
         self._check_mode(mode, motion, num_samples)
         self._check_given(video, motion, self.info.num_frames)
+        self._check_prior(prior)
         seed = secrets.randbits(31) if seed is None else seed
         settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
-        frames, body = self._generate(goal, start, Given(video, motion), settings, progress)
+        frames, body = self._generate(goal, start, Given(video, motion, prior), settings, progress)
         return self._imagination(frames, body, seed)
 
     @torch.inference_mode()
@@ -264,6 +267,20 @@ class EgoTwinPipeline:
             )
         if video is not None and len(self._checked(video, 4)) != num_frames:
             raise ImageError(f"the given video has {len(video)} frames; this model needs {num_frames}")
+
+    def _check_prior(self, prior: Prior | None) -> None:
+        if prior is None:
+            return
+        if self.config.image_condition != "every" or not self.has_video:
+            raise ImageError("this model takes an image for the first frame alone; leave prior out")
+        frames, seen = self._checked(prior.frames, 4), np.asarray(prior.visibility)
+        if len(frames) != self.info.num_frames or seen.shape != frames.shape[:3]:
+            raise ImageError(
+                f"prior of {len(frames)} frames with visibility {seen.shape}; this model needs {self.info.num_frames} "
+                f"frames and {(self.info.num_frames, *frames.shape[1:3])}"
+            )
+        if not ((seen >= 0) & (seen <= 1)).all():
+            raise ImageError("prior visibility lies outside 0 … 1 or is NaN")
 
     def _checked(self, image: NDArray[np.uint8], ndim: int) -> NDArray[np.uint8]:
         wanted = (self.info.camera.height, self.info.camera.width, 3)

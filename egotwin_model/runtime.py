@@ -21,7 +21,7 @@ from egotwin_model.files import read_json
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.offload import Residence, RuntimeOptions
 from egotwin_model.sampler import Denoiser
-from egotwin_model.store import WEIGHTS, load_component, load_tensors
+from egotwin_model.store import WEIGHTS, component_config, load_component, load_tensors
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import decode_video, encode_video, load_video_vae
 
@@ -141,6 +141,8 @@ class OnnxRuntime:
         self.folder = folder
         self.threads = threads or os.cpu_count() or 1
         self.graphs: dict[str, dict[str, Any]] = read_json(folder / GRAPHS)
+        video = folder / "video_vae"
+        self.video_scale = float(component_config(video).get("scaling_factor", 1.0)) if video.is_dir() else 1.0
         self._sessions: dict[str, Any] = {}
         self._weights: dict[str, dict[str, Tensor]] = {}
 
@@ -160,11 +162,11 @@ class OnnxRuntime:
 
     def encode_video(self, video: Tensor) -> Tensor:
         if video.shape[2] == 1:
-            return self._run("image_encoder", video)[0]
-        return self._run_causal("video_encoder", video, axis=2)
+            return self._run("image_encoder", video)[0] * self.video_scale
+        return self._run_causal("video_encoder", video, axis=2) * self.video_scale
 
     def decode_video(self, latents: Tensor) -> Tensor:
-        return self._run("video_decoder", latents)[0]
+        return self._run("video_decoder", latents / self.video_scale)[0]
 
     def encode_motion(self, features: Tensor) -> Tensor:
         if features.shape[1] == 1:

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from egotwin_model.errors import ModelError
+from egotwin_model.files import read_json, write_json
 from egotwin_model.offload import Residence, RuntimeOptions
 from egotwin_model.runtime import OnnxRuntime, TorchRuntime, load_runtime
 from egotwin_model.sampler import Guidance
+from egotwin_model.store import WEIGHTS
 
 
 class Tied(nn.Module):
@@ -83,6 +85,24 @@ def test_onnx_runtime_refuses_what_only_torch_can(folder: Path) -> None:
     assert isinstance(load_runtime(folder, "auto", half), TorchRuntime)
     mini = Path(__file__).parents[2] / "models" / "egotwin-mini"
     assert isinstance(load_runtime(mini, "auto", RuntimeOptions(text_cache="texts")), OnnxRuntime)
+
+
+@torch.inference_mode()
+def test_latents_have_the_scale_the_vae_says_in_every_runtime(tmp_path: Path) -> None:
+    mini = Path(__file__).parents[2] / "models" / "egotwin-mini"
+    for part in ("onnx", "transformer", "motion_vae"):
+        (tmp_path / part).symlink_to(mini / part)
+    (tmp_path / "video_vae").mkdir()
+    (tmp_path / "video_vae" / WEIGHTS).symlink_to(mini / "video_vae" / WEIGHTS)
+    settings = read_json(mini / "video_vae" / "config.json")
+    write_json(tmp_path / "video_vae" / "config.json", settings | {"scaling_factor": 0.5})
+    image = torch.rand(1, 3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    plain = OnnxRuntime(mini, threads=1)
+    latents = plain.encode_video(image)
+    clip = latents.repeat(1, 1, 11, 1, 1)
+    for scaled in (OnnxRuntime(tmp_path, threads=1), TorchRuntime(tmp_path)):
+        assert torch.allclose(scaled.encode_video(image), 0.5 * latents, atol=1e-5)
+        assert torch.allclose(scaled.decode_video(0.5 * clip), plain.decode_video(clip), atol=1e-4)
 
 
 @torch.inference_mode()

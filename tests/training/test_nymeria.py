@@ -389,6 +389,22 @@ def test_short_sequences_share_a_shard_and_statistics_are_of_train_alone(sequenc
     assert abs(clips.gather("positions")[..., 2].mean() - features.mean()) > 0  # not a constant data set
 
 
+def test_a_retried_sequence_does_not_replace_the_shard_it_was_left_out_of(sequences, tmp_path):
+    (sequences / "a" / BODY).rename(tmp_path / "kept.npz")
+    out = tmp_path / "clips"
+    manifest = Preparation(sequences, out, SMALL, sequences_per_shard=10).run()["train"]
+    assert (manifest.finished_clips, sorted(manifest.left_out)) == (2, ["a", "d", "e", "f"])
+    (tmp_path / "kept.npz").rename(sequences / "a" / BODY)
+    manifest = Preparation(sequences, out, SMALL, sequences_per_shard=10, retry=True).run()["train"]
+    assert sorted(record["sequence"] for record in open_clips(out / "train", verify=True).records) == [
+        "a",
+        "a",
+        "b",
+        "b",
+    ]
+    assert sorted(manifest.shards) == ["a", "a-2"]
+
+
 def test_the_train_step_reads_prepared_clips(sequences, tmp_path):
     from training.stage_codec import frames_of
     from training.stage_motion import features_of

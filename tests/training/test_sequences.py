@@ -75,7 +75,7 @@ def test_pictures_come_back_in_their_order(write_sequence, synthetic, wearer):
     for first, clip in zip((0, 40), clips, strict=True):
         error = clip.arrays["frames"].astype(float) - truth[first : first + 41]
         assert 10 * np.log10(255**2 / np.mean(error**2)) > 35
-        shifted = clip.arrays["frames"][:-1].astype(float) - truth[first + 1 : first + 41]
+        shifted = clip.arrays["frames"][:-4].astype(float) - truth[first + 4 : first + 41]
         assert np.mean(shifted**2) > 4 * np.mean(error**2)
 
 
@@ -278,6 +278,32 @@ def test_losing_track_leaves_out_the_clip(write_sequence):
         edit_lines(folder / PATH, change)
         clips, skipped = cut(folder)
         assert ([clip.record["start_s"] for clip in clips], skipped) == ([1.0], {Reason.TRACKING_LOSS: 1}), spoil
+
+
+def test_a_damaged_picture_costs_its_clip_alone(write_sequence):
+    folder = write_sequence()
+    video = folder / "recording_head/data/data.mp4"
+    data = bytearray(video.read_bytes())
+    data[len(data) * 3 // 4 : len(data) * 3 // 4 + 400] = bytes(400)
+    video.write_bytes(data)
+    clips, skipped = cut(folder)
+    assert [clip.record["start_s"] for clip in clips] == [1.0]
+    assert skipped == {Reason.DAMAGED: 1}
+
+
+def test_a_leaping_head_is_left_out(write_sequence):
+    folder = write_sequence()
+
+    def leap(lines):
+        cells = [line.split(",") for line in lines]
+        column = cells[0].index("tx_world_device")
+        for row in cells[1600:]:
+            row[column] = str(float(row[column]) + 1.5)
+        return [",".join(row) for row in cells]
+
+    edit_lines(folder / PATH, leap)
+    clips, skipped = cut(folder)
+    assert ([clip.record["start_s"] for clip in clips], skipped) == ([1.0], {Reason.TOO_FAST: 1})
 
 
 def spoil_body(folder, change):

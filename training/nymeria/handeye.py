@@ -190,7 +190,8 @@ def _translation(
     for _ in range(ROUNDS):
         free = both - _window_means(both, weights, window)
         w = np.sqrt(weights)[:, None, None]
-        t = np.linalg.lstsq((free[..., :3] * w).reshape(-1, 3), (free[..., 3:] * w).reshape(-1), rcond=None)[0]
+        solved = np.linalg.lstsq((free[..., :3] * w).reshape(-1, 3), (free[..., 3:] * w).reshape(-1), rcond=None)
+        t = np.asarray(solved[0], np.float64)
         residuals = np.asarray(np.linalg.norm(free[..., :3] @ t - free[..., 3], axis=1), np.float64)
         weights = _weights(residuals)
     return t, residuals

@@ -45,14 +45,11 @@ class PrepareSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One shard to make: the folders of its sequences, and where it goes."""
+    """One shard to make: the folders of its sequences, the folder it goes to and its name there."""
 
     folders: tuple[Path, ...]
     out: Path
-
-    @property
-    def name(self) -> str:
-        return shard_name(self.folders[0].name)
+    name: str
 
     def __str__(self) -> str:
         return f"{self.name} ({len(self.folders)} sequences)"
@@ -225,7 +222,8 @@ class Preparation:
             done = set(manifest.sequences)
         left = [folder for folder, of in splits.items() if of == split and folder.name not in done]
         groups = [left[i : i + self.sequences_per_shard] for i in range(0, len(left), self.sequences_per_shard)]
-        return [Job(tuple(group), self.out / split) for group in groups]
+        taken = {name for name, entry in manifest.shards.items() if entry["clips"]}
+        return [Job(tuple(group), self.out / split, _free_name(group[0].name, taken)) for group in groups]
 
     @staticmethod
     def _forget_left_out(manifest: ClipManifest) -> None:
@@ -234,6 +232,14 @@ class Preparation:
             if reason != Reason.SPLIT:
                 del manifest.left_out[name]
                 manifest.count({reason: -1})
+
+
+def _free_name(sequence: str, taken: set[str]) -> str:
+    """A shard's name that no other has, which then is taken."""
+    names = (shard_name(f"{sequence[:70]}{suffix}") for suffix in ("", *(f"-{k}" for k in range(2, 10**6))))
+    name = next(name for name in names if name not in taken)
+    taken.add(name)
+    return name
 
 
 def write_statistics(out: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,12 +11,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.errors import RecordingError
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS
 from training.nymeria.repair import runs
 from training.sequences.narration import extras_between, texts_between
 from training.sequences.reader import Poses, SequenceReader
 from training.sequences.reasons import Reason
 
+log = logging.getLogger("egotwin.sequences")
 Array = NDArray[np.float64]
 HANDS = [XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand")]
 EDGE_NS = 20_000_000  # how far a clip may reach over the first and last sample; there they are held
@@ -112,7 +115,11 @@ class Cutter:
         poses = reader.poses(self._held(pose_stamps))
         if reason := self._motion_fails(poses):
             return reason
-        return self._whole(number, start_ns, texts, poses, indices, seen)
+        try:
+            return self._whole(number, start_ns, texts, poses, indices, seen)
+        except RecordingError as error:  # a picture that does not decode costs its clip, not the sequence
+            log.warning("%s: a clip is left out: %s", reader.name, error)
+            return Reason.DAMAGED
 
     def _whole(
         self, number: int, start_ns: int, texts: dict[str, list[str]], poses: Poses, indices: Any, seen: Any

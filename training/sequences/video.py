@@ -75,13 +75,19 @@ def decode_clip(data: bytes) -> Frames:
     """Frames (F, H, W, 3) uint8 RGB of an mp4 in memory; `RecordingError` where it does not decode."""
     try:
         with av.open(io.BytesIO(data)) as container:
-            container.streams.video[0].codec_context.thread_count = 1
+            _strict(container.streams.video[0])
             rgb = VideoReformatter()  # kept for all frames: setting one up costs ten times a small frame
             return np.stack([_pixels(rgb, frame) for frame in container.decode(video=0)])
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise RecordingError(
             f"a clip's video of {len(data)} bytes does not decode ({error}): prepare it again"
         ) from error
+
+
+def _strict(stream: Any) -> None:
+    """Damage is an error, not something to paint over."""
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"err_detect": "explode"}
 
 
 def _pixels(rgb: VideoReformatter, frame: av.VideoFrame) -> Frames:
@@ -125,7 +131,7 @@ class VideoFile:
         at, frame, rgb = -1, None, VideoReformatter()
         try:
             with av.open(str(self.path)) as container:
-                container.streams.video[0].codec_context.thread_count = 1
+                _strict(container.streams.video[0])
                 frames = self._from(container, int(wanted[0]))
                 for number in wanted:
                     while at < number:

@@ -16,12 +16,12 @@ BEHAVIOURS = ("walk_forward", "turn_left", "turn_right", "stand_still")
 TEXTS = {"walk_forward": "walk", "turn_left": "turn left", "turn_right": "turn right", "stand_still": "stand still"}
 
 
-def write_data(folder: Path, counts: dict[str, int], size: int = SIZE) -> Path:
-    """One shard for each split."""
+def write_data(folder: Path, counts: dict[str, int], size: int = SIZE, without: str = "") -> Path:
+    """One shard for each split; `without` names a tensor that the clips lack."""
     for split, count in counts.items():
         clips = [make_clip(1000 * len(split) + number, size) for number in range(count)]
         records = [clip.pop("record") for clip in clips]
-        arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+        arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0] if name != without}
         (folder / split).mkdir(parents=True)
         digest = write_shard(folder / split, 0, arrays, records)
         manifest = Manifest(split, 0, count, size)

@@ -387,6 +387,16 @@ def evaluators(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(("name", "lacking"), [("hands", "hand_visible"), ("video-text", "camera_pose")])
+def test_clips_without_what_an_evaluator_learns_from_are_refused(
+    name: str, lacking: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data", {"train": 2, "val": 2}, without=lacking)
+    assert train_evaluators([name, "--data", str(data), "--out", str(tmp_path / "out")]) == 1
+    assert f"clips have no {lacking}" in capsys.readouterr().out
+    assert not (tmp_path / "out" / name / "checkpoint").exists()
+
+
 def test_trained_evaluators_fill_the_table(benchmark: Benchmark, evaluators: Path, tmp_path: Path) -> None:
     folder = write_truth(benchmark, tmp_path / "oracle")
     results = score(benchmark, [folder], replace(NO_NETWORKS, evaluators=str(evaluators)), tmp_path / "out")

@@ -18,6 +18,7 @@ __all__ = ["BACKENDS", "Layout", "attend", "choose", "interaction_mask"]
 
 Mask = Tensor | Layout | None
 SHORT = 768  # tokens up to which a mask matrix and whole score matrices are the faster way (measured on a CPU)
+SHORT_IN_HALF = 3072  # the same for training in half precision, where the fused kernel's backward is slow on a CPU
 
 
 def attend(
@@ -70,21 +71,30 @@ def choose(query: Tensor, mask: Mask = None, gate: Tensor | None = None) -> str:
     A matrix, or nothing to mask or gate: "products" where gradients are wanted on a CPU for short sequences (the fused
     kernel's backward is slower there), else "fused". A layout: the same while it is short, where building the matrix
     costs nothing; "merge" when it is long; "flex" when it is long and trained on a GPU. A gate makes "merge" the
-    cheapest at every length. An exporter gets only public operators.
+    cheapest at nearly every length. An exporter gets only public operators.
     """
     device, length = query.device.type, query.shape[2]
     if torch.compiler.is_exporting():
         return "fused"
+    trained_on_cpu = device == "cpu" and query.requires_grad
+    products = trained_on_cpu and length <= (SHORT_IN_HALF if _is_half(query) else SHORT)
     if isinstance(mask, Layout) and device == "cuda" and length > SHORT and query.requires_grad:
         backend = "flex"
-    elif (not isinstance(mask, Tensor) and gate is not None) or (isinstance(mask, Layout) and length > SHORT):
+    elif not isinstance(mask, Tensor) and gate is not None:
         backend = "merge"
+    elif products:
+        backend = "products"
     else:
-        backend = "products" if device == "cpu" and query.requires_grad and length <= SHORT else "fused"
+        backend = "merge" if isinstance(mask, Layout) and length > SHORT else "fused"
     if not torch.compiler.is_compiling():
         kind = "open" if mask is None else "interaction" if isinstance(mask, Layout) else "matrix"
         _report(backend, device, length, kind, gate is not None)
     return backend
+
+
+def _is_half(query: Tensor) -> bool:
+    device = query.device.type
+    return query.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(device)
 
 
 @lru_cache(maxsize=64)

@@ -251,6 +251,10 @@ def test_choice_by_length_device_gradient_and_gate() -> None:
         query.requires_grad_()
         assert choose(query, paper) == ("flex" if device == "cuda" else "merge")
         assert choose(query, None) == "fused"
+    middle = Layout(24, 11, 144, 21)
+    for dtype, backend in ((torch.float32, "merge"), (torch.bfloat16, "products")):
+        assert choose(torch.zeros(1, 1, middle.length, 1, dtype=dtype), middle) == "merge"
+        assert choose(torch.zeros(1, 1, middle.length, 1, dtype=dtype, requires_grad=True), middle) == backend
     assert choose(torch.zeros(1, 1, LAYOUT.length, 1), LAYOUT, gate) == "merge"
     assert choose(torch.zeros(1, 1, LAYOUT.length, 1), LAYOUT.mask(), gate) == "fused"
 

@@ -171,6 +171,7 @@ def _ray_is_up(workers: int, address: str | None) -> bool:
     """
     if address is None and (workers <= POOL_WORKERS or find_spec("ray") is None):
         return False
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "configure_logging": False}

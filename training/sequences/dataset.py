@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -118,6 +118,11 @@ class TarClips:
             return decode_clip(self._read(clip, VIDEO))
         return load(self._read(clip, ARRAYS))[name]
 
+    def _arrays(self, clip: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The named arrays of one clip, each file read once."""
+        arrays = load(self._read(clip, ARRAYS)) if set(names) - {"frames"} else {}
+        return {name: self.tensor(name, clip) if name == "frames" else arrays[name] for name in names}
+
     def __getitem__(self, clip: int) -> dict[str, Any]:
         """All arrays of one clip and its record's entries."""
         if not 0 <= clip < len(self):
@@ -132,7 +137,8 @@ class TarClips:
         for name in self.names:
             count = int(self.manifest.shards[name]["clips"])
             clips = range(first, first + count)
-            yield {array: np.stack([self.tensor(array, clip) for clip in clips]) for array in names}
+            rows = [self._arrays(clip, names) for clip in clips]
+            yield {array: np.stack([row[array] for row in rows]) for array in names}
             first += count
 
     def gather(self, name: str) -> NDArray[Any]:

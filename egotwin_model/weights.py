@@ -1,7 +1,7 @@
 """Weights on disk read one tensor at a time: one safetensors file, a sharded folder as the hub keeps it, or a dict.
 
 Names and shapes come from the files' headers, so everything is compared before a number is read, and what a network
-needs beyond its own memory is one tensor (its file's pages are mapped and given back with the file).
+needs beyond its own memory is some hundred MB of the files' pages, mapped and given back again and again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from egotwin_model.files import read_json
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # diffusers' name, so either library reads the other's folders
 INDEX_SUFFIX = ".safetensors.index.json"
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+NUMBERS_AT_ONCE = 2**27  # read through one mapping of a file: 256 MB in bfloat16, whatever the file's size
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -68,10 +69,23 @@ class Weights:
         for name in names & self._tensors.keys():
             yield name, self._tensors[name]
         for path in dict.fromkeys(self._files.values()):
-            with _opened(path) as file:
-                for name in file.keys():  # noqa: SIM118  not a dictionary
-                    if name in names:
+            inside = [name for name, place in self._files.items() if place == path and name in names]
+            for batch in self._batches(inside):
+                with _opened(path) as file:
+                    for name in batch:
                         yield name, file.get_tensor(name)
+
+    def _batches(self, names: list[str]) -> Iterator[list[str]]:
+        """Names to read before the file is opened anew, which gives its pages back."""
+        batch: list[str] = []
+        size = 0
+        for name in names:
+            batch.append(name)
+            size += self.shapes[name].numel()
+            if size >= NUMBERS_AT_ONCE:
+                yield batch
+                batch, size = [], 0
+        yield batch
 
 
 def fill(module: nn.Module, weights: Weights, names: Collection[str], adapt: Adapt | None = None) -> None:

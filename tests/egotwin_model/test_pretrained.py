@@ -38,7 +38,7 @@ from egotwin_model.skeleton import forward_kinematics, reference_offsets
 from egotwin_model.store import save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import load_video_vae
-from egotwin_model.weights import without_memory
+from egotwin_model.weights import Weights, without_memory
 
 WHOLE = EgoTwinConfig(
     num_layers=3, num_motion_layers=2, num_heads=2, head_dim=64, time_embed_dim=32, text_dim=48, text_length=12,
@@ -180,18 +180,18 @@ def test_own_parts_start_with_the_values_an_ordinary_building_gives(cogvideox_fo
 
 
 def test_loading_needs_little_more_memory_than_the_model(tmp_path: Path) -> None:
-    """Peak resident memory above the model's own while it is filled stays under one shard and some (Linux only)."""
+    """Peak resident memory above the model's own stays far below a shard of its files (Linux only)."""
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("peak memory is read from Linux's /proc")
     config = replace(WHOLE, num_layers=8, num_motion_layers=0, num_heads=12)
     stored = {name: torch.zeros(t.shape, dtype=torch.bfloat16) for name, t in empty(config).state_dict().items()}
-    split = split_torch_state_dict_into_shards(stored, max_shard_size=16 * 10**6)
+    split = split_torch_state_dict_into_shards(stored, max_shard_size=60 * 10**6)
     for name, keys in split.filename_to_tensors.items():
         save_file({key: stored[key] for key in keys}, tmp_path / name)
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": split.tensor_to_filename}))
     largest = max(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
     total = sum(tensor.nbytes for tensor in stored.values())
-    assert largest < total / 4
+    assert largest > 48 * 2**20
     script = f"""
 import torch
 from pathlib import Path
@@ -200,7 +200,10 @@ from egotwin_model.pretrained import from_cogvideox, load_cogvideox
 from egotwin_model.skeleton import forward_kinematics, reference_offsets
 from egotwin_model.store import save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model import weights
 from egotwin_model.weights import without_memory
+
+weights.NUMBERS_AT_ONCE = 2**22  # 8 MB here
 
 def kept(key):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))
@@ -215,7 +218,7 @@ print(kept("VmHWM") - before)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     peak = int(run.stdout)
-    assert total <= peak < total + largest + 8 * 2**20, (peak / 2**20, total / 2**20, largest / 2**20)
+    assert total <= peak < total + 20 * 2**20, (peak / 2**20, total / 2**20, largest / 2**20)
 
 
 def change(folder: Path, name: str, edit: Callable[[dict[str, Tensor]], None]) -> None:
@@ -282,6 +285,14 @@ def test_unusable_weights_are_refused_by_name(copy: Path, damage: Callable[[Path
     damage(copy)
     with pytest.raises(ModelError, match=message):
         load_cogvideox(empty(), copy, strict=True)
+
+
+def test_reading_in_batches_misses_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egotwin_model.weights.NUMBERS_AT_ONCE", 5000)
+    stored, found = state(copy), dict(Weights(copy).stream(state(copy).keys()))
+    assert found.keys() == stored.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in stored.items())
+    assert [name for name, _ in Weights(copy).stream([BIAS])] == [BIAS]
 
 
 def test_names_without_a_place_are_returned(copy: Path, caplog: pytest.LogCaptureFixture) -> None:

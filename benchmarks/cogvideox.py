@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,9 @@ def without_motion(x: Inputs) -> dict[str, Tensor | None]:
 def cogvideox(config: EgoTwinConfig) -> nn.Module:
     """diffusers' CogVideoX-I2V transformer at our text and video sizes."""
     from diffusers import CogVideoXTransformer3DModel
+    from diffusers.utils import logging
 
+    logging.set_verbosity_error()  # its warning at every change of dtype names no module
     c = config
     return CogVideoXTransformer3DModel(
         num_attention_heads=c.num_heads, attention_head_dim=c.head_dim, in_channels=2 * c.latent_channels,
@@ -48,13 +50,18 @@ def cogvideox(config: EgoTwinConfig) -> nn.Module:
 
 def run_cogvideox(model: nn.Module, config: EgoTwinConfig, x: Inputs) -> Tensor:
     """One evaluation of diffusers' model on the text, video and image of `x`."""
-    from diffusers.models.embeddings import get_3d_rotary_pos_embed
-
-    grid = config.patch_grid
-    with torch.device("cpu"):
-        rotary = get_3d_rotary_pos_embed(config.head_dim, ((0, 0), grid), grid, config.latent_frames)
-    rotary = tuple(angle.to(x["video"].device) for angle in rotary)
+    rotary = _rotary(config.head_dim, config.patch_grid, config.latent_frames, str(x["video"].device))
     image = torch.zeros_like(x["video"])
     image[:, 0] = x["image"]
     latents = torch.cat([x["video"], image], dim=2)
     return model(latents, x["text"], x["t_video"], image_rotary_emb=rotary).sample
+
+
+@lru_cache(maxsize=4)
+def _rotary(head_dim: int, grid: tuple[int, int], frames: int, device: str) -> tuple[Tensor, Tensor]:
+    """RoPE's tables, once for all evaluations, as diffusers' pipeline makes them."""
+    from diffusers.models.embeddings import get_3d_rotary_pos_embed
+
+    with torch.device("cpu"):
+        cos, sin = get_3d_rotary_pos_embed(head_dim, ((0, 0), grid), grid, frames)
+    return cos.to(device), sin.to(device)

@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--horizon", type=float, default=24.0, help="seconds")
     parser.add_argument("--overlap", type=float, default=1.0, help="seconds of context")
     parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--steps", type=int, help="sampler steps; default: the model's own")
     parser.add_argument("--goals", nargs="+", default=["0:walk forward", "8:turn left", "14:stand still"])
     parser.add_argument("--continuity", nargs="+", default=list(get_args(Continuity)), choices=get_args(Continuity))
     arguments = parser.parse_args()
@@ -91,7 +92,7 @@ def main() -> None:
         began = time.perf_counter()
         outcome = pipeline.roll(
             goals, view, pose, horizon_s=arguments.horizon, continuity=continuity, overlap_s=arguments.overlap,
-            num_samples=arguments.samples, seed=0,
+            num_samples=arguments.samples, num_steps=arguments.steps, seed=0,
         )  # fmt: skip
         seconds = time.perf_counter() - began
         figures = seam_figures(outcome, info.pose_rate, info.frame_rate)

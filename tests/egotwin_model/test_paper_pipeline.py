@@ -21,6 +21,7 @@ from egotwin_model.motion import HeadCentric
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline
 from egotwin_model.pretrained import cogvideox_schedule, convert_cogvideox
+from egotwin_model.runtime import load_transformer
 from egotwin_model.sampler import Guidance, Solver
 from egotwin_model.skeleton import REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
 from egotwin_model.store import save_component, save_tensors, write_manifest
@@ -38,6 +39,10 @@ def folder(cogvideox_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Everything a model folder holds, the video side taken over from CogVideoX's files."""
     out = convert_cogvideox(cogvideox_folder, tmp_path_factory.mktemp("paper") / "model", NARROW, torch.float32)
     torch.manual_seed(0)
+    transformer = load_transformer(out / "transformer")
+    for name in transformer.new_parameter_names():  # as stage 3 would leave them: no longer without effect
+        torch.nn.init.normal_(transformer.get_parameter(name), std=0.05)
+    save_component(out / "transformer", transformer)
     features = HeadCentric().dim
     widths = (16, 32, 32, 64)  # the paper's 512, 1024, 1024, 2048
     save_component(
@@ -91,9 +96,10 @@ def test_from_a_folder_to_both_futures(pipeline: EgoTwinPipeline, image: np.ndar
     assert np.array_equal(again.motion.positions, found.motion.positions)
 
 
-def test_goals_reach_the_video_through_t5(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
+def test_goals_reach_both_futures_through_t5(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
     walk, turn = (pipeline(goal, image, standing(), seed=0) for goal in ("walk to the table", "turn left"))
     assert not np.array_equal(walk.frames[:, 1:], turn.frames[:, 1:])
+    assert np.abs(walk.motion.positions - turn.motion.positions).max() > 1e-4
 
 
 @pytest.mark.parametrize("mode", ["motion", "video"])
@@ -123,8 +129,8 @@ def test_bfloat16_with_offload_is_near_float32(folder: Path, pipeline: EgoTwinPi
     """Options that only torch has; the deterministic solver, or noise would hide what is compared."""
     half = EgoTwinPipeline.from_pretrained(folder, dtype="bfloat16", offload=True)
     ours, theirs = (model("walk", image, standing(), seed=0, solver=Solver()) for model in (half, pipeline))
-    assert np.abs(ours.frames.astype(int) - theirs.frames).mean() < 12
-    assert np.abs(ours.motion.positions - theirs.motion.positions).mean() < 0.1
+    assert np.abs(ours.frames.astype(int) - theirs.frames).mean() < 1.5
+    assert np.abs(ours.motion.positions - theirs.motion.positions).mean() < 2e-3
     with pytest.raises(ModelError, match="needs runtime='torch' or 'auto'"):
         EgoTwinPipeline.from_pretrained(folder, "onnxruntime", dtype="bfloat16")
 

@@ -26,6 +26,7 @@ from training.evaluation import (
     displacement,
     heading_change,
     path_error,
+    turn_direction,
     yaw_shift_correlation,
     zero_motion,
 )
@@ -96,9 +97,18 @@ class Evaluation:
             found.append(self.imagine(clip, goal, mode="video", motion=motion).frames[0])
             rotations.append(motion.head_rotations[::2])
         frames, heads = np.stack(found), np.stack(rotations)
+        codec = self.pipeline.codec  # what of the true clips passes through it bounds what can be imagined
+        coded = np.concatenate([codec.decode_frames(codec.encode_frames(clip[None])) for clip in truth])
+        correlations = {
+            f"yaw_shift_correlation_{step}{of}": yaw_shift_correlation(shown, heads, window=window)
+            for step, window in (("per_frame", 1), ("per_half_second", 4))
+            for of, shown in (("", frames), ("_codec", coded), ("_truth", truth))
+        }
+        right, turning = turn_direction(frames, heads, np.deg2rad(TURN_DEG))
         return {
-            "yaw_shift_correlation": yaw_shift_correlation(frames, heads),
-            "yaw_shift_correlation_truth": yaw_shift_correlation(truth, heads),
+            **correlations,
+            "turn_direction_right": right,
+            "turn_direction_clips": turning,
             "psnr_db_2_to_5_s": _psnr(frames[:, 16:], truth[:, 16:]),
             "psnr_db_2_to_5_s_repeat_first_frame": _psnr(truth[:, :1], truth[:, 16:]),
         }

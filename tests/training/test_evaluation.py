@@ -21,6 +21,7 @@ from training.evaluation import (
     path_error,
     rotation_angle,
     travelled_distance,
+    turn_direction,
     view_consistency,
     view_shift,
     yaw_shift_correlation,
@@ -148,6 +149,9 @@ def test_correlation_is_positive_for_a_picture_that_turns_with_the_head() -> Non
     assert yaw_shift_correlation(frames, yaw(-turns)) < -0.97
     both = yaw_shift_correlation(np.stack([frames, frames]), np.stack([yaw(turns), yaw(turns)]))
     assert both == pytest.approx(yaw_shift_correlation(frames, yaw(turns)))
+    assert yaw_shift_correlation(frames, yaw(turns), window=2) > 0.97
+    assert turn_direction(np.stack([frames, frames]), np.stack([yaw(turns), yaw(-turns)]), 0.0) == (0.5, 2)
+    assert turn_direction(frames, yaw(turns), 9.0)[1] == 0
     assert abs(yaw_shift_correlation(frames, yaw(np.random.default_rng(9).permutation(turns)))) < 0.5
     assert math.isnan(yaw_shift_correlation(np.repeat(frames[:1], 5, axis=0), yaw(turns[:5])))
 

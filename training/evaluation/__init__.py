@@ -11,7 +11,7 @@ from training.evaluation.motion import (
     view_consistency,
     zero_motion,
 )
-from training.evaluation.views import view_shift, yaw_shift_correlation
+from training.evaluation.views import turn_direction, view_shift, yaw_shift_correlation
 
 __all__ = [
     "constant_velocity",
@@ -21,6 +21,7 @@ __all__ = [
     "path_error",
     "rotation_angle",
     "travelled_distance",
+    "turn_direction",
     "view_consistency",
     "view_shift",
     "yaw_shift_correlation",

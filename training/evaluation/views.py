@@ -48,22 +48,50 @@ def view_shift(frames: NDArray[np.uint8], stride: int = 1) -> NDArray[np.float64
     return np.array([np.median(field[:rows, margin : width - margin, 0]) for field in fields], dtype=np.float64)
 
 
-def yaw_shift_correlation(frames: NDArray[np.uint8], head_rotations: ArrayLike, stride: int = 1) -> float:
+def yaw_shift_correlation(
+    frames: NDArray[np.uint8], head_rotations: ArrayLike, stride: int = 1, window: int = 1
+) -> float:
     """Correlation of the view's horizontal shift with the head's change of heading, -1 ... 1, pooled over clips.
 
     Args:
         frames: (F, H, W, 3) uint8, or (N, F, H, W, 3) for several clips.
         head_rotations: (F, 3, 3) or (N, F, 3, 3) at the frames' times, z up (every second pose of a motion).
         stride: as in `view_shift`.
+        window: shifts and turns of this many successive steps are summed first; 4 at 8 frames per second asks about
+            half seconds, what one latent of the video holds.
 
     Returns:
-        Pearson's correlation over all frame pairs of all clips; NaN where nothing moves.
+        Pearson's correlation over all steps of all clips; NaN where nothing moves.
     """
-    frames, rotations = np.asarray(frames), np.asarray(head_rotations)
-    if frames.ndim == 4:
-        frames, rotations = frames[None], rotations[None]
-    shifts = np.stack([view_shift(clip, stride) for clip in frames]).ravel()
-    turns = np.diff(heading(rotations[:, ::stride]), axis=-1).ravel()
+    shifts, turns = (
+        step[:, : step.shape[1] // window * window].reshape(len(step), -1, window).sum(-1).ravel()
+        for step in shifts_and_turns(frames, head_rotations, stride)
+    )
     if np.ptp(shifts) == 0 or np.ptp(turns) == 0:
         return float("nan")
     return float(np.corrcoef(shifts, turns)[0, 1])
+
+
+def turn_direction(frames: NDArray[np.uint8], head_rotations: ArrayLike, least_rad: float) -> tuple[float, int]:
+    """Share of the clips in which the view as a whole moved to the side the head turned to, and how many were asked.
+
+    Args:
+        frames, head_rotations: of several clips, as in `yaw_shift_correlation`.
+        least_rad: clips whose heading changes by less than this are left out.
+    """
+    shifts, turns = (step.sum(-1) for step in shifts_and_turns(frames, head_rotations))
+    turning = np.abs(turns) >= least_rad
+    if not turning.any():
+        return float("nan"), 0
+    return float((np.sign(shifts) == np.sign(turns))[turning].mean()), int(turning.sum())
+
+
+def shifts_and_turns(
+    frames: NDArray[np.uint8], head_rotations: ArrayLike, stride: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each step's shift of the view (pixels, as `view_shift`) and change of heading (radians), (N, steps) both."""
+    frames, rotations = np.asarray(frames), np.asarray(head_rotations)
+    if frames.ndim == 4:
+        frames, rotations = frames[None], rotations[None]
+    shifts = np.stack([view_shift(clip, stride) for clip in frames])
+    return shifts, np.diff(heading(rotations[:, ::stride]), axis=-1)

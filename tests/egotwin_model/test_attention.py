@@ -196,6 +196,16 @@ def test_the_cpus_fused_kernel_proves_exact(grad: bool) -> None:
         assert attention_merge.kernel_name("cpu", dtype, 64, grad) == "cpu"
 
 
+@pytest.mark.parametrize("name", attention_merge.KERNELS)
+def test_every_kernels_operators_take_what_they_are_given(name: str) -> None:
+    """On the meta device: names, order and number of arguments, forward and backward, also of the GPU's kernels."""
+    inputs = [torch.empty(1, 2, 40, 64, device="meta", dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+    out, lse = attention_merge._WithGradient.apply(*inputs, name)
+    assert (out.shape, lse.shape, lse.dtype) == ((1, 2, 40, 64), (1, 2, 40), torch.float32)
+    grads = torch.autograd.grad(out.float().sum() + lse.sum(), inputs)
+    assert [x.shape for x in grads] == [x.shape for x in inputs]
+
+
 def test_gradients_survive_tiny_and_missing_output_gradients() -> None:
     """Late in training gradients are small: the shift that carries the log-sum-exp's must not under- or overflow."""
     query, key, value = (x.requires_grad_() for x in tokens(LAYOUT))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from egotwin_model.bert import load_bert, supports
 from egotwin_model.errors import GoalError, ModelError
 from egotwin_model.files import read_json, sha256
 from egotwin_model.offload import Residence, RuntimeOptions
@@ -23,7 +22,7 @@ from egotwin_model.weights import Weights, check_values
 log = logging.getLogger(__name__)
 
 MAX_GOAL_CHARACTERS = 500
-TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "tokenizer_config.json")
 
 
 def check_goal(goal: str, *, max_characters: int = MAX_GOAL_CHARACTERS) -> str:
@@ -40,8 +39,7 @@ class TextEncoder:
     """A frozen transformer text encoder from a local folder: MiniLM for mini, T5-XXL for the paper's model.
 
     T5 is used as CogVideoX was trained with it: no attention mask, so padding has states of its own, which stay. Other
-    encoders are masked, and their states after the text's end are zero. BERT-like ones (MiniLM) run without importing
-    transformers (`bert`), which all others need.
+    encoders are masked, and their states after the text's end are zero.
 
     The encoder is on the compute device only while it encodes. States of the last texts are kept in memory, and with
     `options.text_cache` on disk; an encoder whose texts are all kept there is never loaded.
@@ -64,10 +62,10 @@ class TextEncoder:
         self.folder, self.length, self.options = folder, length, options or RuntimeOptions()
         shared = residence is not None and residence.offload
         self.residence = residence if residence and shared else Residence(self.options.device, offload=True)
-        self.settings: dict[str, Any] = read_json(folder / CONFIG)
-        self.masked = self.settings.get("model_type") != "t5"
+        self.masked = read_json(folder / CONFIG).get("model_type") != "t5"
         self.weights = Weights(folder)  # headers only: what is missing or damaged is told at once
-        self.tokenizer = _load_tokenizer(_tokenizer_folder(folder))
+        self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
+        self.tokenizer.model_max_length = sys.maxsize  # `truncated` tells of long texts, better than its warning
         self.cache = Path(self.options.text_cache) if self.options.text_cache else None
         if self.cache is None:
             _ = self.model
@@ -86,9 +84,23 @@ class TextEncoder:
     @cached_property
     def model(self) -> Any:
         """The network, in the options' dtype, on the CPU until it encodes."""
-        if supports(self.settings):
-            return load_bert(self.folder, self.options.torch_dtype)
-        return _load_with_transformers(self.folder, self.options.torch_dtype, t5=not self.masked)
+        from transformers import AutoModel, T5EncoderModel
+
+        kind = AutoModel if self.masked else T5EncoderModel
+        try:
+            model, report = kind.from_pretrained(
+                self.folder, local_files_only=True, use_safetensors=True, dtype=self.options.torch_dtype,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"the text encoder in {self.folder} cannot be loaded: {error!r}") from error
+        if report["missing_keys"]:
+            raise ModelError(f"{self.folder} lacks tensors {sorted(report['missing_keys'])[:5]} of a {kind.__name__}")
+        for name, found, wanted in report["mismatched_keys"]:
+            raise ModelError(f"{self.folder}: tensor {name} has shape {tuple(found)}, wanted {tuple(wanted)}")
+        for name, parameter in model.named_parameters():
+            check_values(str(self.folder), name, parameter.detach(), parameter)
+        return model.eval().requires_grad_(False)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -101,31 +113,21 @@ class TextEncoder:
 
     def truncated(self, text: str) -> str:
         """What of `text` does not fit into `length` tokens; empty where all of it does."""
-        self.tokenizer.no_truncation()
-        self.tokenizer.no_padding()
-        ids = self.tokenizer.encode(text).ids
-        return self.tokenizer.decode(ids[self.length - 1 : -1]) if len(ids) > self.length else ""
-
-    def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and the 0/1 mask of what is text, (B, length) int64 each; longer texts are cut."""
-        pad = int(self.settings.get("pad_token_id") or 0)
-        self.tokenizer.enable_truncation(self.length)
-        self.tokenizer.enable_padding(pad_id=pad, pad_token=self.tokenizer.id_to_token(pad), length=self.length)
-        batch = self.tokenizer.encode_batch(texts)
-        return torch.tensor([entry.ids for entry in batch]), torch.tensor([entry.attention_mask for entry in batch])
+        ids = self.tokenizer(text, truncation=False)["input_ids"]
+        return str(self.tokenizer.decode(ids[self.length - 1 : -1])) if len(ids) > self.length else ""
 
     @torch.no_grad()
     def __call__(self, texts: list[str]) -> Tensor:
         """Last hidden states (B, length, text_dim), float32 on the CPU."""
-        ids, mask = (tensor.to(self.options.device) for tensor in self.tokens(texts))
+        batch = self.tokenizer(
+            texts, padding="max_length", truncation=True, max_length=self.length, return_tensors="pt"
+        )
+        ids, mask = batch["input_ids"].to(self.options.device), batch["attention_mask"].to(self.options.device)
         model = self.residence.bring(self.model)
         try:
-            states = model(ids, mask) if self.masked else model(ids)
+            states = model(input_ids=ids, attention_mask=mask if self.masked else None).last_hidden_state.float()
         finally:
             self.residence.clear()
-        if not isinstance(states, Tensor):
-            states = states.last_hidden_state
-        states = states.float()
         return (states * mask[..., None] if self.masked else states).cpu()
 
     @lru_cache(maxsize=64)  # noqa: B019  one encoder lives as long as its pipeline
@@ -158,37 +160,14 @@ def load_text_encoder(
     return TextEncoder.from_package(name, length, options, residence)
 
 
-def _load_with_transformers(folder: Path, dtype: torch.dtype, *, t5: bool) -> Any:
-    from transformers import AutoModel, T5EncoderModel
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
 
-    kind = T5EncoderModel if t5 else AutoModel
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
+        raise ModelError(f"{folder} has no tokenizer: wanted {' or '.join(TOKENIZER_FILES[:2])}; copy it there")
     try:
-        model, report = kind.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=dtype,
-            output_loading_info=True, ignore_mismatched_sizes=True,
-        )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"the text encoder in {folder} cannot be loaded: {error!r}") from error
-    if report["missing_keys"]:
-        raise ModelError(f"{folder} lacks tensors {sorted(report['missing_keys'])[:5]} of a {kind.__name__}")
-    for name, found, wanted in report["mismatched_keys"]:
-        raise ModelError(f"{folder}: tensor {name} has shape {tuple(found)}, wanted {tuple(wanted)}")
-    for name, parameter in model.named_parameters():
-        check_values(str(folder), name, parameter.detach(), parameter)
-    return model.eval().requires_grad_(False)
-
-
-def _load_tokenizer(folder: Path) -> Tokenizer:
-    """``tokenizer.json``, or made of ``spiece.model`` by transformers."""
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise ModelError(f"{folder} has no tokenizer: wanted {' or '.join(TOKENIZER_FILES)}; copy it there")
-    try:
-        if (folder / TOKENIZER_FILES[0]).is_file():
-            return Tokenizer.from_file(str(folder / TOKENIZER_FILES[0]))
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
-    except Exception as error:  # tokenizers raises Exception itself
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
 
 

@@ -131,7 +131,8 @@ def _pool_round(
             while next_item < len(todo) and len(running) < ahead:
                 running[pool.submit(make, todo[next_item])] = todo[next_item]
                 next_item += 1
-            for job in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            for job in sorted(done, key=lambda job: job.exception() is not None):  # what is finished is passed on first
                 if isinstance(job.exception(), BrokenProcessPool):
                     return list(running.values()), todo[next_item:]
                 take(running.pop(job), job.result)

@@ -50,7 +50,7 @@ def save_sheet(path: Path, samples: list[Sample]) -> None:
     """One row a sample: true frames above imagined ones, the imagined body, and the head's path from above."""
     figure = Figure(figsize=(CELL * (SHOWN_FRAMES + 4), 2.1 * CELL * len(samples)), layout="constrained")
     FigureCanvasAgg(figure)
-    for sample, row in zip(samples, np.atleast_1d(figure.subfigures(len(samples), 1)), strict=True):
+    for sample, row in zip(samples, figure.subfigures(len(samples), 1, squeeze=False)[:, 0], strict=True):
         row.suptitle(sample.text, fontsize=8)
         grid = row.add_gridspec(2, SHOWN_FRAMES + 4)
         for line, (name, frames) in enumerate((("true", sample.true_frames), ("imagined", sample.frames))):

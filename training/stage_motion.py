@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.motion import HeadCentric, MotionStatistics, read_representation
+from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric, read_representation
 from egotwin_model.motion_vae import MotionVAE, initialise_linear_path, motion_vae_loss
-from egotwin_model.representation import Representation
 from egotwin_model.store import save_tensors
 from egotwin_model.video_vae import LatentDistribution
 from training.configs import MotionVAERecipe
@@ -26,7 +25,7 @@ START_CLIPS = 4000
 SHEET_CLIPS = 4
 
 
-def features_of(clips: ClipSet, representation: Representation | None = None) -> Tensor:
+def features_of(clips: ClipSet, representation: HeadCentric | RootCentric | None = None) -> Tensor:
     """Features (N, T, D) float32 of all clips; head-centric, D = 288, unless another representation is given."""
     representation = representation or HeadCentric()
     shards = (

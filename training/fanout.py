@@ -73,7 +73,7 @@ def run_shards(
         on_broken: called here with each item that failed and why; it is logged either way.
 
     Raises:
-        OSError: the disk is full.
+        OSError: the disk is full; ConnectionError: there is no Ray cluster at `address`.
         KeyboardInterrupt: Ctrl-C, or (`Stopped`) SIGTERM; workers are ended, what is finished has been passed on.
     """
     if workers < 1:

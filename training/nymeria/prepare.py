@@ -328,7 +328,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         manifests = run.run(options.workers, options.ray)
         write_statistics(options.out)
-    except EgoTwinError as error:
+    except (EgoTwinError, ConnectionError) as error:
         print(f"egotwin data nymeria: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -111,7 +111,7 @@ class DiffusionStage(Stage):
             camera=batch.get("camera"),
         )  # fmt: skip
         return {
-            name: _per_clip(v, schedule.velocity(clean[name], noise[name], times[name]))
+            name: _per_clip(v, schedule.target(clean[name], noise[name], times[name]))
             for name, v in zip(("video", "motion"), predicted, strict=True)
             if name in self.modalities
         }

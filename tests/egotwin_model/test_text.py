@@ -136,7 +136,7 @@ def edit(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> N
 def to_pickle(folder: Path) -> None:
     for file in folder.glob("model*"):
         file.unlink()
-    torch.save({NORM: torch.ones(3)}, folder / "pytorch_model.bin")
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x02}q\x00.")  # an empty dictionary, pickled
 
 
 DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [

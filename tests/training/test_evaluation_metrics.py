@@ -20,6 +20,7 @@ from training.evaluation.hands import counts, f_score, hand_score, hands_in_view
 from training.evaluation.intervals import over_clips, over_repetitions
 from training.evaluation.paths import best_of, displacement_errors, distances, inside_region, mpjpe
 from training.evaluation.physics import FEET, floor_penetration, foot_sliding, jerk
+from training.evaluation.pool import pool
 from training.evaluation.retrieval import clip_similarity, diversity, mm_distance, r_precision
 
 seeds = st.integers(0, 2**32 - 1)
@@ -117,6 +118,15 @@ def test_clip_similarity_by_hand() -> None:
     np.testing.assert_allclose(clip_similarity(frames[:, 0], texts), [100.0, 100 / np.sqrt(2)])
     with pytest.raises(PredictionError, match="do not pair up"):
         clip_similarity(frames, texts[:1])
+
+
+def test_one_batch_has_no_interval_worth_its_name() -> None:
+    features = np.random.default_rng(0).normal(size=(64, 4))
+    for count, warned in ((32, True), (63, True), (64, False)):
+        parts = {"motion_features": features[:count], "motion_text": features[:count]}
+        metrics, notes = pool(parts, {}, (8.0, 16.0))
+        assert metrics["R-Precision top-1"].value == 1.0
+        assert any("one batch" in note for note in notes) == warned
 
 
 # Intervals

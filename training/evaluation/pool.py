@@ -19,7 +19,7 @@ from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import hand_score
 from training.evaluation.intervals import Interval, bootstrap, over_clips
 from training.evaluation.paths import HORIZONS_S, best_of, displacement_errors, inside_region
-from training.evaluation.retrieval import clip_similarity, diversity, mm_distance, r_precision
+from training.evaluation.retrieval import BATCH, clip_similarity, diversity, mm_distance, r_precision
 
 Pooled = dict[str, NDArray[Any]]
 CALIBRATION = (0.5, 0.9)
@@ -151,6 +151,8 @@ def _texts(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str, In
             warnings.warn(f"R-Precision is not measured: {error}", stacklevel=2)
         else:
             found |= {f"R-Precision top-{k}": share for k, share in shares.items()}
+            if len(motions) < 2 * BATCH:
+                warnings.warn(f"R-Precision: {len(motions)} clips are one batch: no interval", stacklevel=2)
     return found
 
 

@@ -37,9 +37,5 @@ class RecordingError(EgoTwinError):
     """A recording (bag, VRS, trajectory, clip shard) is missing, truncated or lacks a needed topic."""
 
 
-class PredictionError(EgoTwinError):
-    """Predictions to be scored, or features to be compared, are missing, too few, non-finite or do not match."""
-
-
 class Cancelled(Exception):  # noqa: N818  an outcome, not an error
     """Raised out of the pipeline when its ``progress`` callback asks to stop between two steps."""

@@ -148,9 +148,9 @@ def test_a_defect_of_ours_is_told_as_internal(make_rig, model_folder, capfd):
     rig.wait_active()
     rig.show_good()
     pipeline = rig.node.session.pipeline
-    runtime, pipeline.runtime = pipeline.runtime, None
+    encoder, pipeline._generate.text_encoder = pipeline._generate.text_encoder, None
     expect(rig, Result.INTERNAL, "AttributeError", capfd)
-    pipeline.runtime = runtime
+    pipeline._generate.text_encoder = encoder
     assert_alive(rig)
 
 

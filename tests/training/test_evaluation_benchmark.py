@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 pytest.importorskip("tyro", reason="the extra `train` is not installed")
 
-from egotwin_model.errors import ModelError, PredictionError
+from egotwin_model.errors import ModelError
 from egotwin_model.files import write_json
 from egotwin_model.motion import BodyMotion
 from egotwin_model.pipeline import EgoTwinPipeline
@@ -23,6 +23,7 @@ from egotwin_model.skeleton import HEAD
 from training.evaluation import yaw_shift_correlation
 from training.evaluation.baselines import baselines, write_baseline
 from training.evaluation.benchmark import REPORT, RESULTS, score
+from training.evaluation.errors import PredictionError
 from training.evaluation.imagine import write_imaginations
 from training.evaluation.measure import ToolsSpec
 from training.evaluation.official import I3D, Clip, InceptionV3

@@ -12,9 +12,9 @@ from scipy.linalg import sqrtm
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.camera import Mount, Pinhole
-from egotwin_model.errors import PredictionError
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.evaluation import view_consistency
+from training.evaluation.errors import PredictionError
 from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import counts, f_score, hand_score, hands_in_view
 from training.evaluation.intervals import over_clips, over_repetitions

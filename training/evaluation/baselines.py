@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egotwin_model.camera import Pinhole
-from egotwin_model.errors import PredictionError
 from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD
 from egotwin_model.text import TextEncoder
+from training.evaluation.errors import PredictionError
 from training.evaluation.motion import constant_velocity
 from training.evaluation.networks import TEXT_LENGTH, TEXT_PACKAGE
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction

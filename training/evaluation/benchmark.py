@@ -25,9 +25,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
-from egotwin_model.errors import PredictionError
 from egotwin_model.files import sha256, write_atomically, write_json
 from egotwin_model.motion import BodyMotion
+from training.evaluation.errors import PredictionError
 from training.evaluation.intervals import Interval
 from training.evaluation.measure import Parts, ToolsSpec, features_only, load_tools, measure
 from training.evaluation.pool import METRICS, Pooled, pool, real_against_real

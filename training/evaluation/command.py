@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from egotwin_model.camera import Pinhole
-from egotwin_model.errors import PredictionError
 from egotwin_model.pipeline import EgoTwinPipeline
 from training.evaluation.baselines import baselines, write_baseline
 from training.evaluation.benchmark import REPORT, RESULTS, score, slug
+from training.evaluation.errors import PredictionError
 from training.evaluation.imagine import write_imaginations
 from training.evaluation.measure import ToolsSpec
 from training.evaluation.report import write_report

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from egotwin_model.errors import PredictionError
+from training.evaluation.errors import PredictionError
 
 Array = NDArray[np.float64]
 

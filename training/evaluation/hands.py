@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egotwin_model.camera import Mount, Pinhole
-from egotwin_model.errors import PredictionError
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS
+from training.evaluation.errors import PredictionError
 from training.evaluation.intervals import Interval, bootstrap
 
 SIDES = ("left", "right")

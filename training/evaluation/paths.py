@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import f as f_distribution
 
-from egotwin_model.errors import PredictionError
+from training.evaluation.errors import PredictionError
 
 Array = NDArray[np.float64]
 HORIZONS_S = (1.0, 2.0, 3.0, 5.0)

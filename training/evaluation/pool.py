@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.errors import PredictionError
+from training.evaluation.errors import PredictionError
 from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import hand_score
 from training.evaluation.intervals import Interval, bootstrap, over_clips

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from egotwin_model.errors import EgoTwinError, PredictionError
+from egotwin_model.errors import EgoTwinError
 from egotwin_model.files import read_json, write_atomically, write_json
 from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD, NUM_JOINTS
+from training.evaluation.errors import PredictionError
 from training.evaluation.tasks import MODES, PREDICTED, Benchmark, Mode, RealClip
 
 MANIFEST = "predictions.json"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from egotwin_model.errors import PredictionError
+from training.evaluation.errors import PredictionError
 from training.evaluation.intervals import Interval, over_repetitions
 
 Array = NDArray[np.float64]

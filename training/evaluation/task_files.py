@@ -16,9 +16,9 @@ import numpy as np
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
-from egotwin_model.errors import PredictionError
 from egotwin_model.files import write_atomically, write_json
 from egotwin_model.skeleton import XSENS_JOINTS
+from training.evaluation.errors import PredictionError
 from training.evaluation.predictions import clip_name
 from training.evaluation.tasks import Benchmark, Mode
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.camera import Mount, Pinhole
-from egotwin_model.errors import PredictionError
 from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD
+from training.evaluation.errors import PredictionError
 from training.world.shards import Clips, open_clips
 
 Mode = Literal["joint", "TV2M", "TM2V", "T2M", "T2V"]

@@ -27,6 +27,7 @@ from egotwin_model.images import decode_image
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination
 from egotwin_model.rolling import Continuity
 from egotwin_model.rotations import matrix_from_quaternion
+from training.evaluation import rotation_angle
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,18 +44,12 @@ def start_of(bag_path: Path, pipeline: EgoTwinPipeline) -> tuple[NDArray[np.uint
     return view, BodyState(positions, matrix_from_quaternion(quaternions))
 
 
-def angles(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Degrees between rotations (..., 3, 3)."""
-    trace = np.einsum("...ij,...ij->...", first, second)
-    return np.rad2deg(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
-
-
 def seam_figures(outcome: Imagination, pose_rate: float, frame_rate: float) -> dict[str, tuple[float, ...]]:
     """Medians (at seams, at other latents' borders, elsewhere) of the figures the module's docstring lists."""
     head, rotation = outcome.motion.head_positions, outcome.motion.head_rotations
     step = np.linalg.norm(np.diff(head, axis=1), axis=-1)
     change = np.linalg.norm(np.diff(head, n=2, axis=1), axis=-1) * pose_rate
-    turn = angles(rotation[:, :-1], rotation[:, 1:])
+    turn = np.rad2deg(rotation_angle(rotation[:, :-1], rotation[:, 1:]))
     frames = np.abs(np.diff(outcome.frames.astype(np.int16), axis=1)).mean(axis=(2, 3, 4))
     poses, pictures = (np.array([round(t * rate) for t in outcome.seam_times]) for rate in (pose_rate, frame_rate))
     # the step after pose n is step[n]; the velocity changes at pose n, which is change[n − 1]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import re
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from egotwin_model.pretrained import load_cogvideox
 from egotwin_model.store import WEIGHTS, load_weights
@@ -40,14 +38,18 @@ def add_adapters(model: EgoTwinTransformer, rank: int) -> None:
         parameter.requires_grad_(name in trained or "lora_" in name)
 
 
-def merged(model: nn.Module) -> dict[str, Tensor]:
-    """The weights of a model with adapters, under its own names, adapters added in; `model` keeps its own."""
-    from peft.tuners.lora import LoraLayer
+def merged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the model's own names, W + B·A where there is an adapter (its alpha is its rank: scale one).
 
-    model = copy.deepcopy(model)
-    for name, module in list(model.named_modules()):
-        if isinstance(module, LoraLayer):
-            module.merge(safe_merge=True)  # type: ignore[attr-defined]
-            parent, _, last = name.rpartition(".")
-            setattr(model.get_submodule(parent), last, module.get_base_layer())
-    return {re.sub(r"\.base_layer", "", name): tensor for name, tensor in model.state_dict().items()}
+    On the state dict, not by peft on the model: so the whole weights that spread (FSDP) runs gather are merged alike.
+    """
+    own = {}
+    for name, value in weights.items():
+        if ".lora_" in name:
+            continue
+        layer, adapted, rest = name.partition(".base_layer.")
+        if adapted and rest == "weight":
+            down, up = (weights[f"{layer}.lora_{side}.default.weight"] for side in "AB")
+            value = value + up @ down
+        own[f"{layer}.{rest}" if adapted else name] = value
+    return own

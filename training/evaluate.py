@@ -32,8 +32,8 @@ from training.evaluation import (
 )
 from training.evaluation.command import add_options, run, tasks
 from training.evaluation.report import print_results
+from training.sequences.dataset import ClipSet, open_clips
 from training.world.narration import phrases
-from training.world.shards import Clips, open_clips
 
 TURN_DEG, WALK_M, STAND_M = 30.0, 2.0, 0.2
 STANDING = ("turn_left", "turn_right", "stand_still", "turn_around_left", "turn_around_right")
@@ -48,7 +48,7 @@ OBEDIENCE = {  # what is asked: the wording's kind, its side, and the clips whos
 class Evaluation:
     """A pipeline on the clips of one split; everything is seeded by the clip's number."""
 
-    def __init__(self, pipeline: EgoTwinPipeline, clips: Clips, starts: int) -> None:
+    def __init__(self, pipeline: EgoTwinPipeline, clips: ClipSet, starts: int) -> None:
         self.pipeline, self.clips, self.starts = pipeline, clips, starts
 
     def of_kind(self, behaviours: Iterable[str]) -> list[int]:
@@ -133,7 +133,7 @@ class Evaluation:
         return {name: float(np.mean(values)) for name, values in errors.items()}
 
 
-def mean_head_paths(clips: Clips) -> dict[str, NDArray[np.float64]]:
+def mean_head_paths(clips: ClipSet) -> dict[str, NDArray[np.float64]]:
     """Mean head path (T, 3) of every behaviour, in the frame of the first head pose."""
     behaviours = np.array([record["behaviour"] for record in clips.records])
     representation = HeadCentric()
@@ -147,7 +147,7 @@ def mean_head_paths(clips: Clips) -> dict[str, NDArray[np.float64]]:
     return {str(name): paths[behaviours == name].mean(0).astype(np.float64) for name in np.unique(behaviours)}
 
 
-def _motion_of(clips: Clips, clip: int) -> BodyMotion:
+def _motion_of(clips: ClipSet, clip: int) -> BodyMotion:
     positions, rotations = clips.tensor("positions", clip), clips.tensor("rotations", clip)
     return BodyMotion(positions, rotations, positions[:, HEAD], rotations[:, HEAD])
 

@@ -30,9 +30,8 @@ from egotwin_model.sampler import Guidance, Schedule
 from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
-from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
+from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
 from training.runs import codec_folder, diffusion_folder, motion_vae_folder
-from training.stages import TEXT_PACKAGE
 
 OPSET = 18
 

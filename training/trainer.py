@@ -95,12 +95,13 @@ class Stage(Protocol):
         """Metrics of the averaged weights on the validation split."""
         ...
 
-    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
-        """What other stages and the export read of the averaged weights."""
-        return model.state_dict()
+    def shipped(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What other stages and the export read, of the averaged weights or of the trained ones where none are kept."""
+        return weights
 
     def sheet(self, model: nn.Module, path: Path) -> None:
         """A picture of what the averaged weights make of some validation clips; none where there is nothing to see."""
+        return
 
     def resolved(self) -> dict[str, Any]:
         """Configuration saved as the weights' ``config.json``."""
@@ -217,10 +218,8 @@ class _Run:
             path.parent.mkdir(exist_ok=True)
             self._evaluated(averaged, lambda model: self.stage.sheet(model, path))
         if last or done % config.save_every == 0:
-            average, count, shipped = None, 0, None
-            if self.average is not None:
-                average, count, shipped = averaged, int(self.average.n_averaged), self.stage.shipped(averaged)
-            self.checkpoint.save(done, self.model, self._bare_optimizers(), average, count, shipped)
+            average, count = (None, 0) if self.average is None else (averaged, int(self.average.n_averaged))
+            self.checkpoint.save(done, self.model, self._bare_optimizers(), average, count, self.stage.shipped)
 
     def _step(self, step: int, stop: _Flag) -> tuple[Terms | None, bool]:
         """One optimiser step: its loss terms, None where the weights were left alone; and whether to stop after it."""
@@ -232,7 +231,7 @@ class _Run:
             first = (accelerator.process_index * config.gradient_accumulation + index) * micro
             places = range(first, first + micro)
             draws = Draws(config.seed, step, places)
-            batch = self.stage.batch(indices[list(places)], draws)
+            batch = self.stage.batch(indices[first : first + micro], draws)
             batch = {name: value.to(accelerator.device) for name, value in batch.items()}
             whole = index + 1 == config.gradient_accumulation
             with contextlib.nullcontext() if whole else accelerator.no_sync(self.model):

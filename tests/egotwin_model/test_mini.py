@@ -10,12 +10,9 @@ import torch
 
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 
-from egotwin_model.bags import BagReader, Topics
-from egotwin_model.camera import rectify
+from benchmarks.rolling import start_of
 from egotwin_model.files import read_json
-from egotwin_model.images import decode_image
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination
-from egotwin_model.rotations import matrix_from_quaternion
 from training.evaluation import displacement, heading_change
 
 ROOT = Path(__file__).parents[2]
@@ -30,14 +27,7 @@ def pipeline() -> EgoTwinPipeline:
 @pytest.fixture(scope="module")
 def start(pipeline: EgoTwinPipeline) -> tuple[np.ndarray, BodyState]:
     """The shipped recording's last picture in the model's view, and the pose nearest to it."""
-    with BagReader(ROOT / "examples" / "bags" / "living_room.mcap") as bag:
-        _, stamp, image = list(bag.messages([Topics.image]))[-1]
-        _, _, info = next(iter(bag.messages([Topics.camera_info])))
-        _, _, body = min(bag.messages([Topics.body_pose]), key=lambda message: abs(message[1] - stamp))
-    view = rectify(decode_image(image), np.reshape(info.k, (3, 3)), info.d, info.distortion_model, pipeline.info.camera)
-    positions = np.array([[p.position.x, p.position.y, p.position.z] for p in body.poses])
-    quaternions = np.array([[p.orientation.x, p.orientation.y, p.orientation.z, p.orientation.w] for p in body.poses])
-    return view, BodyState(positions, matrix_from_quaternion(quaternions))
+    return start_of(ROOT / "examples" / "bags" / "living_room.mcap", pipeline)
 
 
 def imagine(

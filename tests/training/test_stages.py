@@ -20,10 +20,13 @@ pytest.importorskip("tyro", reason="the extra `train` is not installed")
 import cv2
 
 from egotwin_model.ablations import VARIANTS
+from egotwin_model.config import EgoTwinConfig
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import PURE_NOISE
 from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
+from egotwin_model.transformer import EgoTwinTransformer
 from training import curves
+from training.adapters import add_adapters, merged
 from training.configs import RECIPES, STAGES, DiffusionRecipe
 from training.curves import read_curves
 from training.draws import Draws
@@ -154,6 +157,27 @@ def test_adapters_learn_and_are_merged(runs: Path, data: Path, tmp_path: Path) -
     assert change["transformer_blocks.0.motion.attn1.to_q.weight"] > 0
     assert change["proj_out.weight"] == change["patch_embed.proj.weight"] == 0
     assert main([*arguments, "--train.steps", "3"]) == 0  # goes on from adapters, not from what was merged
+    shutil.rmtree(folder / "joint")
+    assert main([*arguments, "--train.ema-decay", "0"]) == 0  # as the paper's size is trained
+    assert load_tensors(folder / "joint" / WEIGHTS).keys() == before.keys()
+
+
+def test_merged_adapters_compute_what_adapters_do() -> None:
+    torch.manual_seed(0)
+    config = EgoTwinConfig.smoke()
+    adapted, plain = EgoTwinTransformer(config), EgoTwinTransformer(config)
+    add_adapters(adapted, rank=2)
+    for parameter in adapted.parameters():  # zero-initialised gates and outputs would hide everything
+        torch.nn.init.normal_(parameter, std=0.1)
+    plain.load_state_dict(merged(adapted.state_dict()))
+    c, t = config, torch.tensor([500])
+    video = torch.randn(1, c.latent_frames, c.latent_channels, c.latent_height, c.latent_width)
+    motion, text = torch.randn(1, c.motion_channels, c.motion_length), torch.randn(1, c.text_length, c.text_dim)
+    with torch.no_grad():
+        wanted, found = (m(text, video, motion, t, t, video[:, 0], motion[..., 0]) for m in (adapted, plain))
+    for name, one, other in zip(("video", "motion"), wanted, found, strict=True):
+        assert one.std() > 0.1
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4, msg=name)
 
 
 def test_stages_out_of_order_and_missing_data_are_named(

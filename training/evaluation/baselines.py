@@ -19,12 +19,13 @@ from egotwin_model.camera import Pinhole
 from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD
 from egotwin_model.text import TextEncoder
+from training.configs import TEXT_PACKAGE
 from training.evaluation.errors import PredictionError
 from training.evaluation.motion import constant_velocity
-from training.evaluation.networks import TEXT_LENGTH, TEXT_PACKAGE
+from training.evaluation.networks import TEXT_LENGTH
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import Benchmark, Mode, RealClip
-from training.world.shards import Clips
+from training.sequences.dataset import ClipSet
 
 Array = NDArray[np.float64]
 THUMBNAIL = 8
@@ -136,7 +137,7 @@ class Library:
         self.benchmark, self.limit = benchmark, limit
 
     @cached_property
-    def clips(self) -> Clips:
+    def clips(self) -> ClipSet:
         return self.benchmark.split("train")
 
     @cached_property

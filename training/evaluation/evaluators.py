@@ -17,12 +17,12 @@ from egotwin_model.files import sha256
 from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.store import WEIGHTS, load_component, load_tensors
 from egotwin_model.text import TextEncoder
+from training.configs import TEXT_PACKAGE
 from training.evaluation.extractors import ExtractorId, Features, to_pictures
 from training.evaluation.networks import (
     PICTURE,
     STATISTICS,
     TEXT_LENGTH,
-    TEXT_PACKAGE,
     HandConfig,
     HandViT,
     TextMotion,

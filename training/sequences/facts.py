@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS
+from training.evaluation import rotation_angle
 from training.nymeria.splits import SPLITS
 from training.sequences.dataset import ClipSet, open_clips
 
@@ -135,9 +136,8 @@ def _speeds(positions: NDArray[Any], rotations: NDArray[Any], rate: float) -> di
         what: np.linalg.norm(np.diff(positions[:, :, joint].astype(np.float64), axis=1), axis=-1).ravel() * rate
         for what, joint in moved.items()
     }
-    R = rotations[:, :, HEAD].astype(np.float64)
-    cosine = (np.einsum("btij,btij->bt", R[:, :-1], R[:, 1:]) - 1.0) / 2.0
-    speeds["turning of the head"] = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).ravel() * rate
+    R = rotations[:, :, HEAD]
+    speeds["turning of the head"] = np.degrees(rotation_angle(R[:, :-1], R[:, 1:])).ravel() * rate
     return speeds
 
 

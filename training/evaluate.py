@@ -195,7 +195,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     for group, values in metrics.items():
         for name, value in values.items() if isinstance(values, dict) else [("", values)]:
-            print(f"{group} {name}: {value:.3f}" if isinstance(value, float) else f"{group}: {value}")
+            print(f"{group} {name}".rstrip() + (f": {value:.3f}" if isinstance(value, float) else f": {value}"))
     if arguments.out is not None:
         write_json(arguments.out, metrics)
     if arguments.record:

@@ -44,6 +44,10 @@ class SynthMotion:
             of (start_s, end_s, behaviour, text).
         rate_hz: poses per second.
         contacts: (T, 2) bool, whether the left and right foot is planted.
+        articulations: {`plan.Articulation.id`: (T,) value} of every part that moves in the clip.
+        objects: {`plan.Target.id`: (T, 4, 4) T_world_object (origin: the object's centre)} of every object that moves.
+        step_phase: (T, 2) phase of the left and right foot's step, 0 … 1 from toe-off to toe-off; 0 while standing.
+        fingers: (T, 2) left and right, 0 relaxed … 1 closed around something.
     """
 
     positions: NDArray[np.float32]
@@ -54,6 +58,10 @@ class SynthMotion:
     meta: dict[str, Any] = field(default_factory=dict)
     rate_hz: int = RATE_HZ
     contacts: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 2), dtype=bool))
+    articulations: dict[str, Array] = field(default_factory=dict)
+    objects: dict[str, Array] = field(default_factory=dict)
+    step_phase: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    fingers: Array = field(default_factory=lambda: np.zeros((0, 2)))
 
 
 def synthesise(

@@ -1,0 +1,206 @@
+"""A compiled building with its GL objects: sets poses, leaves out what the camera cannot see, draws, reads back.
+
+One GL context serves a process; a building's own context (textures, meshes) is made once and serves all its clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.camera import Pinhole
+from training.world import body_geoms
+from training.world.body_geoms import HEAD_GROUP, Clothing
+from training.world.plan import Articulation
+
+Array = NDArray[np.floating]
+_HIDDEN_GROUP = 5
+_NOTHING: dict[str, Array] = {}
+
+
+@lru_cache(maxsize=1)
+def gl_context() -> mujoco.GLContext:
+    """This process's GL context; pictures are drawn in framebuffers of their own."""
+    context = mujoco.GLContext(64, 64)
+    context.make_current()
+    return context
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What moves in the room besides the wearer, one row per pose (F rows).
+
+    Attributes:
+        articulations: {id: (F,) value}. objects: {id: (F, 4, 4) T_world_object}. What is not named stays as it was built.
+        fingers: (F, 2) left and right, 0 relaxed … 1 closed; empty for relaxed.
+    """
+
+    articulations: Mapping[str, Array] = field(default_factory=lambda: _NOTHING)
+    objects: Mapping[str, Array] = field(default_factory=lambda: _NOTHING)
+    fingers: Array = field(default_factory=lambda: np.zeros((0, 2)))
+
+
+class Canvas:
+    """Draws a building into a buffer of fixed size.
+
+    Args:
+        spec: a building with a body in it (`body_geoms.add_body`).
+        articulations: the plan's, by id.
+        samples: of multisample antialiasing, 0 for none.
+    """
+
+    def __init__(
+        self, spec: mujoco.MjSpec, width: int, height: int, articulations: Mapping[str, Articulation], samples: int = 0
+    ) -> None:
+        spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
+        spec.visual.quality.offsamples = samples
+        self.model = spec.compile()
+        self.data = mujoco.MjData(self.model)
+        gl_context()
+        self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.context)
+        self.scene = mujoco.MjvScene(self.model, maxgeom=self.model.ngeom + 16)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self.scene.flags[flag] = False
+        self.option = mujoco.MjvOption()
+        mujoco.mjv_defaultOption(self.option)
+        self.option.geomgroup[:] = 1
+        self.option.geomgroup[_HIDDEN_GROUP] = 0
+        self.view = mujoco.MjrRect(0, 0, width, height)
+        self.colour = np.empty((height, width, 3), np.uint8)
+        self.depth = np.empty((height, width), np.float32)
+        self._articulations = articulations
+        self._joints = body_geoms.joint_bodies(self.model)
+        self._hands = body_geoms.hand_geoms(self.model)
+        self._resting = (self.data.mocap_pos.copy(), self.data.mocap_quat.copy())
+        self._groups = self.model.geom_group.copy()
+        self._reach = self._bounds()
+        self._body = np.isin(self.model.geom_bodyid, [self.model.body(i).id for i in self._joint_body_ids()])
+        self._mesh = (self.model.mesh_vert.copy(), self.model.geom_pos[self._hands].copy())
+        self._camera = mujoco.MjvCamera()
+
+    def _joint_body_ids(self) -> list[int]:
+        mocap = self.model.body_mocapid
+        return [int(np.flatnonzero(mocap == row)[0]) for row in self._joints]
+
+    def _bounds(self) -> NDArray[np.float64]:
+        """Radius of the sphere around each geom; of planes too, which MuJoCo takes for endless."""
+        model = self.model
+        plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+        return np.where(plane, np.linalg.norm(model.geom_size[:, :2], axis=1), model.geom_rbound)
+
+    def wear(self, offsets: Array, clothing: Clothing) -> None:
+        """Change the wearer: joint offsets (23, 3) metres and colours."""
+        scale = body_geoms.fit(self.model, offsets, clothing)
+        self.model.mesh_vert[:] = self._mesh[0] * scale
+        self.model.geom_pos[self._hands] = self._mesh[1] * scale
+        for mesh in self.model.geom_dataid[self._hands].ravel():
+            mujoco.mjr_uploadMesh(self.model, self.context, int(mesh))
+
+    def pose(self, positions: Array, rotations: Array, moves: Moves | None = None, row: int = 0) -> None:
+        """Set the wearer's pose (23, 3) metres, (23, 3, 3) and what `moves` says of its row."""
+        data = self.data
+        data.mocap_pos[:], data.mocap_quat[:] = self._resting
+        moves = moves or Moves()
+        for name, articulation in self._articulations.items():
+            values = moves.articulations.get(name)
+            value = articulation.initial if values is None else float(values[row])
+            if value:
+                self._place(name, articulation.transform(value))
+        for name, poses in moves.objects.items():
+            self._place(name, poses[row])
+        data.mocap_pos[self._joints] = positions
+        data.mocap_quat[self._joints] = body_geoms.quaternions(rotations)
+        for hand in range(2):
+            drawn = body_geoms.finger_pose(float(moves.fingers[row, hand])) if len(moves.fingers) else 0
+            self._groups[self._hands[hand]] = _HIDDEN_GROUP
+            self._groups[self._hands[hand, drawn]] = body_geoms.BODY_GROUP
+        mujoco.mj_kinematics(self.model, data)
+        mujoco.mj_camlight(self.model, data)
+
+    def _place(self, name: str, pose: Array) -> None:
+        row = int(self.model.body(name).mocapid[0])
+        self.data.mocap_pos[row] = pose[:3, 3]
+        self.data.mocap_quat[row] = body_geoms.quaternions(pose[:3, :3])
+
+    def draw(self, camera: Pinhole, camera_pose: Array, own_head: bool = False, segmentation: bool = False) -> None:
+        """Draw the present state into `colour`, rows from the bottom up.
+
+        Args:
+            camera: intrinsics at the size of this canvas; square pixels.
+            camera_pose: T_world_camera (4, 4) of the optical frame.
+            own_head: draw the wearer's head too, as an outside camera sees it.
+            segmentation: draw flat colours that number the geoms, see `geom_ids`.
+        """
+        self.option.geomgroup[HEAD_GROUP] = own_head
+        groups = self.model.geom_group
+        groups[:] = self._groups
+        groups[self._unseen(camera, camera_pose) & ~self._body] = _HIDDEN_GROUP
+        scene, everything = self.scene, mujoco.mjtCatBit.mjCAT_ALL
+        for flag in (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR):
+            scene.flags[flag] = segmentation
+        mujoco.mjv_updateScene(self.model, self.data, self.option, None, self._camera, everything, scene)
+        for gl in scene.camera:
+            _look(gl, camera, camera_pose, self.near, self.far)
+        mujoco.mjr_render(self.view, scene, self.context)
+        mujoco.mjr_readPixels(self.colour, None, self.view, self.context)
+
+    def read_depth(self) -> NDArray[np.float32]:
+        """What was drawn last as distances along the optical axis, metres (H, W), rows from the bottom up."""
+        mujoco.mjr_readPixels(None, self.depth, self.view, self.context)
+        return self.near / (1 - self.depth * (1 - self.near / self.far))
+
+    def geom_ids(self) -> NDArray[np.int32]:
+        """After drawing a segmentation: which geom each pixel shows (H, W), -1 for none, rows from the bottom up."""
+        code = self.colour.astype(np.int32) @ np.array([1, 256, 65536], np.int32)
+        known = np.full(self.scene.ngeom + 1, -1, np.int32)
+        known[1:] = [geom.objid for geom in self.scene.geoms[: self.scene.ngeom]]
+        return known[code]
+
+    @property
+    def hands(self) -> NDArray[np.int64]:
+        """Geom ids of the left and the right hand, (2, poses)."""
+        return self._hands
+
+    @property
+    def near(self) -> float:
+        """Distance of the near plane, metres."""
+        return float(self.model.vis.map.znear * self.model.stat.extent)
+
+    @property
+    def far(self) -> float:
+        """Distance of the far plane, metres."""
+        return float(self.model.vis.map.zfar * self.model.stat.extent)
+
+    def _unseen(self, camera: Pinhole, pose: Array) -> NDArray[np.bool_]:
+        """Which geoms' bounding spheres lie wholly outside of the picture."""
+        local = (self.data.geom_xpos - pose[:3, 3]) @ pose[:3, :3]
+        outside = local[:, 2] < -self._reach
+        for axis, focal, low, high in (
+            (0, camera.fx, camera.cx + 0.5, camera.width - 0.5 - camera.cx),
+            (1, camera.fy, camera.cy + 0.5, camera.height - 0.5 - camera.cy),
+        ):
+            for sign, edge in ((-1.0, low), (1.0, high)):
+                normal = np.array([sign * focal, -edge]) / np.hypot(focal, edge)
+                outside |= local[:, axis] * normal[0] + local[:, 2] * normal[1] > self._reach
+        return outside
+
+    def close(self) -> None:
+        """Free the building's textures and buffers."""
+        self.context.free()
+
+
+def _look(gl: mujoco.MjvGLCamera, camera: Pinhole, pose: Array, near: float, far: float) -> None:
+    """Point MuJoCo's camera: any pose and any pinhole of square pixels."""
+    gl.pos, gl.forward, gl.up = pose[:3, 3], pose[:3, 2], -pose[:3, 1]
+    gl.frustum_near, gl.frustum_far = near, far
+    gl.frustum_top = near * (camera.cy + 0.5) / camera.fy
+    gl.frustum_bottom = -near * (camera.height - 0.5 - camera.cy) / camera.fy
+    left, right = -near * (camera.cx + 0.5) / camera.fx, near * (camera.width - 0.5 - camera.cx) / camera.fx
+    gl.frustum_center, gl.frustum_width = (left + right) / 2, (right - left) / 2
+    gl.orthographic = 0

@@ -17,6 +17,7 @@ from egotwin_model.camera import Pinhole
 from training.world import body_geoms
 from training.world.body_geoms import HEAD_GROUP, Clothing
 from training.world.plan import Articulation
+from training.world.site import INSIDE, STATIC_GROUP
 
 Array = NDArray[np.floating]
 _HIDDEN_GROUP = 5
@@ -83,10 +84,20 @@ class Canvas:
         self._body = np.isin(self.model.geom_bodyid, [self.model.body(i).id for i in self._joint_body_ids()])
         self._mesh = (self.model.mesh_vert.copy(), self.model.geom_pos[self._hands].copy())
         self._camera = mujoco.MjvCamera()
+        self._insides = self._find_insides()
 
     def _joint_body_ids(self) -> list[int]:
         mocap = self.model.body_mocapid
         return [int(np.flatnonzero(mocap == row)[0]) for row in self._joints]
+
+    def _find_insides(self) -> dict[tuple[str, ...], list[int]]:
+        """Geoms that only open doors and drawers reveal, by the articulations of which one must be open."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for geom in range(self.model.ngeom):
+            name = self.model.geom(geom).name
+            if name.startswith(INSIDE):
+                found.setdefault(tuple(name.split("/")[1].split(",")), []).append(geom)
+        return found
 
     def _bounds(self) -> NDArray[np.float64]:
         """Radius of the sphere around each geom; of planes too, which MuJoCo takes for endless."""
@@ -103,19 +114,23 @@ class Canvas:
             mujoco.mjr_uploadMesh(self.model, self.context, int(mesh))
 
     def pose(self, positions: Array, rotations: Array, moves: Moves | None = None, row: int = 0) -> None:
-        """Set the wearer's pose (23, 3) metres, (23, 3, 3) and what `moves` says of its row."""
+        """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and what `moves` says of its row."""
         data = self.data
         data.mocap_pos[:], data.mocap_quat[:] = self._resting
         moves = moves or Moves()
+        opened = set()
         for name, articulation in self._articulations.items():
             values = moves.articulations.get(name)
             value = articulation.initial if values is None else float(values[row])
             if value:
+                opened.add(name)
                 self._place(name, articulation.transform(value))
+        for names, geoms in self._insides.items():
+            self._groups[geoms] = _HIDDEN_GROUP if opened.isdisjoint(names) else STATIC_GROUP
         for name, poses in moves.objects.items():
             self._place(name, poses[row])
         data.mocap_pos[self._joints] = positions
-        data.mocap_quat[self._joints] = body_geoms.quaternions(rotations)
+        data.mocap_quat[self._joints] = rotations if rotations.shape[-1] == 4 else body_geoms.quaternions(rotations)
         for hand in range(2):
             drawn = body_geoms.finger_pose(float(moves.fingers[row, hand])) if len(moves.fingers) else 0
             self._groups[self._hands[hand]] = _HIDDEN_GROUP

@@ -56,27 +56,33 @@ def _legs(frame: Frame, w: float, depth: float, height: float, thick: float, col
             frame.box((x - thick / 2, y - thick / 2, 0), (x + thick / 2, y + thick / 2, height), colour)
 
 
-def _carcass(frame: Frame, w: float, depth: float, low: float, high: float, colour: Colour, shelves: int = 1) -> None:
-    """A box open to the front, with shelves inside."""
-    dark, t = shade(colour, 0.75), 0.018
-    frame.box((-w, 0, low), (w, t, high), dark)
+def _carcass(
+    frame: Frame, w: float, depth: float, low: float, high: float, colour: Colour, doors: list[str], shelves: int = 1
+) -> None:
+    """A box open to the front, with shelves inside; what its closed `doors` hide is drawn only when one opens."""
+    t, inner = 0.018, frame.inside(*doors) if doors else frame
+    inner.box((-w, 0, low), (w, t, high), shade(colour, 0.75))
     for x in (-w, w - t):
         frame.box((x, 0, low), (x + t, depth, high), colour)
-    for z in np.linspace(low, high - t, shelves + 2):
-        frame.box((-w, 0, z), (w, depth, z + t), colour if z in (low, high - t) else dark)
+    for z in (low, high - t):
+        frame.box((-w, 0, z), (w, depth, z + t), colour)
+    for z in np.linspace(low, high - t, shelves + 2)[1:-1]:
+        inner.box((-w, t, z), (w, depth, z + t), shade(colour, 0.75))
 
 
 def _fronts(
     frame: Frame, rng: Rng, piece: str, w: float, depth: float, low: float, high: float, colour: Colour, count: int,
     handle: float,
-) -> None:  # fmt: skip
-    """`count` hinged fronts side by side, the outer ones hinged at the outside."""
-    edges = np.linspace(-w, w, count + 1)
+) -> list[str]:  # fmt: skip
+    """`count` hinged fronts side by side, the outer ones hinged at the outside; their ids."""
+    edges, parts = np.linspace(-w, w, count + 1), []
     for i in range(count):
         hinge_low = (i == 0 and count > 1) or (0 < i < count - 1 and rng.uniform() < 0.5)
         if count == 1:
             hinge_low = bool(rng.uniform() < 0.5)
-        hinged_front(frame, piece, (edges[i], low), (edges[i + 1], high), depth, colour, hinge_low, handle)
+        ends = (edges[i], low), (edges[i + 1], high)
+        parts.append(hinged_front(frame, piece, *ends, depth, colour, hinge_low, handle))
+    return parts
 
 
 def table(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
@@ -107,7 +113,7 @@ def desk(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> N
     frame.box((far - 0.03, 0.02, 0), (far + 0.03, depth - 0.02, height - 0.04), shade(colour, 0.75))
     inner, outer = sorted((side * (w - 0.42), side * w))
     unit = frame.at((inner + outer) / 2, 0)
-    _carcass(unit, 0.21, depth - 0.02, 0.05, height - 0.04, shade(colour, 0.85), shelves=0)
+    _carcass(unit, 0.21, depth - 0.02, 0.05, height - 0.04, shade(colour, 0.85), [], shelves=0)
     levels = np.linspace(0.08, height - 0.06, 4)
     for low, high in zip(levels[:-1], levels[1:], strict=True):
         drawer(unit, "desk", (-0.2, low), (0.2, high), depth - 0.02, shade(colour, 1.1))
@@ -154,8 +160,8 @@ def cabinet(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
     colour, front = wood(rng), (fabric(rng) if rng.uniform() < 0.6 else wood(rng))
     w, doors = width / 2, (3 if width > 1.35 else 2)
     frame.box((-w + 0.03, 0.03, 0), (w - 0.03, depth - 0.05, 0.06), DARK)
-    _carcass(frame, w, depth, 0.06, height, colour)
-    _fronts(frame, rng, "cabinet", w, depth, 0.07, height - 0.02, front, doors, height - 0.14)
+    parts = _fronts(frame, rng, "cabinet", w, depth, 0.07, height - 0.02, front, doors, height - 0.14)
+    _carcass(frame, w, depth, 0.06, height, colour, parts)
     surface(frame, "cabinet", (-w, 0), (w, depth), height, _places(rng, w, depth - 0.13, height, 3))
 
 
@@ -163,7 +169,7 @@ def drawers(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
     """A chest of three or four drawers; objects on its top."""
     colour, front, w = wood(rng), wood(rng), width / 2
     frame.box((-w + 0.03, 0.03, 0), (w - 0.03, depth - 0.05, 0.06), DARK)
-    _carcass(frame, w, depth, 0.06, height, colour, shelves=0)
+    _carcass(frame, w, depth, 0.06, height, colour, [], shelves=0)
     levels = np.linspace(0.08, height - 0.02, int(rng.integers(4, 6)) if height > 0.65 else 3)
     for low, high in zip(levels[:-1], levels[1:], strict=True):
         drawer(frame, "chest of drawers", (-w, low), (w, high), depth, front)
@@ -173,7 +179,7 @@ def drawers(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
 def nightstand(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A small table with one drawer and a lamp."""
     colour, w = wood(rng), width / 2
-    _carcass(frame, w, depth, 0.05, height, colour, shelves=1)
+    _carcass(frame, w, depth, 0.05, height, colour, [], shelves=1)
     drawer(frame, "nightstand", (-w, height * 0.55), (w, height - 0.02), depth, shade(colour, 1.15))
     frame.geom(CYLINDER, (0, 0.12, height + 0.1), (0.02, 0.1), STEEL)
     frame.geom(CYLINDER, (0, 0.12, height + 0.26), (0.11, 0.08), hsv(rng.uniform(0.06, 0.16), 0.35, 1.0), GLOW)
@@ -184,23 +190,26 @@ def wardrobe(frame: Frame, rng: Rng, width: float, depth: float, height: float) 
     """A tall wardrobe with two or three doors, clothes inside."""
     colour, w = wood(rng), width / 2
     front = shade(colour, rng.uniform(0.85, 1.15)) if rng.uniform() < 0.6 else fabric(rng)
-    _carcass(frame, w, depth, 0.05, height, colour, shelves=0)
-    frame.box((-w + 0.02, depth / 2 - 0.012, 1.72), (w - 0.02, depth / 2 + 0.012, 1.745), STEEL)
+    count = 2 if width < 1.4 else 3
+    parts = _fronts(frame, rng, "wardrobe", w, depth, 0.06, height - 0.02, front, count, 1.05)
+    _carcass(frame, w, depth, 0.05, height, colour, parts, shelves=0)
+    inner = frame.inside(*parts)
+    inner.box((-w + 0.02, depth / 2 - 0.012, 1.72), (w - 0.02, depth / 2 + 0.012, 1.745), STEEL)
     for x in np.arange(-w + 0.12, w - 0.12, 0.14):
-        frame.box((x, 0.1, rng.uniform(0.7, 1.0)), (x + 0.07, depth - 0.1, 1.7), fabric(rng))
-    _fronts(frame, rng, "wardrobe", w, depth, 0.06, height - 0.02, front, 2 if width < 1.4 else 3, 1.05)
+        inner.box((x, 0.1, rng.uniform(0.7, 1.0)), (x + 0.07, depth - 0.1, 1.7), fabric(rng))
 
 
 def fridge(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A fridge with one door and bright shelves with food inside."""
     w = width / 2
     body = (0.9, 0.9, 0.92) if rng.uniform() < 0.6 else fabric(rng)
-    _carcass(frame, w, depth, 0.05, height, body, shelves=3)
+    parts = _fronts(frame, rng, "fridge", w, depth, 0.06, height - 0.01, body, 1, 1.1)
+    _carcass(frame, w, depth, 0.05, height, body, parts, shelves=3)
+    inner = frame.inside(*parts)
     for z in np.linspace(0.05, height, 5)[:-1] + 0.03:
         for x in rng.uniform(-w + 0.1, w - 0.1, 2):
             tall = rng.uniform(0.06, 0.2)
-            frame.box((x - 0.05, depth - 0.35, z), (x + 0.05, depth - 0.2, z + tall), fabric(rng))
-    _fronts(frame, rng, "fridge", w, depth, 0.06, height - 0.01, body, 1, 1.1)
+            inner.box((x - 0.05, depth - 0.35, z), (x + 0.05, depth - 0.2, z + tall), fabric(rng))
 
 
 def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
@@ -208,12 +217,11 @@ def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
     front, top, w = fabric(rng), shade(wood(rng), 1.1), width / 2
     body = shade(front, 0.7)
     frame.box((-w, 0.03, 0), (w, depth - 0.08, 0.08), DARK)
-    _carcass(frame, w, depth - 0.03, 0.08, height - 0.04, body)
     frame.box((-w - 0.01, 0, height - 0.04), (w + 0.01, depth, height), top)
     side = 1 if rng.uniform() < 0.5 else -1
     units = max(3, round(width / 0.55))
     edges = np.linspace(-w, w, units + 1)
-    with_drawers = int(rng.integers(units))
+    with_drawers, parts = int(rng.integers(units)), []
     for i in range(units):
         low, high = float(edges[i]), float(edges[i + 1])
         if i == with_drawers:
@@ -221,16 +229,15 @@ def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
             for a, b in zip(levels[:-1], levels[1:], strict=True):
                 drawer(frame, "kitchen counter", (low, a), (high, b), depth - 0.03, front)
         else:
-            hinged_front(
-                frame, "kitchen cabinet", (low, 0.1), (high, height - 0.05), depth - 0.03, front, i % 2 == 0,
-                height - 0.17,
-            )  # fmt: skip
+            ends = (low, 0.1), (high, height - 0.05)
+            parts.append(hinged_front(frame, "kitchen cabinet", *ends, depth - 0.03, front, i % 2 == 0, height - 0.17))
+    _carcass(frame, w, depth - 0.03, 0.08, height - 0.04, body, parts)
     _sink_and_stove(frame, side * w * 0.5, -side * w * 0.45, depth, height)
     wall_front = shade(front, 1.2)
     cupboard = frame.at(-side * w * 0.4, 0.0, 0.0)
     cw = w * 0.58
-    _carcass(cupboard, cw, 0.32, 1.45, 2.1, body)
-    _fronts(cupboard, rng, "cupboard", cw, 0.32, 1.46, 2.09, wall_front, 2, 1.56)
+    parts = _fronts(cupboard, rng, "cupboard", cw, 0.32, 1.46, 2.09, wall_front, 2, 1.56)
+    _carcass(cupboard, cw, 0.32, 1.45, 2.1, body, parts)
     places = _places(rng, w, depth - 0.12, height, 6)
     surface(frame, "counter", (-w, 0), (w, depth), height, places)
 

@@ -122,7 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     tensors = convert(options.source)
     write_atomically(ASSET, lambda temporary: save_file(tensors, temporary))
-    print(f"{ASSET}: {len(tensors['faces'])} triangles, {len(tensors['relaxed'])} vertices, {ASSET.stat().st_size} bytes")
+    print(
+        f"{ASSET}: {len(tensors['faces'])} triangles, {len(tensors['relaxed'])} vertices, {ASSET.stat().st_size} bytes"
+    )
     return 0
 
 

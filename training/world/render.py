@@ -19,7 +19,9 @@ from egotwin_model.skeleton import HEAD, XSENS_JOINTS, reference_offsets
 from training.world import body_geoms
 from training.world.body_geoms import Clothing
 from training.world.canvas import Canvas, Moves
+from training.world.hand_asset import FINGER_POSES
 from training.world.plan import Articulation, RoomPlan
+from training.world.site import SHELL
 
 Matrix = NDArray[np.floating]
 FOV = np.pi / 2
@@ -147,12 +149,15 @@ class EgoRenderer:
         pixels = np.zeros((count, 2), np.float32) if labels.hand_pixels else None
         depth = np.empty((count, side, side), np.float16) if labels.depth else None
         things = np.empty((count, side, side), np.uint16) if labels.segmentation else None
+        quaternions = body_geoms.quaternions(rotations)
+        at, distance, inside = self._hand_points(fine, poses, positions, rotations, moves)
         for i in range(count):
-            canvas.pose(positions[i], rotations[i], moves, i)
+            canvas.pose(positions[i], quaternions[i], moves, i)
             canvas.draw(fine, poses[i], own_head)
             self._shrink(canvas.colour[::-1], images[i])
-            fingers = moves.fingers[i] if moves is not None and len(moves.fingers) else np.zeros(2)
-            seen[i] = self._hands_in_view(fine, poses[i], positions[i], rotations[i], fingers)
+            if inside[i].any():  # a hand is seen where any of its points has nothing before it
+                drawn = canvas.read_depth()[fine.height - 1 - at[i, ..., 1], at[i, ..., 0]]
+                seen[i] = (inside[i] & (distance[i] < drawn + DEPTH_TOLERANCE)).any(axis=-1)
             if depth is not None:
                 depth[i] = self._middle(canvas.read_depth()[::-1])
             if pixels is not None or things is not None:
@@ -176,23 +181,20 @@ class EgoRenderer:
         start, step = self._supersample // 2, self._supersample
         return drawn[start::step, start::step]
 
-    def _hands_in_view(
-        self, camera: Pinhole, pose: Matrix, positions: Matrix, rotations: Matrix, fingers: Matrix
-    ) -> list[int]:
-        """Whether any point of the left and of the right hand lies in the picture with nothing before it."""
-        found, depth = [0, 0], None
-        for hand, (joint, side) in enumerate(zip(_HANDS, (1, -1), strict=True)):
-            points = body_geoms.hand_points(body_geoms.finger_pose(float(fingers[hand]))) * (1, side, 1)
-            world = positions[joint] + points @ rotations[joint].T
-            optical = (world - pose[:3, 3]) @ pose[:3, :3]
-            at, inside = camera.project(optical)
-            if not inside.any():
-                continue
-            depth = self._canvas.read_depth() if depth is None else depth
-            columns, rows = np.rint(at[inside]).astype(int).T
-            drawn = depth[camera.height - 1 - rows, columns]
-            found[hand] = int((optical[inside, 2] < drawn + DEPTH_TOLERANCE).any())
-        return found
+    def _hand_points(
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
+        """Points of the left and right hand in F pictures: pixels (F, 2, P, 2), distances, and whether inside."""
+        count = len(positions)
+        fingers = moves.fingers if moves is not None and len(moves.fingers) else np.zeros((count, 2))
+        drawn = np.array([[body_geoms.finger_pose(float(v)) for v in row] for row in fingers]).reshape(count, 2)
+        meshes = np.stack([body_geoms.hand_points(k) for k in range(len(FINGER_POSES))])
+        points = meshes[drawn] * np.array([(1, 1, 1), (1, -1, 1)])[:, None]
+        joints = list(_HANDS)
+        world = positions[:, joints, None] + np.einsum("fhij,fhpj->fhpi", rotations[:, joints], points)
+        optical = np.einsum("fij,fhpi->fhpj", poses[:, :3, :3], world - poses[:, None, None, :3, 3])
+        at, inside = camera.project(optical)
+        return np.rint(np.where(inside[..., None], at, 0)).astype(np.int64), optical[..., 2], inside
 
     def close(self) -> None:
         """Free the building's textures and buffers."""
@@ -283,11 +285,15 @@ class RoomRenderer:
         high = np.array([model.geom_pos[i, 2] if n.startswith("ceiling") else np.inf for i, n in enumerate(names)])
         model.geom_rgba[model.geom_pos[:, 2] > high.min() - 0.2, 3] = 0.0
         for geom, name in enumerate(names):
-            if name.startswith("niche") or (name.startswith("wall") and normals[int(name.split("_")[2])] @ toward_camera > 0.2):
+            if name.startswith("niche") or (
+                name.startswith("wall") and normals[int(name.split("_")[2])] @ toward_camera > 0.2
+            ):
                 normal = normals[int(name.split("_")[2])] if name.startswith("wall") else np.zeros(2)
                 reach = model.geom_pos[geom, :2] @ normal
                 along = np.array([-normal[1], normal[0]])
-                near = (model.geom_pos[:, :2] @ normal > reach - HANGING_DEPTH) & (model.geom_bodyid == 0)
+                near = (model.geom_pos[:, :2] @ normal > reach - HANGING_DEPTH) & (
+                    model.geom_bodyid <= model.body(SHELL).id
+                )
                 near &= model.geom_pos[:, :2] @ normal < reach + 0.05
                 near &= np.abs((model.geom_pos[:, :2] - model.geom_pos[geom, :2]) @ along) < model.geom_size[geom, 0]
                 model.geom_rgba[geom, 3] = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.world import textures
 from training.world.free_space import clearance, maximal_rectangles
-from training.world.layout import DOOR_HEIGHT, KINDS, OUTSIDE, WALL, Layout, draw_layout
+from training.world.layout import OUTSIDE, Layout, draw_layout
 from training.world.objects import draw_objects, place_object
 from training.world.plan import Doorway, Rectangle, RoomArea, RoomPlan, Target, Vector
 from training.world.rooms import Furnisher, grown
@@ -61,6 +61,7 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
     _light(site.spec, rng)
     rooms = tuple(_area(site, layout, doorways, furnisher) for furnisher in furnishers)
     _place_objects(site, rng, split, rooms)
+    site.finish()
     return site.spec, _plan(seed, site, layout, look, rooms, doorways)
 
 

@@ -13,7 +13,7 @@ from training.world import furniture as make
 from training.world import textures
 from training.world.layout import DOOR_HEIGHT, OUTSIDE, WALL, Door, Layout, openings, passage, walls_of
 from training.world.plan import Articulation, Doorway, Rectangle, Stand, Target
-from training.world.site import CYLINDER, GLOW, PLANE, STEEL, Frame, Site, vector
+from training.world.site import CYLINDER, GLOW, STEEL, Frame, Site, vector
 from training.world.textures import Colour, Image
 
 LAMP_STRENGTH = 0.33
@@ -53,10 +53,7 @@ def panel(
     """A flat textured rectangle: columns of `axes` are the image's right, its up, and the visible side's normal."""
     quat = np.empty(4)
     mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes, dtype=np.float64).ravel())
-    site.spec.worldbody.add_geom(
-        name=name, type=PLANE, pos=list(centre), quat=quat, size=[half[0], half[1], 0.5], contype=0, conaffinity=0,
-        material=textured(site.spec, name, image),
-    )  # fmt: skip
+    site.hang(name, centre, quat, (half[0], half[1]), textured(site.spec, name, image))
 
 
 def upright(frame: Frame) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -17,6 +18,9 @@ ELLIPSOID, CAPSULE = mujoco.mjtGeom.mjGEOM_ELLIPSOID, mujoco.mjtGeom.mjGEOM_CAPS
 PLANE, MESH = mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_MESH
 GLOW = "glow"
 STATIC_GROUP = 0
+SHELL = "shell"
+INSIDE = "inside/"  # begins the names of geoms that open doors and drawers reveal
+Size2 = tuple[float, float]
 BEFORE_CABINET, BEFORE_DRAWER, BEFORE_SEAT = 0.62, 0.75, 0.15  # metres from a front to the pelvis of who uses it
 
 
@@ -50,6 +54,7 @@ class Site:
     _bodies: dict[str, tuple[mujoco.MjsBody, NDArray[np.float64], float]] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
     _drawn: int = 0
+    _panels: list[dict[str, Any]] = field(default_factory=list)
 
     def name(self, kind: str) -> str:
         """A new id: "cabinet_0", "cabinet_1", ..."""
@@ -81,20 +86,39 @@ class Site:
         material: str | None = None,
         part: str = "",
         solid: bool = True,
+        inside: tuple[str, ...] = (),
     ) -> None:
-        """One upright geom at a world place; with `part` it belongs to that body."""
+        """One upright geom at a world place; with `part` it belongs to that body.
+
+        With `inside` it is seen only while one of these articulations is open, and need not be drawn otherwise.
+        """
         body, local, angle = self.spec.worldbody, np.asarray(centre, dtype=np.float64), yaw
         if part:
             body, origin, turn = self._bodies[part]
             away, c, s = local - origin, np.cos(turn), np.sin(turn)
             local, angle = np.array([c * away[0] + s * away[1], c * away[1] - s * away[0], away[2]]), yaw - turn
+        name = self.name(f"{INSIDE}{','.join(inside)}/") if inside else ""
         body.add_geom(
-            type=kind, pos=local, quat=[np.cos(angle / 2), 0, 0, np.sin(angle / 2)], rgba=[*colour, 1.0],
+            name=name, type=kind, pos=local, quat=[np.cos(angle / 2), 0, 0, np.sin(angle / 2)], rgba=[*colour, 1.0],
             size=[*size, *[0.0] * (3 - len(size))], material=material or self.material(), group=STATIC_GROUP,
             contype=0, conaffinity=0,
         )  # fmt: skip
         if solid:
             self._solids.append((np.asarray(centre, dtype=np.float64), _half(kind, size), yaw, part))
+
+    def hang(
+        self, name: str, centre: NDArray[np.floating], quat: NDArray[np.floating], half: Size2, material: str
+    ) -> None:
+        """A flat textured rectangle, such as a wall; it is added by `finish`."""
+        self._panels.append(
+            {"name": name, "pos": list(centre), "quat": quat, "size": [half[0], half[1], 0.5], "material": material}
+        )
+
+    def finish(self) -> None:
+        """Add the panels: drawn after the furniture, they cost nothing where that hides them."""
+        body = self.spec.worldbody.add_body(name=SHELL)
+        for geom in self._panels:
+            body.add_geom(type=PLANE, contype=0, conaffinity=0, group=STATIC_GROUP, **geom)
 
     def obstruct(self, centre: NDArray[np.floating], half: Vector, yaw: float) -> None:
         """Something solid that needs no geom, such as a wall seen as flat panels."""
@@ -123,6 +147,7 @@ class Frame:
     origin: NDArray[np.float64]
     yaw: float
     part: str = ""
+    within: tuple[str, ...] = ()
 
     def point(self, x: float, y: float, z: float) -> NDArray[np.float64]:
         """World coordinates of a local point."""
@@ -131,11 +156,15 @@ class Frame:
 
     def at(self, x: float, y: float, z: float = 0.0, turn: float = 0.0) -> Frame:
         """A frame within this one."""
-        return Frame(self.site, self.point(x, y, z), self.yaw + turn, self.part)
+        return Frame(self.site, self.point(x, y, z), self.yaw + turn, self.part, self.within)
 
     def on(self, part: str) -> Frame:
         """The same frame, for geoms that move with a part."""
-        return Frame(self.site, self.origin, self.yaw, part)
+        return Frame(self.site, self.origin, self.yaw, part, self.within)
+
+    def inside(self, *articulations: str) -> Frame:
+        """The same frame, for geoms that are seen only while one of these is open."""
+        return Frame(self.site, self.origin, self.yaw, self.part, articulations)
 
     def stand(self, x: float, y: float, turn: float) -> Stand:
         """A stand at local (x, y), facing the local +y direction turned by `turn`."""
@@ -153,7 +182,7 @@ class Frame:
         solid: bool = True,
     ) -> None:
         """One geom upright in this frame; `size` as MuJoCo takes it (half extents, radii)."""
-        self.site.add(kind, self.point(*centre), self.yaw, size, colour, material, self.part, solid)
+        self.site.add(kind, self.point(*centre), self.yaw, size, colour, material, self.part, solid, self.within)
 
     def box(self, low: Vector, high: Vector, colour: Colour, material: str | None = None, solid: bool = True) -> None:
         """A box from its low to its high corner in local coordinates."""
@@ -193,8 +222,8 @@ def surface(
 def hinged_front(
     frame: Frame, piece: str, low: tuple[float, float], high: tuple[float, float], depth: float, colour: Colour,
     hinge_low: bool, handle_height: float,
-) -> None:  # fmt: skip
-    """A hinged front panel that opens towards +y, with its handle, as target "cabinet".
+) -> str:  # fmt: skip
+    """A hinged front panel that opens towards +y, with its handle, as target "cabinet"; returns its id.
 
     Args:
         piece: name of the furniture. low, high: local (x, z) of the panel. depth: local y of its back.
@@ -230,6 +259,7 @@ def hinged_front(
             ),
         )  # fmt: skip
     )
+    return part
 
 
 def drawer(
@@ -242,6 +272,7 @@ def drawer(
     middle, height = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
     moving.box((low[0] + 0.006, depth, low[1] + 0.005), (high[0] - 0.006, depth + 0.02, high[1] - 0.005), colour)
     moving.box((middle - 0.07, depth + 0.02, height - 0.012), (middle + 0.07, depth + 0.045, height + 0.012), STEEL)
+    moving = moving.inside(part)
     rim = low[1] + 0.7 * (high[1] - low[1])
     x0, x1, back = low[0] + 0.02, high[0] - 0.02, 0.06
     moving.box((x0, back, low[1] + 0.015), (x1, depth, low[1] + 0.025), inside)

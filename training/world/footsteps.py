@@ -51,7 +51,7 @@ def _rest_pose(track: Track, style: FootStyle, side: float, time: float | Array,
     x = np.interp(time, track.time, track.path[:, 0])
     y = np.interp(time, track.time, track.path[:, 1])
     yaw = np.interp(time, track.time, track.heading)
-    mix = np.clip(speed, 0, 0.8) / 0.8
+    mix = np.clip(np.abs(speed), 0, 0.8) / 0.8
     width = side * (style.standing_width * (1 - mix) + style.walking_width * mix)
     back = -0.035
     return np.stack(
@@ -85,9 +85,10 @@ def plan_steps(track: Track, style: FootStyle, first: int, offset: float) -> tup
     records: list[list[tuple[float, float, float, float]]] = [[], []]
     foot = first
     time += offset * 0.5
-    moving = track.time[(track.speed > 0.01) | (np.abs(np.gradient(track.heading)) > 1e-4)]
+    moving = track.time[(np.abs(track.speed) > 0.01) | (np.abs(np.gradient(track.heading)) > 1e-4)]
     while time < end - 0.1:
-        speed = _mean_speed(track, time, time + 0.7)
+        signed = _mean_speed(track, time, time + 0.7)
+        speed = abs(signed)
         stride = float(np.interp(speed, *_STRIDE_S)) * style.pace
         land, middle = time + swing * stride, time + (swing + (1 - swing) / 2) * stride
         goals = [_rest_pose(track, style, side, middle, _mean_speed(track, land, middle + 0.1)) for side in SIDES]
@@ -100,7 +101,7 @@ def plan_steps(track: Track, style: FootStyle, first: int, offset: float) -> tup
             continue
         goal = goals[foot]
         size = float(np.hypot(*(goal[:2] - plants[foot][-1][:2])) / 1.1)
-        records[foot].append((time, land, stride, size))
+        records[foot].append((time, land, stride, size * (1 if signed >= 0 else 0.35)))
         plants[foot].append(goal)
         foot = 1 - foot
         time += 0.5 * stride
@@ -154,18 +155,32 @@ class FootPath:
     flying: NDArray[np.bool_]
 
 
-def foot_motion(steps: Steps, style: FootStyle, time: Array, ankle_height: float, toe: Array) -> FootPath:
+def step_phase(steps: Steps, time: Array) -> Array:
+    """Phase (T,) of one foot's step: 0 at toe-off, 1 at the next; 0 while the foot stands for longer than a stride."""
+    if not len(steps.lift):
+        return np.zeros_like(time)
+    last = np.searchsorted(steps.lift, time, side="right") - 1
+    ending = np.append(steps.lift[1:], np.inf)
+    length = np.minimum(ending - steps.lift, steps.stride)
+    phase = (time - steps.lift[np.maximum(last, 0)]) / length[np.maximum(last, 0)]
+    return np.where((last < 0) | (phase >= 1), 0.0, phase)
+
+
+def foot_motion(
+    steps: Steps, style: FootStyle, time: Array, ankle_height: float, toe: Array, heel: Array | float = 0.0
+) -> FootPath:
     """The path of one foot through its steps.
 
     Args:
         steps: its steps. style: how the person steps. time: (T,) s.
         ankle_height: metres of the ankle over the floor when the foot is flat.
         toe: (3,) metres, the toe joint in the foot's frame.
+        heel: (T,) rad the heel is raised besides, as in a squat.
     """
     count = len(steps.lift)
     if not count:
         resting = np.repeat(steps.plants[:1], len(time), axis=0)
-        ankle, rotation = _place(resting, np.zeros_like(time), np.zeros_like(time), ankle_height, toe)
+        ankle, rotation = _place(resting, np.zeros_like(time) + heel, np.zeros_like(time), ankle_height, toe)
         return FootPath(ankle, rotation, np.zeros(len(time), dtype=bool))
     begun = np.searchsorted(steps.lift, time, side="right")
     last = np.maximum(begun - 1, 0)
@@ -175,7 +190,9 @@ def foot_motion(steps: Steps, style: FootStyle, time: Array, ankle_height: float
     start = steps.plants[np.where(begun > 0, last, 0)]
     pose = start + (u**2 * (3 - 2 * u))[:, None] * (steps.plants[begun] - start)
     lifted = np.sin(np.pi * u) ** 2 * (0.045 - 0.02 * np.minimum(steps.size[last], 1)) * style.lift
-    ankle, rotation = _place(pose, _pitch(steps, time, begun, u), lifted * flying, ankle_height, toe)
+    pitch = _pitch(steps, time, begun, u)
+    pitch = np.where(np.asarray(heel) > 1e-3, np.maximum(pitch, heel), pitch)
+    ankle, rotation = _place(pose, pitch, lifted * flying, ankle_height, toe)
     return FootPath(ankle, rotation, flying)
 
 

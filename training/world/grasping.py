@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,13 +62,11 @@ class Job:
     def hand(self) -> str:
         return "both" if len(self.hold.hands) > 1 else self.hold.hands[0]
 
-    def task(self, hand: str, start_s: float, arrive_s: float, **more: float | bool) -> HandTask:
+    def task(self, hand: str, start_s: float, arrive_s: float, **more: Any) -> HandTask:
         """A stay of one hand at its wrist point."""
         rotation = rotation_z(np.array(self.yaw)) @ self.hold.attitude[hand]
         apart = 0.3 if self.wrist[hand][2] < _HIGH_M else 0.08  # nothing high is in the way of a hand that goes up
-        return HandTask(
-            hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, apart=apart, **more
-        )  # type: ignore[arg-type]  # fmt: skip
+        return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, apart=apart, **more)
 
 
 def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:

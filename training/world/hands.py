@@ -148,8 +148,8 @@ def place_arm(
 
 
 def _clear_of_shoulder(target: Array, shoulder: Array, ahead: Array, scale: float) -> Array:
-    """Wrist targets (T, 3) moved ahead (unit vectors (T, 3)) where they come so near to the shoulder that an elbow would
-    have to fold up; smooth, and nothing further away than 0.3 m moves by more than 1 mm."""
+    """Wrist targets (T, 3) moved ahead (unit vectors (T, 3)) where they come so near to the shoulder that an elbow
+    would have to fold up; smooth, and nothing further away than 0.3 m moves by more than 1 mm."""
     away = target - shoulder
     near = np.sqrt(np.einsum("ti,ti->t", away, away)) / scale
     missing = _SOFT_M * np.logaddexp(0, (_NEAREST_M - near) / _SOFT_M) * scale

@@ -48,7 +48,7 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
     layout = draw_layout(rng, kind or drawn)
     site = Site(empty_spec(), tuple(int(g) for g in rng.permutation(textures.GRAINS)[:_GRAINS_IN_USE]))
     _add_grains(site)
-    look = _draw_look(rng, layout, split)
+    look = _draw_look(rng, layout, wall_style(seed, split))
     build_walls(site, rng, layout, look)
     furnishers = []
     for index in range(len(layout.rooms)):
@@ -63,6 +63,11 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
     _place_objects(site, rng, split, rooms)
     site.finish()
     return site.spec, _plan(seed, site, layout, look, rooms, doorways)
+
+
+def wall_style(seed: int, split: str) -> str:
+    """The pattern of a room's walls."""
+    return str(np.random.default_rng([seed, 22]).choice(WALL_STYLES[split]))
 
 
 def empty_spec() -> mujoco.MjSpec:
@@ -90,12 +95,12 @@ def _add_grains(site: Site) -> None:
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
-def _draw_look(rng: np.random.Generator, layout: Layout, split: str) -> Look:
+def _draw_look(rng: np.random.Generator, layout: Layout, style: str) -> Look:
     lamps = []
     for _, (x0, y0, x1, y1) in layout.rooms:
         x, y = rng.uniform(0.35, 0.65, 2)
         lamps.append((float(x0 + x * (x1 - x0)), float(y0 + y * (y1 - y0))))
-    return Look(float(rng.uniform(2.45, 2.9)), str(rng.choice(WALL_STYLES[split])), tuple(lamps))
+    return Look(float(rng.uniform(2.45, 2.9)), style, tuple(lamps))
 
 
 def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
@@ -106,7 +111,7 @@ def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
     strength, warmth = rng.uniform(0.9, 1.06), rng.uniform(-0.06, 0.06)
     tint = np.array([1 + warmth, 1.0, 1 - warmth]) * strength
     head = spec.visual.headlight
-    head.ambient, head.diffuse, head.specular = tint * 0.62, np.zeros(3), np.zeros(3)
+    head.ambient, head.diffuse, head.specular = tint * 0.7, np.zeros(3), np.zeros(3)
     angle = rng.uniform(0, 2 * np.pi)
     for turn, share in ((0.0, rng.uniform(0.24, 0.32)), (rng.uniform(1.8, 2.8), rng.uniform(0.1, 0.16))):
         way = [np.cos(angle + turn), np.sin(angle + turn), -rng.uniform(0.6, 0.9)]

@@ -71,7 +71,7 @@ def build_walls(site: Site, rng: np.random.Generator, layout: Layout, look: Look
         holes = openings(layout, index)
         for wall, (middle, yaw, length) in enumerate(walls_of(room)):
             frame = Frame(site, np.array([*middle, 0.0]), yaw)
-            colour = textures.hsv(hues[wall], rng.uniform(0.25, 0.55), rng.uniform(0.78, 0.95))
+            colour = textures.hsv(hues[wall], rng.uniform(0.18, 0.48), rng.uniform(0.82, 0.97))
             accent = textures.hsv(hues[wall] + rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.85))
             size = textures.texture_size(length, look.height)
             image = textures.wall(rng, colour, accent, look.style, size)

@@ -1,0 +1,66 @@
+"""Whether a body passes through walls, furniture or doors: points along its bones against the room's solid boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.skeleton import HEAD, XSENS_JOINTS
+from training.world.plan import RoomPlan, Solids
+
+Array = NDArray[np.floating]
+ALLOWED_M = 0.02
+_NEAR_M = 0.6  # boxes farther than this from all of the body are left out
+_BONES: tuple[tuple[str, str, float], ...] = (
+    ("Pelvis", "L3", 0.06), ("L3", "T8", 0.07), ("T8", "Neck", 0.06),
+    *((f"{side}_{a}", f"{side}_{b}", radius) for side in "LR" for a, b, radius in (
+        ("UpperLeg", "LowerLeg", 0.04), ("LowerLeg", "Foot", 0.035), ("UpperArm", "Forearm", 0.025),
+        ("Forearm", "Hand", 0.015), ("Foot", "Toe", 0.02),
+    )),
+)  # fmt: skip
+_INDEX = {name: index for index, name in enumerate(XSENS_JOINTS)}
+_SAMPLES = np.array([0.15, 0.5, 0.85])
+_HEAD_RADIUS = 0.09
+_HEAD_CENTRE = np.array([0.02, 0.0, 0.095])  # in the head's frame
+
+
+def penetration(
+    plan: RoomPlan, positions: Array, rotations: Array, articulations: dict[str, Array] | None = None
+) -> float:
+    """How deep any limb, the trunk or the head is inside something solid, at worst: metres, 0 for not at all.
+
+    Hands and carried objects do not count: hands are meant to touch things.
+
+    Args:
+        positions: (T, 23, 3) metres. rotations: (T, 23, 3, 3) global. articulations: {id: (T,) value} of what moves.
+    """
+    points, radii = body_points(positions, rotations)
+    low, high = points.min(axis=(0, 1)) - _NEAR_M, points.max(axis=(0, 1)) + _NEAR_M
+    solids = plan.solids
+    reach = np.linalg.norm(solids.half, axis=1)[:, None]
+    near = ((solids.centre + reach > low) & (solids.centre - reach < high)).all(axis=1)
+    parts = np.array(solids.part, dtype=object)
+    worst = _depth(solids.select(near & (parts == "")), points, radii)
+    for name in {str(part) for part in parts[parts != ""]} & set(plan.articulations):
+        articulation, values = plan.articulations[name], (articulations or {}).get(name)
+        moved = np.full(len(points), articulation.initial) if values is None else np.asarray(values)
+        back = np.linalg.inv(articulation.transform(moved))
+        closed = np.einsum("tij,tpj->tpi", back[:, :3, :3], points) + back[:, None, :3, 3]
+        worst = max(worst, _depth(solids.select(parts == name), closed, radii))
+    return worst
+
+
+def body_points(positions: Array, rotations: Array) -> tuple[Array, Array]:
+    """Points inside trunk, head and limbs (T, P, 3) and how much of the body is around each at least, (P,) metres."""
+    start, end = ([_INDEX[bone[k]] for bone in _BONES] for k in (0, 1))
+    a, b = positions[:, start, None], positions[:, end, None]
+    along = (a + _SAMPLES[:, None] * (b - a)).reshape(len(positions), -1, 3)
+    head = positions[:, HEAD] + rotations[:, HEAD] @ _HEAD_CENTRE
+    radii = np.repeat([radius for _, _, radius in _BONES], len(_SAMPLES))
+    return np.concatenate([along, head[:, None]], axis=1), np.append(radii, _HEAD_RADIUS)
+
+
+def _depth(solids: Solids, points: Array, radii: Array) -> float:
+    if not len(solids.centre):
+        return 0.0
+    return float(max(0.0, (radii - solids.distance(points)).max()))

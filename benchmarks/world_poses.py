@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.camera import Pinhole
-from training.world.show import write_png
 from training.world.behaviours import synthesise
 from training.world.body_geoms import Clothing
 from training.world.clips import POSES_PER_FRAME, fault_of, moves_of
 from training.world.plan import NoRoomError
 from training.world.render import EgoRenderer, Frames
 from training.world.scene import SPLIT_SEEDS, build_room
+from training.world.show import write_png
 
 LEAST_WAY_M = 0.5  # a camera that stays in place shows no depth: such clips say nothing about structure
 
@@ -107,7 +107,9 @@ def errors(found: dict[int, NDArray[np.float64]], truth: NDArray[np.floating]) -
     scale = float((turned * centred).sum() / max((turned**2).sum(), 1e-12))
     off = np.linalg.norm(scale * turned - centred, axis=1)
     angle = [
-        np.degrees((Rotation.from_matrix(truth[k, :3, :3]).inv() * turn * Rotation.from_matrix(found[k][:3, :3])).magnitude())
+        np.degrees(
+            (Rotation.from_matrix(truth[k, :3, :3]).inv() * turn * Rotation.from_matrix(found[k][:3, :3])).magnitude()
+        )
         for k in rows
     ]
     return float(np.median(off)), float(np.median(angle))
@@ -130,7 +132,9 @@ def main() -> int:
         results.append(errors(found, seen.camera_pose))
         centre, angle = results[-1]
         taken = time.monotonic() - start
-        print(f"| {seed} | {len(found)}/{len(seen.images)} | {100 * centre:.2f} | {angle:.2f} | {taken:.0f} |", flush=True)
+        print(
+            f"| {seed} | {len(found)}/{len(seen.images)} | {100 * centre:.2f} | {angle:.2f} | {taken:.0f} |", flush=True
+        )
     centre, angle = np.median(results, axis=0)
     failed = int(np.isinf([c for c, _ in results]).sum())
     print(f"median of {len(results)} clips: {100 * centre:.2f} cm, {angle:.2f} degrees; {failed} failed")

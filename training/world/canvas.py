@@ -37,7 +37,7 @@ class Moves:
     """What moves in the room besides the wearer, one row per pose (F rows).
 
     Attributes:
-        articulations: {id: (F,) value}. objects: {id: (F, 4, 4) T_world_object}. What is not named stays as it was built.
+        articulations: {id: (F,) value}. objects: {id: (F, 4, 4) T_world_object}. All others stay as they were built.
         fingers: (F, 2) left and right, 0 relaxed … 1 closed; empty for relaxed.
     """
 
@@ -114,7 +114,7 @@ class Canvas:
             mujoco.mjr_uploadMesh(self.model, self.context, int(mesh))
 
     def pose(self, positions: Array, rotations: Array, moves: Moves | None = None, row: int = 0) -> None:
-        """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and what `moves` says of its row."""
+        """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and a row of `moves`."""
         data = self.data
         data.mocap_pos[:], data.mocap_quat[:] = self._resting
         moves = moves or Moves()
@@ -130,7 +130,8 @@ class Canvas:
         for name, poses in moves.objects.items():
             self._place(name, poses[row])
         data.mocap_pos[self._joints] = positions
-        data.mocap_quat[self._joints] = rotations if rotations.shape[-1] == 4 else body_geoms.quaternions(rotations)
+        turns = rotations if rotations.shape[-1] == 4 else body_geoms.quaternions(rotations)
+        data.mocap_quat[self._joints] = turns
         for hand in range(2):
             drawn = body_geoms.finger_pose(float(moves.fingers[row, hand])) if len(moves.fingers) else 0
             self._groups[self._hands[hand]] = _HIDDEN_GROUP

@@ -56,9 +56,7 @@ def room_clips(
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
     """`count` clips in one room, each of another person: tensors of one clip and its "record"; and what was redrawn."""
     spec, plan = build_room(room_seed, split)
-    renderer = EgoRenderer(
-        spec, options.size, SUPERSAMPLE, fine=options.size >= 256, articulations=plan.articulations
-    )
+    renderer = EgoRenderer(spec, options.size, SUPERSAMPLE, fine=options.size >= 256, articulations=plan.articulations)
     redrawn: Counter[str] = Counter()
     try:
         bodies = [BODY_SEEDS[split][int(rng.integers(len(BODY_SEEDS[split])))] for _ in range(count)]

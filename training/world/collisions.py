@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ _HEAD_CENTRE = np.array([0.02, 0.0, 0.095])  # in the head's frame
 
 
 def penetration(
-    plan: RoomPlan, positions: Array, rotations: Array, articulations: dict[str, Array] | None = None
+    plan: RoomPlan, positions: Array, rotations: Array, articulations: Mapping[str, Array] | None = None
 ) -> float:
     """How deep any limb, the trunk or the head is inside something solid, at worst: metres, 0 for not at all.
 
@@ -52,7 +54,7 @@ def penetration(
 
 def body_points(positions: Array, rotations: Array) -> tuple[Array, Array]:
     """Points inside trunk, head and limbs (T, P, 3) and how much of the body is around each at least, (P,) metres."""
-    start, end = ([_INDEX[bone[k]] for bone in _BONES] for k in (0, 1))
+    start, end = [_INDEX[bone[0]] for bone in _BONES], [_INDEX[bone[1]] for bone in _BONES]
     a, b = positions[:, start, None], positions[:, end, None]
     along = (a + _SAMPLES[:, None] * (b - a)).reshape(len(positions), -1, 3)
     head = positions[:, HEAD] + rotations[:, HEAD] @ _HEAD_CENTRE

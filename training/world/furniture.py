@@ -6,6 +6,8 @@ A piece registers what can be done with it (surfaces, doors, drawers, seats) at 
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from training.world.plan import Target
@@ -115,7 +117,7 @@ def desk(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> N
     unit = frame.at((inner + outer) / 2, 0)
     _carcass(unit, 0.21, depth - 0.02, 0.05, height - 0.04, shade(colour, 0.85), [], shelves=0)
     levels = np.linspace(0.08, height - 0.06, 4)
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in itertools.pairwise(levels):
         drawer(unit, "desk", (-0.2, low), (0.2, high), depth - 0.02, shade(colour, 1.1))
     x = -side * rng.uniform(0.0, 0.2)
     frame.box((x - 0.28, 0.16, height + 0.1), (x + 0.28, 0.19, height + 0.44), DARK)
@@ -171,7 +173,7 @@ def drawers(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
     frame.box((-w + 0.03, 0.03, 0), (w - 0.03, depth - 0.05, 0.06), DARK)
     _carcass(frame, w, depth, 0.06, height, colour, [], shelves=0)
     levels = np.linspace(0.08, height - 0.02, int(rng.integers(4, 6)) if height > 0.65 else 3)
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in itertools.pairwise(levels):
         drawer(frame, "chest of drawers", (-w, low), (w, high), depth, front)
     surface(frame, "chest of drawers", (-w, 0), (w, depth), height, _places(rng, w, depth - 0.12, height, 3))
 
@@ -226,7 +228,7 @@ def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
         low, high = float(edges[i]), float(edges[i + 1])
         if i == with_drawers:
             levels = np.linspace(0.1, height - 0.05, 4)
-            for a, b in zip(levels[:-1], levels[1:], strict=True):
+            for a, b in itertools.pairwise(levels):
                 drawer(frame, "kitchen counter", (low, a), (high, b), depth - 0.03, front)
         else:
             ends = (low, 0.1), (high, height - 0.05)
@@ -353,7 +355,7 @@ def window(frame: Frame, rng: Rng, width: float, depth: float, height: float) ->
             yaw=frame.yaw + np.pi / 2,
             stands=(frame.stand(0, 0.8, np.pi),),
             size=(width, 0.1, height),
-        )  # fmt: skip
+        )
     )
 
 

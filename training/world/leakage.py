@@ -14,7 +14,13 @@ SHARED_WORDS_ALLOWED = ("texts",)
 
 def contents(records: Iterable[Mapping[str, Any]]) -> dict[str, set[Any]]:
     """What a set of clips is made of: "rooms" and "bodies" by seed, "wall_styles", "objects" by name, "texts"."""
-    found: dict[str, set[Any]] = {"rooms": set(), "bodies": set(), "wall_styles": set(), "objects": set(), "texts": set()}
+    found: dict[str, set[Any]] = {
+        "rooms": set(),
+        "bodies": set(),
+        "wall_styles": set(),
+        "objects": set(),
+        "texts": set(),
+    }
     for record in records:
         found["rooms"].add(record["room_seed"])
         found["bodies"].add(record["body_seed"])

@@ -47,7 +47,7 @@ def place_object(site: Site, spot: Spot, colour: str, kind: str, rng: np.random.
     """Build the object standing on the spot and return what a hand would reach for; its body is named by its id."""
     yaw = float(rng.uniform(-np.pi, np.pi))
     size = _DRAW[kind](rng)
-    centre = spot.point + (0.0, 0.0, size[2] / 2)
+    centre = spot.point + np.array([0.0, 0.0, size[2] / 2])
     name = site.body(site.name(f"{colour}_{kind}"), centre, yaw)
     _BUILD[kind](Frame(site, centre, yaw, name), COLOURS[colour], size)
     return Target(

@@ -207,7 +207,8 @@ def outside_camera(rng: np.random.Generator, plan: RoomPlan, path: Matrix) -> Ma
     Args:
         path: (F, 3) positions of the wearer; the room they begin in is the camera's.
     """
-    floors = [room.floor for room in plan.rooms] or [(*(-v / 2 for v in plan.size), *(v / 2 for v in plan.size))]
+    half = (plan.size[0] / 2, plan.size[1] / 2)
+    floors = [room.floor for room in plan.rooms] or [(-half[0], -half[1], half[0], half[1])]
     inside = [b for b in floors if b[0] <= path[0, 0] <= b[2] and b[1] <= path[0, 1] <= b[3]] or floors
     x0, y0, x1, y1 = inside[0]
     corners = np.array([(x, y) for x in (x0 + 0.25, x1 - 0.25) for y in (y0 + 0.25, y1 - 0.25)])

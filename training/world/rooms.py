@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -158,7 +159,7 @@ class Furnisher:
                 self._picture(wall, x, piece.width / 2)
         for wall in self.walls:
             edges = sorted([(-wall.length / 2, -wall.length / 2), *wall.taken, (wall.length / 2, wall.length / 2)])
-            for (_, low), (high, _) in zip(edges[:-1], edges[1:], strict=True):
+            for (_, low), (high, _) in itertools.pairwise(edges):
                 if high - low > 0.9 and self.rng.uniform() < 0.85:
                     self._picture(wall, (low + high) / 2, (high - low) / 2 - 0.1)
 
@@ -210,7 +211,8 @@ def _pieces(kind: str, rng: np.random.Generator) -> list[Piece]:
         ],
         "corridor": [
             Piece(make.drawers, u(0.8, 1.1), 0.38, u(0.75, 0.9), 0.9),
-            Piece(make.coat_rack, u(0.8, 1.2), 0.14, u(1.65, 1.75), 0.3, on_wall=True), Piece(make.stool, 0.36, 0.36, 0.48, 0.5),
+            Piece(make.coat_rack, u(0.8, 1.2), 0.14, u(1.65, 1.75), 0.3, on_wall=True),
+            Piece(make.stool, 0.36, 0.36, 0.48, 0.5),
         ],
     }  # fmt: skip
     return wanted[kind]

@@ -150,7 +150,7 @@ def _leaf_box(site: Site, door: Doorway) -> Rectangle:
 
 
 def _place_objects(site: Site, rng: np.random.Generator, split: str, rooms: tuple[RoomArea, ...]) -> None:
-    """One to three objects on each surface, some on the floor, at most nine; the places left are the surface's spots."""
+    """One to three objects on each surface, some on the floor, at most nine; places left are the surfaces' spots."""
     by_surface: dict[str, list[Spot]] = {}
     for spot in site.spots:
         by_surface.setdefault(spot.support_id, []).append(spot)

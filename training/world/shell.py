@@ -107,8 +107,8 @@ def _wall(
         cut = image[: max(1, round((height - low) / height * rows)), left:right]
         centre = frame.point((x0 + x1) / 2, 0, (low + height) / 2)
         panel(frame.site, f"{name}_{k}", centre, upright(frame), ((x1 - x0) / 2, (height - low) / 2), cut)
-        middle = frame.point((x0 + x1) / 2, -WALL / 2, (low + height) / 2)
-        frame.site.obstruct(middle, ((x1 - x0) / 2, WALL / 2, (height - low) / 2), frame.yaw)
+        behind = frame.point((x0 + x1) / 2, -WALL / 2, (low + height) / 2)
+        frame.site.obstruct(behind, ((x1 - x0) / 2, WALL / 2, (height - low) / 2), frame.yaw)
 
 
 def _ceiling(site: Site, rng: np.random.Generator, room: Rectangle, index: int, look: Look) -> None:
@@ -134,7 +134,7 @@ def build_floor(site: Site, rng: np.random.Generator, layout: Layout, look: Look
     for index, (kind, room) in enumerate(layout.rooms):
         extent = (room[2] - room[0], room[3] - room[1])
         size = textures.texture_size(*extent)
-        planks = 0 if kind == "kitchen" else int(round(extent[1] / rng.uniform(0.12, 0.3)))
+        planks = 0 if kind == "kitchen" else round(extent[1] / rng.uniform(0.12, 0.3))
         image = textures.floor(rng, make.shade(make.wood(rng), 1.05), planks, size)
         lamp = look.lamps[index]
         image *= textures.lamp_light(size, extent, (lamp[0] - room[0], room[3] - lamp[1]), look.height, 0.3)
@@ -229,7 +229,7 @@ def _leaf(site: Site, rng: np.random.Generator, door: Door) -> str:
             stands=stands,
             push=push,
             articulation=part,
-        )  # fmt: skip
+        )
     )
     return part
 

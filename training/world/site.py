@@ -213,7 +213,7 @@ def surface(
             room=site.room,
             size=(high[0] - low[0], high[1] - low[1], 0.0),
             yaw=frame.yaw + np.pi / 2,
-        )  # fmt: skip
+        )
     )
     site.spots += [Spot(frame.point(*place), target_id, name, site.room) for place in places]
     return target_id
@@ -257,7 +257,7 @@ def hinged_front(
                 frame.stand(free + 0.12 * inward, depth + BEFORE_CABINET, np.pi),
                 frame.stand(free, depth + BEFORE_CABINET + 0.12, np.pi),
             ),
-        )  # fmt: skip
+        )
     )
     return part
 
@@ -301,7 +301,7 @@ def drawer(
                 frame.stand(middle, depth + BEFORE_DRAWER + 0.12, np.pi),
             ),
             articulation=part,
-        )  # fmt: skip
+        )
     )
 
 
@@ -320,7 +320,7 @@ def seat(frame: Frame, name: str, x: float, y: float, height: float, front: floa
             size=(*size, 0.0),
             yaw=frame.yaw + np.pi / 2,
             stands=(frame.stand(x, front + BEFORE_SEAT, 0.0),),
-        )  # fmt: skip
+        )
     )
 
 

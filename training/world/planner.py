@@ -143,7 +143,8 @@ def _begin_settled(line: Timeline, first: str) -> None:
     seats = line.room.of_kind("seat")
     if seats and line.rng.random() < 0.65:
         seat = _pick(line, seats)
-        place, posture = settling.seated(line.person, seat)
+        job = settling.prepare_sit(line, seat)
+        place, posture = job.feet, job.posture
         line.relocate(place, seat.yaw)
         line.pose_to(posture, -99.0, -98.0)
         line.seat = seat

@@ -17,6 +17,7 @@ from training.world.timeline import Span, Timeline
 Array = NDArray[np.float64]
 
 _HIP_OVER_SEAT = 0.095  # metres of a 1.75 m body
+_CALF_M = 0.055  # from the middle of a calf to what is behind it
 _ANKLE_BACK = 0.035  # metres an ankle stands behind the body's point
 
 
@@ -79,6 +80,29 @@ class Settle:
     posture: Array
 
 
+def _on_the_edge(line: Timeline, seat: Target, feet: Array) -> float:
+    """How much nearer to the edge than the seat's middle one sits so that calves and heels are before the seat, m.
+
+    Raises:
+        NoRoomError: even right at the edge they are not.
+    """
+    forward = np.array([np.cos(seat.yaw), np.sin(seat.yaw), 0.0])
+    left = np.array([-forward[1], forward[0], 0.0])
+    shifts = np.arange(0.0, 0.26, 0.04)
+    heights = line.person.scale * np.array([0.06, 0.2, 0.34])
+    ankle = np.append(feet, 0.0) - _ANKLE_BACK * forward
+    points = (
+        ankle
+        + shifts[:, None, None, None] * forward
+        + np.array([-0.11, 0.11])[:, None, None] * left
+        + heights[:, None] * np.array([0.0, 0.0, 1.0])
+    )
+    clear = line.room.solids.static.distance(points).min(axis=(1, 2)) > _CALF_M
+    if not clear.any():
+        raise NoRoomError(f"no space for the legs before the {seat.name}")
+    return float(shifts[int(np.argmax(clear))])
+
+
 def prepare_sit(line: Timeline, seat: Target) -> Settle:
     """Make ready to sit down on a seat.
 
@@ -88,6 +112,7 @@ def prepare_sit(line: Timeline, seat: Target) -> Settle:
     if line.seat is not None:
         raise NoRoomError("the body sits already")
     feet, posture = seated(line.person, seat)
+    feet = feet + _on_the_edge(line, seat, feet) * np.array([np.cos(seat.yaw), np.sin(seat.yaw)])
     forward = np.array([np.cos(seat.yaw), np.sin(seat.yaw)])
     before = feet + np.arange(0.0, 0.8, 0.08)[:, None] * forward
     free = line.ground.clear(before, slack=0.03)

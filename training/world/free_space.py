@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from training.world.plan import Clearance, Rectangle, Solids
@@ -62,9 +63,16 @@ def clearance(size: tuple[float, float], floors: list[Rectangle], solids: Solids
     for low, high in zip((0.0, *BANDS[:-1]), BANDS, strict=True):
         taken = outside.copy()
         for k in np.flatnonzero((bottom < high) & (top > low + 0.02)):
-            taken[_cells(tuple(foot[k]), origin)] = True
+            taken[_touched(foot[k], origin)] = True
         layers.append(np.asarray(distance_transform_edt(~taken, sampling=CELL), dtype=np.float32))
     return Clearance((origin[0], origin[1]), CELL, BANDS, np.stack(layers))
+
+
+def _touched(box: NDArray[np.floating], origin: tuple[float, ...]) -> tuple[slice, slice]:
+    """The grid cells a rectangle touches, so that a board thinner than a cell is there too."""
+    low = np.maximum(np.rint((box[:2] - origin) / CELL), 0).astype(int)
+    high = np.maximum(np.rint((box[2:] - origin) / CELL) + 1, 0).astype(int)
+    return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def _cells(box: tuple[float, ...], origin: tuple[float, ...]) -> tuple[slice, slice]:

@@ -11,9 +11,10 @@ import multiprocessing
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from training.world.scene import SPLIT_SEEDS
 from training.world.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
 
 CLIPS_PER_ROOM = 4
+ROOMS_PER_SHARD = 2 * SHARD_CLIPS // CLIPS_PER_ROOM
 Made = dict[str, Any]
 """What the manifest says of one shard: clips, sha256, redrawn."""
 
@@ -48,7 +50,7 @@ def generate(
         split: "train", "val" or "test"; rooms, bodies, styles and wordings differ between them.
         num_clips: how many clips; the last shard may be short.
         size: side of the square pictures, pixels; `options` say more.
-        workers: processes; the result does not depend on it.
+        workers: processes, 1 for this one alone; the result does not depend on it.
 
     Raises:
         RecordingError: `out_dir` already holds clips made with other settings.
@@ -60,18 +62,37 @@ def generate(
     counts = [min(SHARD_CLIPS, num_clips - start) for start in range(0, num_clips, SHARD_CLIPS)]
     todo = [i for i in range(len(counts)) if shard_name(i) not in manifest.shards]
     bar = tqdm(total=num_clips, initial=manifest.finished_clips, unit="clip", desc=f"{split} clips", smoothing=0.05)
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
-    jobs = {pool.submit(make_shard, folder, split, seed, i, counts[i], options): i for i in todo}
+
+    def note(index: int, made: Made) -> None:
+        manifest.shards[shard_name(index)] = made
+        manifest.save(folder)
+        bar.update(counts[index])
+
     try:
-        for job in as_completed(jobs):
-            manifest.shards[shard_name(jobs[job])] = job.result()
-            manifest.save(folder)
-            bar.update(counts[jobs[job]])
+        _make_all(partial(_shard, folder, split, seed, counts, options), todo, workers, note)
     finally:
-        pool.shutdown(cancel_futures=True)
         bar.close()
     manifest.save(folder)
     return manifest
+
+
+def _make_all(make: Callable[[int], Made], todo: list[int], workers: int, note: Callable[[int, Made], None]) -> None:
+    """Call `make` for every shard of `todo`, here or in several processes, and `note` what it returns."""
+    if workers == 1:
+        for index in todo:
+            note(index, make(index))
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    jobs = {pool.submit(make, index): index for index in todo}
+    try:
+        for job in as_completed(jobs):
+            note(jobs[job], job.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _shard(folder: Path, split: str, seed: int, counts: list[int], options: Options, index: int) -> Made:
+    return make_shard(folder, split, seed, index, counts[index], options)
 
 
 def make_shard(folder: Path, split: str, seed: int, index: int, count: int, options: Options) -> Made:
@@ -94,8 +115,8 @@ def shard_clips(
     rng = np.random.default_rng([seed, list(SPLIT_SEEDS).index(split), index])
     clips: list[dict[str, Any]] = []
     redrawn: Counter[str] = Counter()
-    # Rooms follow on from the shard before; a spare room for every one allows for some where nothing fits.
-    room = 2 * index * -(-SHARD_CLIPS // CLIPS_PER_ROOM)
+    # A spare room for every one allows for some where nothing fits; shards share no room.
+    room = index * ROOMS_PER_SHARD
     while len(clips) < count:
         room_seed = rooms.start + (seed * 1_000_003 + room) % len(rooms)
         try:

@@ -81,14 +81,9 @@ class Canvas:
         self._resting = (self.data.mocap_pos.copy(), self.data.mocap_quat.copy())
         self._groups = self.model.geom_group.copy()
         self._reach = self._bounds()
-        self._body = np.isin(self.model.geom_bodyid, [self.model.body(i).id for i in self._joint_body_ids()])
         self._mesh = (self.model.mesh_vert.copy(), self.model.geom_pos[self._hands].copy())
         self._camera = mujoco.MjvCamera()
         self._insides = self._find_insides()
-
-    def _joint_body_ids(self) -> list[int]:
-        mocap = self.model.body_mocapid
-        return [int(np.flatnonzero(mocap == row)[0]) for row in self._joints]
 
     def _find_insides(self) -> dict[tuple[str, ...], list[int]]:
         """Geoms that only open doors and drawers reveal, by the articulations of which one must be open."""
@@ -100,10 +95,15 @@ class Canvas:
         return found
 
     def _bounds(self) -> NDArray[np.float64]:
-        """Radius of the sphere around each geom; of planes too, which MuJoCo takes for endless."""
+        """Radius of the sphere around each geom as it is now: of planes too, which MuJoCo takes for endless, and of
+        the body's parts, whose sizes change with the wearer."""
         model = self.model
-        plane = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
-        return np.where(plane, np.linalg.norm(model.geom_size[:, :2], axis=1), model.geom_rbound)
+        size, kind = model.geom_size, model.geom_type
+        reach = np.where(kind == mujoco.mjtGeom.mjGEOM_PLANE, np.hypot(size[:, 0], size[:, 1]), model.geom_rbound)
+        capsule = kind == mujoco.mjtGeom.mjGEOM_CAPSULE
+        reach = np.where(capsule, size[:, 0] + size[:, 1], reach)
+        reach = np.where(kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID, size.max(axis=1), reach)
+        return np.where(kind == mujoco.mjtGeom.mjGEOM_MESH, 1.25 * reach, reach)
 
     def wear(self, offsets: Array, clothing: Clothing) -> None:
         """Change the wearer: joint offsets (23, 3) metres and colours."""
@@ -112,6 +112,7 @@ class Canvas:
         self.model.geom_pos[self._hands] = self._mesh[1] * scale
         for mesh in self.model.geom_dataid[self._hands].ravel():
             mujoco.mjr_uploadMesh(self.model, self.context, int(mesh))
+        self._reach = self._bounds()
 
     def pose(self, positions: Array, rotations: Array, moves: Moves | None = None, row: int = 0) -> None:
         """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and a row of `moves`."""
@@ -156,7 +157,7 @@ class Canvas:
         self.option.geomgroup[HEAD_GROUP] = own_head
         groups = self.model.geom_group
         groups[:] = self._groups
-        groups[self._unseen(camera, camera_pose) & ~self._body] = _HIDDEN_GROUP
+        groups[self._unseen(camera, camera_pose)] = _HIDDEN_GROUP
         scene, everything = self.scene, mujoco.mjtCatBit.mjCAT_ALL
         for flag in (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR):
             scene.flags[flag] = segmentation

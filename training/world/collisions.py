@@ -12,7 +12,7 @@ from training.world.plan import RoomPlan, Solids
 
 Array = NDArray[np.floating]
 ALLOWED_M = 0.02
-_NEAR_M = 0.6  # boxes farther than this from all of the body are left out
+_CHUNK = 6  # poses that are checked against the same few boxes around them
 _BONES: tuple[tuple[str, str, float], ...] = (
     ("Pelvis", "L3", 0.06), ("L3", "T8", 0.07), ("T8", "Neck", 0.06),
     *((f"{side}_{a}", f"{side}_{b}", radius) for side in "LR" for a, b, radius in (
@@ -37,12 +37,8 @@ def penetration(
         positions: (T, 23, 3) metres. rotations: (T, 23, 3, 3) global. articulations: {id: (T,) value} of what moves.
     """
     points, radii = body_points(positions, rotations)
-    low, high = points.min(axis=(0, 1)) - _NEAR_M, points.max(axis=(0, 1)) + _NEAR_M
-    solids = plan.solids
-    reach = np.linalg.norm(solids.half, axis=1)[:, None]
-    near = ((solids.centre + reach > low) & (solids.centre - reach < high)).all(axis=1)
-    parts = np.array(solids.part, dtype=object)
-    worst = _depth(solids.select(near & (parts == "")), points, radii)
+    solids, parts = plan.solids, np.array(plan.solids.part, dtype=object)
+    worst = _depth(solids.static, points, radii)
     for name in {str(part) for part in parts[parts != ""]} & set(plan.articulations):
         articulation, values = plan.articulations[name], (articulations or {}).get(name)
         moved = np.full(len(points), articulation.initial) if values is None else np.asarray(values)
@@ -63,6 +59,15 @@ def body_points(positions: Array, rotations: Array) -> tuple[Array, Array]:
 
 
 def _depth(solids: Solids, points: Array, radii: Array) -> float:
-    if not len(solids.centre):
-        return 0.0
-    return float(max(0.0, (radii - solids.distance(points)).max()))
+    """The deepest of points (T, P, 3) with radii (P,) in any of the boxes; far boxes are not looked at."""
+    c, s = np.abs(np.cos(solids.yaw)), np.abs(np.sin(solids.yaw))
+    x, y, z = solids.half.T
+    reach = np.stack([c * x + s * y, s * x + c * y, z], axis=-1) + radii.max()
+    worst = 0.0
+    for start in range(0, len(points), _CHUNK):
+        some = points[start : start + _CHUNK]
+        low, high = some.min(axis=(0, 1)), some.max(axis=(0, 1))
+        near = ((solids.centre + reach > low) & (solids.centre - reach < high)).all(axis=1)
+        if near.any():
+            worst = max(worst, float((radii - solids.select(near).distance(some)).max()))
+    return worst

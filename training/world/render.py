@@ -69,7 +69,7 @@ class Frames:
 def smooth(spec: mujoco.MjSpec) -> None:
     """Round things finely, for large pictures."""
     quality = spec.visual.quality
-    quality.numslices, quality.numstacks, quality.numquads = 32, 20, 4
+    quality.numslices, quality.numstacks = 24, 12
 
 
 class EgoRenderer:

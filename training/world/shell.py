@@ -114,7 +114,7 @@ def _wall(
 def _ceiling(site: Site, rng: np.random.Generator, room: Rectangle, index: int, look: Look) -> None:
     extent = (room[2] - room[0], room[3] - room[1])
     middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2])
-    size = textures.texture_size(*extent)
+    size = textures.texture_size(*extent, detail=0.5)
     image = textures.blotched(rng, textures.hsv(rng.uniform(), 0.08, 0.92), size, 0.07)
     lamp = np.array(look.lamps[index])
     # Seen from below, the image's right is +x and its up is -y.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Colour = tuple[float, float, float]
 Image = NDArray[np.float32]
-TEXELS_PER_METRE = 64
+TEXELS_PER_METRE = 48
 GRAINS = 24
 _GRAIN_SIZE = 64
 
@@ -31,9 +31,10 @@ def to_uint8(image: NDArray[np.floating]) -> NDArray[np.uint8]:
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def texture_size(width_m: float, height_m: float) -> tuple[int, int]:
-    """Width and height in texels of a surface, 32 … 512."""
-    return tuple(int(np.clip(round(v * TEXELS_PER_METRE), 32, 512)) for v in (width_m, height_m))  # type: ignore[return-value]
+def texture_size(width_m: float, height_m: float, detail: float = 1.0) -> tuple[int, int]:
+    """Width and height in texels of a surface, 32 … 512; `detail` times the usual number in a metre."""
+    width, height = (int(np.clip(round(v * TEXELS_PER_METRE * detail), 32, 512)) for v in (width_m, height_m))
+    return width, height
 
 
 def noise(rng: np.random.Generator, width: int, height: int, cell: float) -> Image:
@@ -56,12 +57,12 @@ def blotched(rng: np.random.Generator, colour: Colour, size: tuple[int, int], st
 def _marks(rng: np.random.Generator, image: Image, count: int, strength: float) -> None:
     """Scatter soft-coloured ellipses and strokes over an image, in place: corners for feature matching."""
     height, width = image.shape[:2]
-    for _ in range(count):
-        x, y = int(rng.integers(width)), int(rng.integers(height))
-        base = image[y, x] * (1 + strength * rng.uniform(-1, 1)) + 0.3 * strength * rng.uniform(-1, 1, 3)
-        colour = tuple(float(v) for v in np.clip(base, 0, 1))
-        axes = tuple(int(v) for v in rng.uniform(0.02, 0.09, 2) * TEXELS_PER_METRE + 1)
-        cv2.ellipse(image, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
+    places = np.stack([rng.integers(width, size=count), rng.integers(height, size=count)], axis=-1)
+    light, tint = rng.uniform(-strength, strength, (count, 1)), rng.uniform(-0.3, 0.3, (count, 3)) * strength
+    colours = np.clip(image[places[:, 1], places[:, 0]] * (1 + light) + tint, 0, 1).tolist()
+    axes = (rng.uniform(0.02, 0.09, (count, 2)) * TEXELS_PER_METRE + 1).astype(int).tolist()
+    for place, axis, angle, colour in zip(places.tolist(), axes, rng.uniform(0, 180, count), colours, strict=True):
+        cv2.ellipse(image, place, axis, float(angle), 0, 360, colour, -1)
 
 
 def wall(rng: np.random.Generator, colour: Colour, accent: Colour, style: str, size: tuple[int, int]) -> Image:
@@ -92,7 +93,7 @@ def wall(rng: np.random.Generator, colour: Colour, accent: Colour, style: str, s
     elif style != "plain":
         raise ValueError(f"unknown wall style {style!r}")
     image = np.ascontiguousarray(image, np.float32)
-    _marks(rng, image, int(width * height / 900), 0.16)
+    _marks(rng, image, int(width * height / 500), 0.16)
     return image
 
 
@@ -107,7 +108,7 @@ def floor(rng: np.random.Generator, colour: Colour, planks: int, size: tuple[int
         shades = rng.uniform(0.78, 1.1, (planks, int(number.max()) + 1)).astype(np.float32)
         image *= np.take_along_axis(shades, number, axis=1)[row][..., None]
     else:
-        _marks(rng, image, int(width * height / 500), 0.2)
+        _marks(rng, image, int(width * height / 300), 0.2)
     return image
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from training.world.planner import ACTIONS, compose
 from training.world.posing import animate
 from training.world.timeline import Span, Timeline
 from training.world.tracks import PRE_S, ROAMING
+
+if TYPE_CHECKING:
+    from training.mocap.library import Library
 
 Array = NDArray[np.float64]
 
@@ -63,6 +67,7 @@ _SHARES: dict[str, float] = {
 BEHAVIOURS: tuple[str, ...] = tuple(_SHARES)
 """Scripts of one clip: names of `planner.ACTIONS` joined by "+", see there."""
 
+_PLAYED_SHARE = 0.15  # of clips, where there are captured motions
 _TRIES = 24
 _SEQUENCE_TRIES = 60
 _TAIL_S = 0.6  # this much of a walk's or turn's end may lie after a clip
@@ -114,6 +119,7 @@ def synthesise(
     duration_s: float = 5.0,
     split: str = "train",
     person: Person | None = None,
+    library: Library | None = None,
 ) -> SynthMotion:
     """One clip of a random person, at a random place of the room.
 
@@ -125,12 +131,16 @@ def synthesise(
         duration_s: 5 s gives 81 poses.
         split: whose paraphrases and bodies to use, "train", "val" or "test".
         person: who; None draws one.
+        library: captured motions; some clips are then played from them, and some people walk as captured.
 
     Raises:
         NoRoomError: the room has no place or target for the behaviour.
         ValueError: there is no such behaviour.
     """
-    person = person or draw_person(rng, split)
+    person = person or draw_person(rng, split, library.gaits if library else ())
+    if behaviour is None and library is not None and rng.random() < _PLAYED_SHARE:
+        with suppress(NoRoomError):
+            return library.play(rng, room, duration_s=duration_s, split=split)
     if behaviour is not None:
         return _clip(rng, room, person, _script(behaviour), duration_s, split)
     shares = np.array(list(_SHARES.values()))

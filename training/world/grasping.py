@@ -135,20 +135,22 @@ def find_stand(line: Timeline, job_action: str, target: Target, goal: Array, hol
     place, heading = stands[best, :2], float(stands[best, 2])
     facing = rotation_z(np.array(heading))
     base = np.array([*place, 0.0])
+    posture = line.table.measured(key)[0][chosen[best]]
     return Job(
-        job_action, target, hold, (place, heading), heading + float(yaw[best]), line.table.postures[key][chosen[best]],
+        job_action, target, hold, (place, heading), heading + float(yaw[best]), posture,
         {hand: base + facing @ wrists[hand][best] for hand in hold.hands}, np.asarray(goal, dtype=float),
     )  # fmt: skip
 
 
 def _unhindered(line: Timeline, stands: Array, chosen: NDArray[np.intp], key: str) -> NDArray[np.bool_]:
     """Whether head and knees have space in the posture of each stand."""
+    postures, _, heads = line.table.measured(key)
     facing = rotation_z(stands[:, 2])
     base = np.column_stack([stands[:, :2], np.zeros(len(stands))])
-    head = base + np.einsum("nij,nj->ni", facing, line.table.heads[key][chosen])
+    head = base + np.einsum("nij,nj->ni", facing, heads[chosen])
     clear = line.room.distance_to_solids(head) > _HEAD_CLEARANCE
     knees = base + facing @ np.array([0.3, 0.0, 0.45])
-    low = line.table.postures[key][chosen, 0] > 0.2
+    low = postures[chosen, 0] > 0.2
     return np.asarray(clear & (~low | (line.room.distance_to_solids(knees) > _KNEE_CLEARANCE)))
 
 
@@ -212,7 +214,7 @@ def reach(line: Timeline, job: Job, stay: bool) -> None:
     line.tasks.append(
         job.task(hand, start, arrive) if stay else job.task(hand, start, arrive, leave_s=leave, back_s=back)
     )
-    line.gazes.append(look(job.goal, start - 0.5, (leave + 9.0) if stay else leave + 0.2, hand, job.target))
+    line.gazes.append(look(job.goal, start - 0.5, leave + (0.8 if stay else 0.1), hand, job.target))
     line.spans.append(Span("reach", start, leave if stay else back, hand, job.target))
     line.shown_s = arrive + 0.3
     if not stay:
@@ -226,7 +228,7 @@ def carrying(line: Timeline, hold: Hold, start_s: float, arrive_s: float, wide: 
     tasks = []
     for hand in hold.hands:
         lateral = 0.0 if len(hold.hands) > 1 else SIDES[hand] * 0.17
-        held = np.array([0.40 + 0.4 * wide, lateral, 0.16]) * scale
+        held = np.array([0.30 + 0.5 * wide, lateral, 0.05]) * scale
         inward = -SIDES[hand] * (0.0 if len(hold.hands) > 1 else 0.12)
         turned = rotation_z(np.array(inward)) @ hold.attitude[hand]
         wrist = held - turned @ hold.point[hand]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from training.world.ik import rotation_z, shortest_arc, two_bone, unit
+from training.world.ik import cross, partway, rotation_z, shortest_arc, two_bone, unit
 from training.world.people import JOINT, Person
 from training.world.posture import PREFIX, SIDES
 from training.world.tracks import ease
@@ -135,7 +135,7 @@ def place_arm(
         share = np.stack([across, across, upright], axis=-1)
         out_of_way = np.abs(upright - across)[:, None] * task.swing * np.array([0.0, 0.0, 1.0])
         target = target + share * (goal - target) + out_of_way
-        rotation = _towards(rotation, attitude_, np.minimum(across, upright))
+        rotation = partway(rotation, attitude_, np.minimum(across, upright))
         done = 1 - (1 - done) * (1 - np.maximum(across, upright))
     target = _clear_of_shoulder(target, shoulder, rotations[:, JOINT["T8"], :, 0], person.scale)
     moved = done > 0
@@ -154,13 +154,6 @@ def _clear_of_shoulder(target: Array, shoulder: Array, ahead: Array, scale: floa
     near = np.sqrt(np.einsum("ti,ti->t", away, away)) / scale
     missing = _SOFT_M * np.logaddexp(0, (_NEAREST_M - near) / _SOFT_M) * scale
     return target + missing[:, None] * ahead
-
-
-def _towards(rotation: Array, goal: Array, share: Array) -> Array:
-    """Rotations (T, 3, 3) part of the way (T,) to others."""
-    start = Rotation.from_matrix(rotation)
-    way = (start.inv() * Rotation.from_matrix(goal)).as_rotvec()
-    return np.asarray((start * Rotation.from_rotvec(share[:, None] * way)).as_matrix())
 
 
 def _arm(
@@ -190,14 +183,14 @@ def _arm(
     turn_lower = shortest_arc(carried, lower) @ turn_upper
 
     axis = unit(target - shoulder)
-    across = unit(np.cross(axis, pole))
+    across = unit(cross(axis, pole))
     hinged = _frame(sign * upper, sign * across)
     held = shortest_arc(sign * rotation[:, :, 1], lower) @ rotation
-    arm = _towards(turn_upper @ natural[:, 0], hinged, done)
-    forearm = _towards(turn_lower @ natural[:, 1], held, done)
+    arm = partway(turn_upper @ natural[:, 0], hinged, done)
+    forearm = partway(turn_lower @ natural[:, 1], held, done)
     fingers = sign * rotation[:, :, 1]
     bend = np.arccos(np.clip(np.einsum("ti,ti->t", fingers, lower), -1, 1))
-    axis = unit(np.cross(fingers, lower))
+    axis = unit(cross(fingers, lower))
     back = Rotation.from_rotvec(np.maximum(bend - _MOST_WRIST, 0)[:, None] * axis).as_matrix()
     return np.stack([arm, forearm, back @ rotation], axis=1)
 
@@ -205,4 +198,4 @@ def _arm(
 def _frame(y: Array, z: Array) -> Array:
     """Frames (T, 3, 3) with this y axis and the z axis nearest to the given one."""
     z = unit(z - np.einsum("ti,ti->t", z, y)[:, None] * y)
-    return np.stack([np.cross(y, z), y, z], axis=-1)
+    return np.stack([cross(y, z), y, z], axis=-1)

@@ -110,7 +110,7 @@ def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, tow
         line.spans.append(Span("walk_to", begin, line.now, target=target))
         if toward is not None and line.now - begin > 1.6:
             until = min(ahead_until, line.now + 0.2)
-            line.gazes.append(look(toward, max(begin + 0.3, until - 1.8), until, target=target))
+            line.gazes.append(look(toward, max(begin + 0.3, until - 1.3), until, target=target))
     elif line.now - begin > 0.3:
         line.spans.append(Span("step", begin, line.now, target=target))
 

@@ -84,6 +84,9 @@ _TRAIN: dict[str, tuple[str, ...]] = {
         "seat yourself on {it}",
     ),
     "stand_up": ("stand up", "get up", "rise to your feet", "get on your feet", "come up again"),
+    "run": ("run", "run ahead", "run forward", "start running", "move at a run"),
+    "bend": ("bend over", "bend down", "lean forward", "bow down", "bend your back"),
+    "step": ("take a step", "make a step aside", "shift your feet", "step aside", "change your stance"),
     "crouch": ("crouch down", "squat down", "get down low", "go into a squat", "bend your knees and go down"),
 }  # fmt: skip
 
@@ -107,6 +110,9 @@ _TEST: dict[str, tuple[str, ...]] = {
     "close": ("with {hand}, close {it}", "push {it} shut[ with {hand}]"),
     "sit": ("lower yourself onto {it}", "go and sit down on {it}"),
     "stand_up": ("stand up straight", "rise from there"),
+    "run": ("keep running", "go ahead at a run"),
+    "bend": ("bend your upper body", "bend forwards"),
+    "step": ("take a little step", "move your feet a bit"),
     "crouch": ("lower yourself into a crouch", "crouch low"),
 }  # fmt: skip
 

@@ -140,7 +140,7 @@ def _best_stand(
     index = np.zeros(fits.shape, dtype=int)
     index[tuple(kept.T)] = np.argmax(reached, axis=-1)
     fits[tuple(kept.T)] = reached.any(axis=-1)
-    low = table.postures[hand][index, 0] > 0.12
+    low = table.measured(hand)[0][index, 0] > 0.12
     fits &= ~low | np.all(roomy, axis=0)
     cost = table.cost[index] + 0.3 * _FOLLOW + 0.3 * np.abs(yaw).max(axis=-1)
     cost = cost + 0.15 * np.linalg.norm(stands[:, :2] - line.here, axis=1)[:, None]
@@ -150,7 +150,7 @@ def _best_stand(
     facing = rotation_z(heading[n, g])
     world = base[n, g] + np.einsum("kij,kj->ki", facing, wrist[n, g])
     stand = (stands[n, :2], float(stands[n, 2]))
-    return float(cost[n, g]), hand, stand, way[n, g], world, facing @ turned[n, g], table.postures[hand][index[n, g]]
+    return float(cost[n, g]), hand, stand, way[n, g], world, facing @ turned[n, g], table.measured(hand)[0][index[n, g]]
 
 
 def operate(line: Timeline, job: Operation) -> None:

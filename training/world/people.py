@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.skeleton import XSENS_JOINTS, reference_offsets
 from training.world.footsteps import FootStyle
+from training.world.gaits import WalkCycle, walk_cycle
 
 Array = NDArray[np.float64]
 
@@ -20,7 +23,7 @@ UPPER_BODY = list(range(1, 15))  # spine, neck, head and both arms, parents firs
 _REFERENCE_LENGTH = float(reference_offsets()[1:7, 2].sum() + 0.84)  # spine, neck and one leg, metres
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Person:
     """One body and its habits.
 
@@ -96,10 +99,14 @@ def _banded(rng: np.random.Generator, bands: tuple[tuple[float, float], ...]) ->
     return float(rng.uniform(low[chosen], high[chosen]))
 
 
-def draw_person(rng: np.random.Generator, split: str = "train") -> Person:
+def draw_person(rng: np.random.Generator, split: str = "train", gaits: Sequence[WalkCycle] = ()) -> Person:
     """A random body of a split, 0.88 to 1.11 of the reference's size with slightly other proportions, and its habits.
 
     Sizes, leg proportions and paces of val and test never occur in train.
+
+    Args:
+        rng: source of every choice. split: "train", "val" or "test".
+        gaits: captured walks; with some, half of the people walk like one of them.
     """
     arm, trunk = rng.normal(1, 0.015, 2)
     size, leg, pace = (_banded(rng, bands[split]) for bands in (_SIZES, _LEGS, _PACES))
@@ -117,6 +124,7 @@ def draw_person(rng: np.random.Generator, split: str = "train") -> Person:
         walking_width=float(rng.uniform(0.06, 0.085)),
         toe_out=float(np.radians(rng.uniform(2, 11))),
         lift=float(rng.uniform(0.8, 1.3)),
+        cycle=gaits[int(rng.integers(len(gaits)))] if gaits and rng.random() < 0.5 else walk_cycle(),
     )
     amplitudes = rng.uniform(0.3, 1.0, 6) * np.array([0.008, 0.012, 0.006, 0.005, 0.05, 0.025])
     return Person(
@@ -141,8 +149,9 @@ def sway(person: Person, time: Array) -> Array:
     return amplitude * (np.sin(angle) + 0.4 * np.sin(2.3 * angle))
 
 
+@lru_cache(maxsize=8)
 def idle_rotvecs(person: Person) -> Array:
-    """Local rotation vectors (23, 3) of standing with hanging arms."""
+    """Local rotation vectors (23, 3) of standing with hanging arms; not to be changed."""
     idle = np.zeros((23, 3))
     for k, (side, sign) in enumerate((("L", -1.0), ("R", 1.0))):
         hang = Rotation.from_rotvec([sign * (np.pi / 2 - person.abduction[k]), 0, 0])

@@ -51,7 +51,7 @@ def compose(
     Raises:
         NoRoomError: this try did not work out; another may.
     """
-    table = ReachTable.of(person)
+    table = ReachTable(person)
     if script[0] in ROAMING:
         line, rest = _begin_roaming(rng, room, person, table, script, duration_s, slots_s)
     else:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d, gaussian_filter1d, minimum_filter1d
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.skeleton import HEAD, forward_kinematics
+from egotwin_model.skeleton import HEAD, XSENS_PARENTS, forward_kinematics
 from training.world import hands, posture
 from training.world.footsteps import foot_motion, gait_phase, plan_steps, step_phase
-from training.world.gaits import sample_cycle, walk_cycle
-from training.world.ik import hinge_frames, rotation_y, rotation_z, two_bone, unit
+from training.world.gaits import sample_cycle
+from training.world.ik import cross, hinge_frames, partway, rotation_y, rotation_z, supported_height, two_bone, unit
 from training.world.people import ARMS, JOINT, SPINE, UPPER_BODY, Person, idle_rotvecs, sway
 from training.world.posture import PREFIX, chain
 from training.world.tracks import GRID_HZ, Gaze, Track, ease
@@ -94,7 +94,8 @@ def animate(person: Person, track: Track, time: Array, first_foot: int, step_off
 
     pelvis = _pelvis(person, frames)
     half = max(1, round(0.0625 / float(time[1] - time[0])))
-    pelvis[:, 2] = _supported_height(person, pelvis, rotations[:, 0], [foot.ankle for foot in feet], half)
+    hips = [rotations[:, 0] @ person.offsets[JOINT[f"{side}_UpperLeg"]] for side in "LR"]
+    pelvis[:, 2] = supported_height(pelvis, hips, [foot.ankle for foot in feet], sum(person.leg) * 0.997, half)
     for foot, side in zip(feet, "LR", strict=True):
         _place_leg(person, rotations, pelvis, foot.ankle, foot.rotation, side)
     positions = _positions(person, pelvis, rotations)
@@ -102,15 +103,22 @@ def animate(person: Person, track: Track, time: Array, first_foot: int, step_off
         tasks = [task for task in track.hands if task.hand == side]
         if tasks:
             hands.place_arm(person, rotations, positions, tasks, time, frames.heading)
-    positions = _positions(person, pelvis, rotations)
+            _move_along(person, positions, rotations, [JOINT[f"{PREFIX[side]}_{p}"] for p in ("Forearm", "Hand")])
     _gaze(person, frames, track.gazes, positions, rotations)
-    positions = _positions(person, pelvis, rotations)
+    _move_along(person, positions, rotations, [HEAD])
     phases = np.stack([step_phase(steps, time) for steps in (left, right)], axis=-1)
     return Pose(positions, rotations, ~flying, phases, hands.grips(track.hands, time))
 
 
 def _positions(person: Person, pelvis: Array, rotations: Array) -> Array:
     return np.asarray(forward_kinematics(pelvis, rotations, person.offsets), dtype=np.float64)
+
+
+def _move_along(person: Person, positions: Array, rotations: Array, joints: list[int]) -> None:
+    """Put joints, whose parents have turned, where they now are, in place; parents come first."""
+    for joint in joints:
+        parent = XSENS_PARENTS[joint]
+        positions[:, joint] = positions[:, parent] + rotations[:, parent] @ person.offsets[joint]
 
 
 def _sample(person: Person, track: Track, time: Array, phase: Array, flying: NDArray[np.bool_], held: Array) -> _Frames:
@@ -128,7 +136,7 @@ def _sample(person: Person, track: Track, time: Array, phase: Array, flying: NDA
         look=at(gaussian_filter1d(track.heading, 6, mode="nearest"), time + person.gaze_lead_s),
         walk=at(gaussian_filter1d(effort, 10, mode="nearest"), time),
         shift=gaussian_filter1d(unloaded, 0.12 / float(time[1] - time[0]), mode="nearest"),
-        phase=np.where(backward, walk_cycle().swing_fraction - phase, phase),  # a film of walking run backward
+        phase=np.where(backward, person.feet.cycle.swing_fraction - phase, phase),  # a film of walking run backward
         sway=sway(person, time) * (1 - 0.7 * np.clip(held[:, :1] / 0.3, 0, 1)),
         drop=held[:, 0],
         lean=held[:, 1],
@@ -140,7 +148,7 @@ def _sample(person: Person, track: Track, time: Array, phase: Array, flying: NDA
 
 def _layers(person: Person, f: _Frames) -> Array:
     """Local rotations (T, 23, 3, 3) of trunk and arms: standing, blended with the captured walk, twisted into turns."""
-    cycle = sample_cycle(walk_cycle().local_rotvecs, f.phase)
+    cycle = sample_cycle(person.feet.cycle.local_rotvecs, f.phase)
     idle = idle_rotvecs(person)
     amount = np.repeat(f.walk[:, None], 23, axis=1)
     amount[:, 7:15] = np.minimum(amount[:, 7:15] * person.arm_swing, 1.25)
@@ -158,7 +166,7 @@ def _pelvis(person: Person, f: _Frames) -> Array:
     """Wanted pelvis positions (T, 3): the path, the captured sway, the sway of standing, and the posture."""
     walk = np.minimum(f.walk, 1.0)
     upright = 1 - np.clip(f.drop / 0.2, 0, 1)
-    captured = sample_cycle(walk_cycle().sway, f.phase) * walk[:, None]
+    captured = sample_cycle(person.feet.cycle.sway, f.phase) * walk[:, None]
     x = captured[:, 0] + f.still * f.sway[:, 0] + f.forward
     y = captured[:, 1] + f.still * (f.sway[:, 1] + 0.035 * f.shift * upright)
     c, s = np.cos(f.heading), np.sin(f.heading)
@@ -166,27 +174,12 @@ def _pelvis(person: Person, f: _Frames) -> Array:
     return np.column_stack([f.path[:, 0] + c * x - s * y, f.path[:, 1] + s * x + c * y, height])
 
 
-def _supported_height(person: Person, pelvis: Array, rotation: Array, ankles: list[Array], half: int) -> Array:
-    """Pelvis heights (T,) lowered, smoothly over ``half`` frames, where a leg would not reach its foot."""
-    height = pelvis[:, 2]
-    longest = sum(person.leg) * 0.997
-    for ankle, side in zip(ankles, "LR", strict=True):
-        hip = pelvis + rotation @ person.offsets[JOINT[f"{side}_UpperLeg"]]
-        away = ((ankle - hip)[:, :2] ** 2).sum(axis=1)
-        limit = ankle[:, 2] + np.sqrt(np.maximum(longest**2 - away, 0.2)) - (hip - pelvis)[:, 2]
-        height = height - 0.004 * np.logaddexp(0, (height - limit) / 0.004)
-    # A smooth curve that is nowhere above the limit: smoothing is no wider than the minimum taken before it.
-    lowest = minimum_filter1d(height, 2 * half + 1, mode="nearest")
-    triangle = np.convolve(np.ones(half + 1), np.ones(half + 1)) / (half + 1) ** 2
-    return convolve1d(lowest, triangle, mode="nearest")
-
-
 def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, foot: Array, side: str) -> None:
     """Set a leg's rotations so that its ankle is where the foot needs it; the knee bends between pelvis and toes."""
     hip = pelvis + rotations[:, 0] @ person.offsets[JOINT[f"{side}_UpperLeg"]]
-    forward = unit(rotations[:, 0, :, 0] * 0.5 + np.cross(foot[:, :, 1], _UP))
+    forward = unit(rotations[:, 0, :, 0] * 0.5 + cross(foot[:, :, 1], _UP))
     upper, lower = two_bone(hip, ankle, forward, *person.leg)
-    lateral = np.cross(_UP, forward)
+    lateral = cross(_UP, forward)
     rotations[:, JOINT[f"{side}_UpperLeg"]] = hinge_frames(upper, lateral)
     rotations[:, JOINT[f"{side}_LowerLeg"]] = hinge_frames(lower, lateral)
     rotations[:, JOINT[f"{side}_Foot"]] = foot
@@ -217,7 +210,5 @@ def _gaze(person: Person, f: _Frames, gazes: tuple[Gaze, ...], positions: Array,
         pitch = pitch + weight * (aim_pitch - pitch)
     yaw = trunk_yaw + _MOST_NECK * np.tanh((yaw - trunk_yaw) / _MOST_NECK)
     head = rotation_z(yaw) @ rotation_y(np.clip(pitch, np.radians(-35), np.radians(60)))
-    trunk = Rotation.from_matrix(rotations[:, JOINT["T8"]])
-    relative = (trunk.inv() * Rotation.from_matrix(head)).as_rotvec()
-    rotations[:, JOINT["Neck"]] = (trunk * Rotation.from_rotvec(_NECK_SHARE * relative)).as_matrix()
+    rotations[:, JOINT["Neck"]] = partway(rotations[:, JOINT["T8"]], head, _NECK_SHARE)
     rotations[:, HEAD] = head

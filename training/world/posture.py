@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ _HIPS_BACK = 0.12  # metres the pelvis moves back and
 _HIPS_DOWN = 0.10  # down per radian of lean
 _REACH_TURN = 0.35  # radians the trunk turns its reaching shoulder forward
 _DROPS = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.48])
-_LEANS = np.radians(np.arange(0, 76, 5.0))
+_LEANS = np.radians(np.arange(0, 76, 7.5))
 _TRUNK = [JOINT[name] for name in ("L5", "L3", "T12", "T8", "Neck", "Head", "R_Shoulder", "L_Shoulder")]
 _FOLDED = 0.3  # metres from shoulder to wrist below which an arm is folded up too much
 
@@ -54,59 +53,49 @@ def bend_trunk(local: Array, lean: Array, turn: Array) -> None:
     local[:, SPINE] = bend[:, None] @ local[:, SPINE]
 
 
-@dataclass(frozen=True)
 class ReachTable:
     """Where a person's shoulders are in many postures, the most comfortable posture first.
 
     Keys are "left", "right" (the trunk turns that shoulder forward) and "both" (it does not turn).
 
     Attributes:
-        postures: (P, 5). shoulders: by key and then hand, (P, 3) m from the point on the floor under the stand, x along
-            the heading. heads: (P, 3), the same of the head joint.
         cost: (P,) discomfort. arm: metres from shoulder to wrist of a straight arm.
     """
 
-    postures: dict[str, Array]
-    shoulders: dict[str, dict[str, Array]]
-    heads: dict[str, Array]
-    cost: Array
-    arm: float
-
-    @classmethod
-    def of(cls, person: Person) -> ReachTable:
-        """Measure a person."""
+    def __init__(self, person: Person) -> None:
+        self.person, self.arm = person, sum(person.arm)
         drop, lean = (grid.ravel() for grid in np.meshgrid(_DROPS, _LEANS, indexing="ij"))
         cost = lean**2 + (2.6 * drop) ** 2 + 0.15 * (drop > 0)
         order = np.argsort(cost, kind="stable")
-        drop, lean = drop[order] * person.scale, lean[order]
-        need = np.clip((lean + 2 * drop) / 0.3, 0, 1)
-        turns = {**{hand: -sign * _REACH_TURN * need for hand, sign in SIDES.items()}, "both": 0 * need}
-        posture = crouching(np.tile(drop, 3), np.tile(lean, 3), np.concatenate(list(turns.values())))
-        local = np.repeat(Rotation.from_rotvec(idle_rotvecs(person)).as_matrix()[None], len(posture), axis=0)
-        bend_trunk(local, posture[:, 1], posture[:, 2])
-        rotations = local.copy()
-        chain(local, rotations, _TRUNK)
-        pelvis = np.column_stack([posture[:, 3], 0 * posture[:, 0], person.standing_height - posture[:, 0]])
-        joints = np.asarray(forward_kinematics(pelvis, rotations, person.offsets), dtype=np.float64)
-        joints = joints.reshape(3, len(drop), -1, 3)
-        return cls(
-            dict(zip(turns, posture.reshape(3, -1, len(POSTURE)), strict=True)),
-            {
-                key: {hand: joints[k, :, JOINT[f"{PREFIX[hand]}_UpperArm"]] for hand in SIDES}
-                for k, key in enumerate(turns)
-            },
-            {key: joints[k, :, JOINT["Head"]] for k, key in enumerate(turns)},
-            cost[order],
-            sum(person.arm),
-        )
+        self.cost = cost[order]
+        self._drop, self._lean = drop[order] * person.scale, lean[order]
+        self._measured: dict[str, tuple[Array, dict[str, Array], Array]] = {}
+
+    def measured(self, key: str) -> tuple[Array, dict[str, Array], Array]:
+        """Postures (P, 5), shoulders {hand: (P, 3)} and heads (P, 3): metres from the point on the floor under the
+        stand, x along the heading."""
+        if key not in self._measured:
+            need = np.clip((self._lean + 2 * self._drop) / 0.3, 0, 1)
+            posture = crouching(self._drop, self._lean, -SIDES.get(key, 0.0) * _REACH_TURN * need)
+            idle = Rotation.from_rotvec(idle_rotvecs(self.person)).as_matrix()
+            local = np.repeat(idle[None], len(posture), axis=0)
+            bend_trunk(local, posture[:, 1], posture[:, 2])
+            rotations = local.copy()
+            chain(local, rotations, _TRUNK)
+            height = self.person.standing_height - posture[:, 0]
+            pelvis = np.column_stack([posture[:, 3], np.zeros_like(height), height])
+            joints = np.asarray(forward_kinematics(pelvis, rotations, self.person.offsets), dtype=np.float64)
+            shoulders = {hand: joints[:, JOINT[f"{PREFIX[hand]}_UpperArm"]] for hand in SIDES}
+            self._measured[key] = posture, shoulders, joints[:, JOINT["Head"]]
+        return self._measured[key]
 
     def fits(self, wrists: dict[str, Array]) -> NDArray[np.bool_]:
         """Which postures (..., P) bring the wrists of one hand or both, {hand: (..., 3)}, to these points, given from
         the stand with x along the heading."""
-        key = key_of(wrists)
+        shoulders = self.measured(key_of(wrists))[1]
         fits: NDArray[np.bool_] = np.ones(1, dtype=bool)
         for hand, wrist in wrists.items():
-            away = wrist[..., None, :] - self.shoulders[key][hand]
+            away = wrist[..., None, :] - shoulders[hand]
             squared = np.einsum("...i,...i->...", away, away)
             fits = fits & (squared <= (STRETCH * self.arm) ** 2) & (squared >= _FOLDED**2)
         return fits

@@ -133,12 +133,9 @@ def agreement(count: int, size: int) -> None:
             )
             on_hand, visible = on_hand + hits, visible + views
         done += 1
-    print(
-        f"{done} clips with reaching actions, {size} px: a hand is seen in {100 * seen_frames / reach_frames:.0f} % of frames"
-    )
-    print(
-        f"the projected wrist is on (or a pixel beside) its hand in {100 * on_hand / max(visible, 1):.2f} % of {visible} views"
-    )
+    seen, agrees = 100 * seen_frames / reach_frames, 100 * on_hand / max(visible, 1)
+    print(f"{done} clips with reaching actions, {size} px: a hand is seen in {seen:.0f} % of their frames")
+    print(f"the projected wrist is on (or a pixel beside) its hand in {agrees:.2f} % of {visible} views")
 
 
 def _on(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.skeleton import HEAD
+from training.mocap.library import Library
 from training.world.behaviours import SynthMotion, synthesise
 from training.world.body_geoms import Clothing
 from training.world.canvas import Moves
@@ -37,6 +39,7 @@ class Options:
             mini model's) anew; else every clip has the mini model's camera.
         outside: film each clip from a camera in a corner of the room too.
         hand_pixels, depth, segmentation: labels that cost rendering.
+        mocap: folder of motion capture (`training.mocap`) whose gaits and motions are used besides our own; "" for none.
     """
 
     size: int = 64
@@ -45,6 +48,7 @@ class Options:
     hand_pixels: bool = False
     depth: bool = False
     segmentation: bool = False
+    mocap: str = ""
 
     @property
     def labels(self) -> Labels:
@@ -66,14 +70,21 @@ def room_clips(
     return clips, redrawn
 
 
-def draw_motion(rng: np.random.Generator, plan: RoomPlan, split: str, redrawn: Counter[str]) -> SynthMotion:
+@lru_cache(maxsize=2)
+def _library(folder: str) -> Library | None:
+    return Library.load(folder) if folder else None
+
+
+def draw_motion(
+    rng: np.random.Generator, plan: RoomPlan, split: str, redrawn: Counter[str], library: Library | None = None
+) -> SynthMotion:
     """A motion that stays inside the room and passes through nothing; `redrawn` counts those that did not.
 
     Raises:
         NoRoomError: none did in `MAX_TRIES` tries.
     """
     for _ in range(MAX_TRIES):
-        motion = synthesise(rng, plan, split=split)
+        motion = synthesise(rng, plan, split=split, library=library)
         fault = fault_of(motion, plan)
         if not fault:
             return motion
@@ -115,7 +126,7 @@ def _clip(
     renderer: EgoRenderer, plan: RoomPlan, split: str, body_seed: int, options: Options, redrawn: Counter[str]
 ) -> dict[str, Any]:
     rng = np.random.default_rng(body_seed)
-    motion = draw_motion(rng, plan, split, redrawn)
+    motion = draw_motion(rng, plan, split, redrawn, _library(options.mocap))
     renderer.wear(motion.offsets, Clothing.draw(rng))
     renderer.mount, renderer.camera = draw_camera(rng, options)
     moves = moves_of(motion)

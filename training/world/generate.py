@@ -163,11 +163,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--outside", action="store_true", help="film every clip from a corner of the room too")
     parser.add_argument("--hand-pixels", action="store_true", help="label how many pixels each hand takes")
     parser.add_argument("--depth", action="store_true", help="label every pixel's depth")
+    parser.add_argument("--mocap", default="", help="folder of .amc or .bvh motion capture to use as well")
     parser.add_argument("--segmentation", action="store_true", help="label the thing every pixel shows")
     options = parser.parse_args(argv)
     clip = Options(
-        options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation
-    )
+        options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation,
+        options.mocap,
+    )  # fmt: skip
     try:
         made = generate(options.out, options.split, options.clips, options.seed, options.size, options.workers, clip)
     except KeyboardInterrupt:

@@ -211,12 +211,17 @@ def outside_camera(rng: np.random.Generator, plan: RoomPlan, path: Matrix) -> Ma
     floors = [room.floor for room in plan.rooms] or [(-half[0], -half[1], half[0], half[1])]
     inside = [b for b in floors if b[0] <= path[0, 0] <= b[2] and b[1] <= path[0, 1] <= b[3]] or floors
     x0, y0, x1, y1 = inside[0]
-    corners = np.array([(x, y) for x in (x0 + 0.25, x1 - 0.25) for y in (y0 + 0.25, y1 - 0.25)])
-    middle = path.mean(axis=0)
-    away = np.linalg.norm(corners - middle[:2], axis=1)
-    corner = corners[np.argsort(-away)[int(rng.integers(2))]]
-    place = np.array([*corner, min(plan.height - 0.15, rng.uniform(1.9, 2.5))])
-    return looking_at(place, np.array([*middle[:2], rng.uniform(0.8, 1.1)]))
+    height = min(plan.height - 0.15, rng.uniform(2.0, 2.5))
+    shifts = rng.uniform(0.15, 0.6, (4, 2))
+    corners = np.array([(x, y, height) for x in (x0, x1) for y in (y0, y1)])
+    corners[:, :2] += shifts * np.sign(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - corners[:, :2])
+    middle = np.array([*path.mean(axis=0)[:2], rng.uniform(0.8, 1.1)])
+    # The way to the wearer's head should be clear: of the sight lines the one whose tightest place is widest.
+    head = np.array([*middle[:2], float(path[:, 2].mean())])
+    lines = corners[:, None] + np.linspace(0, 0.85, 24)[:, None] * (head - corners)[:, None]
+    gap = np.minimum(plan.solids.distance(lines).min(axis=1), 0.3)
+    far = np.linalg.norm(corners - middle, axis=1)
+    return looking_at(corners[int(np.argmax(10 * gap + 0.1 * far))], middle)
 
 
 def looking_at(place: Matrix, goal: Matrix) -> NDArray[np.float64]:

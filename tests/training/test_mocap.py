@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -123,6 +124,12 @@ def test_a_folder_becomes_gaits_and_clips() -> None:
     assert set(one.labels) >= {entry["action"] for entry in one.meta["actions"]}
     with pytest.raises(NoRoomError, match=r"60\.0 s"):
         library.play(np.random.default_rng(0), ROOM, duration_s=60.0)
+    mujoco = pytest.importorskip("mujoco", reason="needs the `world` extra")
+    assert mujoco
+    from training.world.clips import draw_motion  # a clip of a data set may be a captured one
+
+    drawn = [draw_motion(np.random.default_rng(s), ROOM, "train", Counter(), library) for s in range(30)]
+    assert "captured" in {motion.behaviour for motion in drawn}
     played = [synthesise(np.random.default_rng(s), ROOM, library=library).behaviour == "captured" for s in range(40)]
     assert 0 < sum(played) < 20
 

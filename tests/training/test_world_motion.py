@@ -13,7 +13,14 @@ from egotwin_model.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, local
 pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
 
 from training.world import ik
-from training.world.behaviours import BEHAVIOURS, RATE_HZ, SynthMotion, synthesise, synthesise_sequence
+from training.world.behaviours import (
+    BEHAVIOURS,
+    RATE_HZ,
+    SynthMotion,
+    synthesise,
+    synthesise_sequence,
+    synthesise_story,
+)
 from training.world.gaits import SAMPLES, walk_cycle
 from training.world.hands import finger_point, grip_point
 from training.world.narration import kind_of, narrate, phrases
@@ -384,6 +391,19 @@ def test_a_sequence_is_continuous() -> None:
     slotted = synthesise_sequence(np.random.default_rng(3), ROOM, ["stand_still", "turn_left", "walk_forward"], 3.0)
     assert slotted.positions.shape == (3 * 48 + 1, 23, 3)
     assert [entry["start_s"] for entry in slotted.meta["actions"]] == [0.0, 3.0, 6.0]
+
+
+def test_a_story_goes_on_for_as_long_as_wanted() -> None:
+    story, again = (synthesise_story(np.random.default_rng(4), ROOM, 24.0) for _ in range(2))
+    np.testing.assert_array_equal(story.positions, again.positions)
+    assert story.text == again.text
+    assert story.positions.shape == (24 * 16 + 1, 23, 3)
+    assert len(story.meta["actions"]) >= 5
+    assert np.linalg.norm(np.diff(story.positions.astype(float), n=2, axis=0), axis=-1).max() * RATE_HZ**2 < 60
+    for path in story.objects.values():
+        assert np.linalg.norm(np.diff(path[:, :3, 3], axis=0), axis=-1).max() < 2.0 / RATE_HZ
+    for name, values in story.articulations.items():
+        assert np.abs(np.diff(values)).max() < (0.3 if ROOM.articulations[name].kind == "hinge" else 0.12)
 
 
 def test_what_is_opened_can_be_closed_again() -> None:

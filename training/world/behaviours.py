@@ -17,6 +17,7 @@ from training.world.people import Person, draw_person
 from training.world.plan import NoRoomError, RoomPlan
 from training.world.planner import ACTIONS, compose
 from training.world.posing import animate
+from training.world.stories import compose_story
 from training.world.timeline import Span, Timeline
 from training.world.tracks import PRE_S, ROAMING
 
@@ -86,7 +87,7 @@ class SynthMotion:
             from above), ``duration_s``; ``hand`` and ``target`` of the first action that has them ("" for none);
             ``texts`` {"action", "posture", "focus"}; ``ambiguous`` (what the text leaves open: "", "target", "side" or
             "hand"); ``actions``, a list of {"action", "start_s", "end_s", "text", "posture", "focus", "side",
-            "target", "target_id", "support"}; ``person`` {"size", "legs", "pace"}.
+            "target", "target_id", "support"}; ``person`` {"scale", "size", "legs", "pace"}.
         rate_hz: poses per second.
         contacts: (T, 2) bool, whether the left and right foot is planted.
         articulations: {`plan.Articulation.id`: (T,) value} of every part that moves in the clip.
@@ -237,6 +238,36 @@ def synthesise_sequence(
     raise problem
 
 
+def synthesise_story(
+    rng: np.random.Generator,
+    room: RoomPlan,
+    duration_s: float,
+    *,
+    split: str = "train",
+    person: Person | None = None,
+) -> SynthMotion:
+    """A long sequence of whatever one person finds to do in a room, to be cut into clips by who reads it.
+
+    Args:
+        rng: source of every choice. room: where. duration_s: how long.
+        split: whose paraphrases and bodies to use. person: who; None draws one.
+
+    Raises:
+        NoRoomError: the room has not enough to do.
+    """
+    person = person or draw_person(rng, split)
+    problem = NoRoomError(f"room {room.seed} has no place for a story of {duration_s} s")
+    for _ in range(_TRIES):
+        try:
+            line, script = compose_story(rng, room, person, duration_s)
+            return _finish(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
+        except NoRoomError as error:
+            problem = error
+            if _hopeless(error):
+                break
+    raise problem
+
+
 def _finish(
     rng: np.random.Generator,
     line: Timeline,
@@ -264,7 +295,12 @@ def _finish(
         "duration_s": duration_s,
         "hand": about.side if about else "",
         "target": about.target.name if about and about.target else "",
-        "person": {"size": line.person.size, "legs": line.person.leg_share, "pace": line.person.feet.pace},
+        "person": {
+            "scale": line.person.scale,
+            "size": line.person.size,
+            "legs": line.person.leg_share,
+            "pace": line.person.feet.pace,
+        },
         **told.meta,
     }
     return SynthMotion(

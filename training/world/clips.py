@@ -39,7 +39,7 @@ class Options:
             mini model's) anew; else every clip has the mini model's camera.
         outside: film each clip from a camera in a corner of the room too.
         hand_pixels, depth, segmentation: labels that cost rendering.
-        mocap: folder of motion capture (`training.mocap`) whose gaits and motions are used besides our own; "" for none.
+        mocap: folder of motion capture (`training.mocap`) used besides our own; "" for none.
     """
 
     size: int = 64

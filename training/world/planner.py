@@ -60,7 +60,7 @@ def compose(
     for number, action in enumerate(rest, start=done):
         if slots_s is not None:
             line.wait_until(number * slots_s)
-        _act(line, action, slots_s, last=number == len(script) - 1)
+        act(line, action, slots_s, last=number == len(script) - 1)
     return line
 
 
@@ -108,7 +108,7 @@ def _begin_aimed(
         _begin_settled(line, first)
     last = not rest
     if first in ("crouch", "stand_up", "look_at"):
-        _act(line, first, None, last)
+        act(line, first, None, last)
         return line, rest
     job = _prepare(line, first)
     stand = job.stand
@@ -265,7 +265,7 @@ def _roam_span(action: str, start_s: float, end_s: float) -> Span:
     return Span(action, start_s, end_s, side)
 
 
-def _act(line: Timeline, action: str, seconds: float | None, last: bool) -> None:
+def act(line: Timeline, action: str, seconds: float | None, last: bool) -> None:
     """Go on with one action; who sits or crouches stands up first if need be."""
     if line.posture[0] > 0.1 and action not in ("stand_up", "stand_still", "look_at"):
         settling.stand_up(line)

@@ -5,7 +5,7 @@ An action adds to it and may find that it does not work out: it then raises `NoR
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +121,18 @@ class Timeline:
         line.speed_.append(segment.speed)
         line.now = (len(angle) - 1) / GRID_HZ - PRE_S
         return line
+
+    def copy(self) -> Timeline:
+        """One that can go on without changing this one."""
+        ground = Ground(self.room)
+        ground.rectangles, ground.leaves = self.ground.rectangles, dict(self.ground.leaves)
+        own = {
+            f.name: getattr(self, f.name).copy()
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), (list, dict, np.ndarray))
+        }
+        own["value_moves"] = {part: list(moves) for part, moves in self.value_moves.items()}
+        return replace(self, ground=ground, **own)
 
     def relocate(self, here: Array, heading: float) -> None:
         """Let a body that has not moved yet begin somewhere else."""

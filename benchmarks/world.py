@@ -32,6 +32,7 @@ from training.world.render import EgoRenderer, Labels
 from training.world.scene import build_room
 
 TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
+SKIN_M = 0.03  # metres from the wrist's middle to the skin before it; what lies farther before it hides it
 STEPS = ("room", "motion", "render", "video")
 
 
@@ -152,7 +153,7 @@ def _on(
         optical = (point - poses[k, :3, 3]) @ poses[k, :3, :3].astype(float)
         pixel, inside = camera.project(optical)
         x, y = np.rint(pixel).astype(int)
-        if not inside or float(depth[k, y, x]) < optical[2] - 0.045:  # skin is up to 4 cm before the wrist's middle
+        if not inside or float(depth[k, y, x]) < optical[2] - SKIN_M:
             continue
         views += 1
         hits += bool((segmentation[k, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] == row).any())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -96,6 +97,11 @@ def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
         assert SPLIT_SEEDS["val"].start <= clip["room_seed"] < SPLIT_SEEDS["val"].stop
         assert clip["body_seed"] in BODY_SEEDS["val"]
     assert len({float(clips[k]["intrinsics"][0]) for k in range(3)}) == 3
+    film = show.overlay(clips[1], 64)
+    assert film.shape == (41, 64 + show.CAPTION_HEIGHT, 128, 3)
+    show.write_film(tmp_path / "film.mp4", [film])
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 41
     assert show.contact_sheet(clips, [0, 2], columns=4, tile=32).shape == (2 * (32 + show.CAPTION_HEIGHT), 128, 3)
 
 

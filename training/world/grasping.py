@@ -65,8 +65,8 @@ class Job:
     def task(self, hand: str, start_s: float, arrive_s: float, **more: Any) -> HandTask:
         """A stay of one hand at its wrist point."""
         rotation = rotation_z(np.array(self.yaw)) @ self.hold.attitude[hand]
-        apart = 0.3 if self.wrist[hand][2] < _HIGH_M else 0.08  # nothing high is in the way of a hand that goes up
-        return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, apart=apart, **more)
+        more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # lest the elbow folds up
+        return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, **more)
 
 
 def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:
@@ -222,7 +222,14 @@ def reach(line: Timeline, job: Job, stay: bool) -> None:
     line.wait_until(leave if stay else back)
 
 
-def carrying(line: Timeline, hold: Hold, start_s: float, arrive_s: float, wide: float) -> list[HandTask]:
+def _higher(line: Timeline, job: Job) -> bool:
+    """Whether something is done higher than where things are carried: out of a shelf, one goes back before down."""
+    return bool(job.goal[2] > line.person.standing_height + 0.05)
+
+
+def carrying(
+    line: Timeline, hold: Hold, start_s: float, arrive_s: float, wide: float, up_first: bool = True
+) -> list[HandTask]:
     """The stays of hands that carry something before the body."""
     scale = line.person.scale
     tasks = []
@@ -232,7 +239,11 @@ def carrying(line: Timeline, hold: Hold, start_s: float, arrive_s: float, wide: 
         inward = -SIDES[hand] * (0.0 if len(hold.hands) > 1 else 0.12)
         turned = rotation_z(np.array(inward)) @ hold.attitude[hand]
         wrist = held - turned @ hold.point[hand]
-        tasks.append(HandTask(hand, wrist[None], turned, np.zeros(1), start_s, arrive_s, carried=True, grip=1.0))
+        tasks.append(
+            HandTask(
+                hand, wrist[None], turned, np.zeros(1), start_s, arrive_s, carried=True, grip=1.0, up_first=up_first
+            )
+        )
     return tasks
 
 
@@ -243,7 +254,7 @@ def take(line: Timeline, job: Job) -> None:
     up = lift + 0.85 + _low(job)
     for hand in job.hold.hands:
         line.tasks.append(job.task(hand, start, arrive, leave_s=up + 0.5, back_s=up + 0.6, grip=1.0))
-    line.tasks += carrying(line, job.hold, lift, up, max(job.target.size[:2]) / 2)
+    line.tasks += carrying(line, job.hold, lift, up, max(job.target.size[:2]) / 2, not _higher(line, job))
     line.pose_to(STANDING, lift + 0.05, up + 0.1)
     line.gazes.append(look(job.goal, start - 0.5, lift + 0.25, job.hold.hands[0], job.target))
     in_hand = _in_hand(line, job)
@@ -272,7 +283,9 @@ def put(line: Timeline, job: Job) -> None:
     back = away + 0.9 + 0.5 * _low(job)
     for hand in job.hold.hands:
         line.let_go(hand, arrive + 0.02, arrive + 0.04)  # the carrying ends unseen, under the stay that follows
-        line.tasks.append(job.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=False))
+        line.tasks.append(
+            job.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=_higher(line, job), apart=0.3)
+        )
     line.pose_to(STANDING, away + 0.1, back + 0.1)
     line.gazes.append(look(job.goal, start - 0.5, away + 0.2, job.hold.hands[0], job.place))
     grip = next(g for g in reversed(line.grips) if g.target.id == job.target.id and g.placed is None)

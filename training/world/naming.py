@@ -15,7 +15,12 @@ _APART = np.radians(7)  # bearings that differ by less do not tell things apart
 _AHEAD = np.radians(100)  # what lies further aside is not called left or right of something else
 _WORDS = {2: ("left", "right"), 3: ("left", "middle", "right")}
 _LEVELS = {2: ("top", "bottom"), 3: ("top", "middle", "bottom"), 4: ("top", "second", "third", "bottom")}
-_SAME_PIECE_M = 1.6
+_SAME_PIECE_M, _SAME_SEAT_M = 1.6, 1.0
+_FACING = np.radians(60)
+
+
+def _wrapped(angle: float) -> float:
+    return float(np.arctan2(np.sin(angle), np.cos(angle)))
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,15 @@ class Viewpoint:
     def bearing(self, position: Array) -> float:
         """Direction to a point, rad, left positive."""
         away = position[:2] - self.place
-        angle = float(np.arctan2(away[1], away[0])) - self.heading
-        return float(np.arctan2(np.sin(angle), np.cos(angle)))
+        return _wrapped(float(np.arctan2(away[1], away[0])) - self.heading)
 
 
 def rivals(room: RoomPlan, target: Target) -> list[Target]:
-    """Other targets of the same kind and name in the same room."""
+    """Other targets of the same kind and name in the same room; places on one sofa or bed are no rivals."""
     return [
         other for other in room.targets
         if other.name == target.name and other.kind == target.kind and other.room == target.room
-        and other.id != target.id
+        and other.id != target.id and not (other.kind == "seat" and _distance(other, target) < _SAME_SEAT_M)
     ]  # fmt: skip
 
 
@@ -73,8 +77,16 @@ def _side_of(target: Target, others: list[Target], view: Viewpoint) -> str:
     family = [target, *others]
     bearings = np.array([view.bearing(np.array(t.handle or t.position)) for t in family])
     order = np.sort(bearings)[::-1]
-    if len(family) not in _WORDS or np.abs(bearings).max() > _AHEAD or np.diff(order).max() > -_APART:
+    if len(family) not in _WORDS:
         return ""
+    if np.abs(bearings).max() > _AHEAD or np.diff(order).max() > -_APART:
+        if abs(_wrapped(view.heading - target.yaw - np.pi)) > _FACING or target.kind not in ("cabinet", "drawer"):
+            return ""
+        left = np.array([-np.sin(view.heading), np.cos(view.heading)])  # close before a piece, one faces all its doors
+        bearings = np.array([left @ np.array(t.position[:2]) for t in family])
+        order = np.sort(bearings)[::-1]
+        if np.diff(order).max() > -0.1:
+            return ""
     return _WORDS[len(family)][int(np.flatnonzero(order == bearings[0])[0])]
 
 

@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 
 _HEAD_M = 0.13  # nearest a solid may come to the middle of the head
 _HEAD_CENTRE = np.array([0.02, 0.0, 0.095])  # in the head's frame
+_PALM_M = 0.085  # from the wrist to the grip
 _MISS_M = 0.006  # a hand this far from what it should hold has not got it
 
 
@@ -53,8 +54,10 @@ def find_fault(line: Timeline, pose: Pose, time: Array) -> str:
             stay = (time >= task.arrive_s) & (time <= min(task.leave_s, task.times[-1] if len(task.times) > 1 else 1e9))
             if not stay.any() or _taken_over(line, task.hand, task.arrive_s, time[stay][-1]):
                 stay &= time < task.arrive_s + 0.2
-            wrist, _ = task.pose(time[stay], pose.positions[stay, 0], np.zeros(int(stay.sum())))
-            miss = np.linalg.norm(wrist - pose.positions[stay, JOINT[f"{PREFIX[task.hand]}_Hand"]], axis=-1)
+            wrist, turned = task.pose(time[stay], pose.positions[stay, 0], np.zeros(int(stay.sum())))
+            hand = JOINT[f"{PREFIX[task.hand]}_Hand"]
+            miss = np.linalg.norm(wrist - pose.positions[stay, hand], axis=-1)
+            miss = miss + _PALM_M * np.linalg.norm((turned - pose.rotations[stay, hand])[:, :, 1], axis=-1)
             if len(miss) and miss.max() > _MISS_M:
                 return f"the {task.hand} hand misses what it holds by {miss.max():.3f} m"
     return ""

@@ -135,7 +135,8 @@ def hand_points(pose: int) -> NDArray[np.float64]:
 
 def finger_pose(closed: float) -> int:
     """Which of `FINGER_POSES` is drawn for fingers 0 relaxed … 1 closed."""
-    return int(np.clip(round(closed * (len(FINGER_POSES) - 1)), 0, len(FINGER_POSES) - 1))
+    last = len(FINGER_POSES) - 1
+    return min(max(round(closed * last), 0), last)
 
 
 def add_body(spec: mujoco.MjSpec) -> None:

@@ -84,6 +84,9 @@ class Canvas:
         self._mesh = (self.model.mesh_vert.copy(), self.model.geom_pos[self._hands].copy())
         self._camera = mujoco.MjvCamera()
         self._insides = self._find_insides()
+        bodies = (self.model.body(i) for i in range(self.model.nbody))
+        self._rows = {body.name: int(body.mocapid[0]) for body in bodies}
+        self._quat = np.empty(4)
 
     def _find_insides(self) -> dict[tuple[str, ...], list[int]]:
         """Geoms that only open doors and drawers reveal, by the articulations of which one must be open."""
@@ -141,9 +144,10 @@ class Canvas:
         mujoco.mj_camlight(self.model, data)
 
     def _place(self, name: str, pose: Array) -> None:
-        row = int(self.model.body(name).mocapid[0])
+        row = self._rows[name]
         self.data.mocap_pos[row] = pose[:3, 3]
-        self.data.mocap_quat[row] = body_geoms.quaternions(pose[:3, :3])
+        mujoco.mju_mat2Quat(self._quat, np.ascontiguousarray(pose[:3, :3], dtype=np.float64).ravel())
+        self.data.mocap_quat[row] = self._quat
 
     def draw(self, camera: Pinhole, camera_pose: Array, own_head: bool = False, segmentation: bool = False) -> None:
         """Draw the present state into `colour`, rows from the bottom up.

@@ -32,6 +32,11 @@ def gl_context() -> mujoco.GLContext:
     return context
 
 
+def screenless() -> bool:
+    """Whether this process can draw: MuJoCo chooses at its import, and another module may have imported it first."""
+    return getattr(mujoco, "GLContext", object).__module__ in ("mujoco.egl", "mujoco.osmesa")
+
+
 @dataclass(frozen=True)
 class Moves:
     """What moves in the room besides the wearer, one row per pose (F rows).

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from egotwin_model.errors import RecordingError
+from training.world.canvas import screenless
 from training.world.clips import Options, room_clips
 from training.world.plan import NoRoomError
 from training.world.scene import SPLIT_SEEDS
@@ -78,7 +79,7 @@ def generate(
 
 def _make_all(make: Callable[[int], Made], todo: list[int], workers: int, note: Callable[[int, Made], None]) -> None:
     """Call `make` for every shard of `todo`, here or in several processes, and `note` what it returns."""
-    if workers == 1:
+    if workers == 1 and screenless():
         for index in todo:
             note(index, make(index))
         return

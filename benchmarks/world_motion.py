@@ -22,6 +22,7 @@ from egotwin_model.skeleton import XSENS_JOINTS
 from training.world.behaviours import RATE_HZ, SynthMotion, synthesise
 from training.world.clips import fault_of
 from training.world.hands import grip_point
+from training.world.operating import grips_of
 from training.world.plan import RoomPlan
 from training.world.scene import SPLIT_SEEDS, build_room
 
@@ -48,11 +49,11 @@ def handle_miss(motion: SynthMotion, room: RoomPlan) -> float:
         if not moving.any():
             continue
         target = next(t for t in room.targets if t.articulation == name)
-        path = room.articulations[name].move(np.array(target.handle or target.position), values)
+        paths = [room.articulations[name].move(grip, values) for grip in grips_of(target)]
         hand = motion.meta["hand"]
         joint, size = JOINT["L_Hand" if hand == "left" else "R_Hand"], motion.meta["person"]["scale"]
         grip = motion.positions[:, joint] + motion.rotations[:, joint] @ (grip_point(hand, HANDLE_RADIUS_M) * size)
-        worst = np.fmax(worst, np.linalg.norm(grip - path, axis=-1)[moving].max())
+        worst = np.fmax(worst, min(np.linalg.norm(grip - path, axis=-1)[moving].max() for path in paths))
     return float(worst)
 
 

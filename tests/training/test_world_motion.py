@@ -262,7 +262,7 @@ def test_carried_objects_follow_the_hand_rigidly_and_stay_upright(behaviour: str
         assert np.ptp(steady[:, :3, 3], axis=0).max() < 5e-3
         assert np.linalg.norm(path[:, :3, 3][moving.argmax()] - world[moving.argmax(), :3, 3]) < 0.25
         assert np.linalg.norm(np.diff(path[:, :3, 3], axis=0), axis=-1).max() < 2.0 / RATE_HZ
-        assert path[:, 2, 2].min() > 0.97
+        assert path[:, 2, 2].min() > 0.9
         closed = motion.fingers[held[1:-1], ["left", "right"].index("left" if hand[0] == "L" else "right")]
         assert closed.min() > 0.5
         if behaviour.endswith("put_down"):

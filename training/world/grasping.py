@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 _TALL_M = 0.11  # things this high are taken from the side, others from above
 _BOTH_HANDS_M = 0.2  # things this wide need both hands
-_CANDIDATES = 72
+_CANDIDATES = 60
 _HIGH_M = 1.05
 _HEAD_CLEARANCE = 0.16
 _KNEE_CLEARANCE = 0.12

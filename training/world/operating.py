@@ -19,10 +19,12 @@ from training.world.tracks import GRID_HZ, Gaze, ease
 
 Array = NDArray[np.float64]
 
-_KEYS = 9  # points of the handle's way at which a stand is tried
+_KEYS = 7  # points of the handle's way at which a stand is tried
 _LEAF_M = 0.27  # metres between the middle of the body and a leaf's edge while it moves
 _KNEES_M, _KNEE_LEAF_M = 0.34, 0.1  # how far the knees of a crouch are ahead, and what they keep from the part
 _HANDLE_RADIUS = 0.011
+_LEVER_M = 0.075  # from the middle of a door's leaf to its levers
+_DOORWAY_M, _SHOULDERS_M = 0.7, 0.24  # how far from the middle of a doorway one is in it; half a body's width
 _OPEN_SHARE = {"door": (0.62, 0.85), "cabinet": (0.6, 0.95), "drawer": (0.7, 1.0)}
 _PASSABLE = 1.05  # rad from which a door can be walked through
 _FOLLOW = np.array([0.0, 0.4, 0.75])  # how much of the handle's way the body goes along
@@ -36,6 +38,7 @@ class Operation:
     Attributes:
         stand: (2,) m and heading at the start. way: (K, 2) m where the body stands. share: (K,) of the way, 0 … 1.
         wrist: (K, 3) m and rotation: (K, 3, 3) of the hand, world. posture: (5,). goal: value at the end.
+        grip: (3,) m, the handle of the closed part.
     """
 
     action: str
@@ -49,6 +52,7 @@ class Operation:
     rotation: Array
     posture: Array
     goal: float
+    grip: Array
 
 
 def leaf(target: Target, part: Articulation, value: float) -> Array:
@@ -65,6 +69,14 @@ def _handle(target: Target) -> Array:
     return np.array(target.handle or target.position, dtype=float)
 
 
+def grips_of(target: Target) -> list[Array]:
+    """Where hands take hold of a closed part, (3,) m each: a door has a lever on either side, others one handle."""
+    if target.kind != "door":
+        return [_handle(target)]
+    out = _LEVER_M * np.array([np.cos(target.yaw), np.sin(target.yaw), 0.0])
+    return [_handle(target) + out, _handle(target) - out]
+
+
 def prepare(line: Timeline, target: Target, action: str) -> Operation:
     """Find a hand, a stand and a way for the body such that the hand stays at the handle all along.
 
@@ -75,23 +87,24 @@ def prepare(line: Timeline, target: Target, action: str) -> Operation:
     value, top = line.value(part.id), part.limits[1]
     if (action == "open" and value > 0.3 * top) or (action == "close" and value < 0.2 * top):
         raise NoRoomError(f"the {target.name} is {'open' if action == 'open' else 'closed'} already")
-    goal = top * float(line.rng.uniform(*_OPEN_SHARE[target.kind])) if action == "open" else part.limits[0]
+    far = top * float(line.rng.uniform(*_OPEN_SHARE[target.kind]))
     share = np.linspace(0, 1, _KEYS)
-    values = value + share * (goal - value)
-    path = part.move(_handle(target), values)
-    options = [
-        _best_stand(line, target, part, hand, path, values) for hand in ("left", "right") if hand not in line.held
-    ]
-    found = [option for option in options if option is not None]
-    if not found:
-        raise NoRoomError(f"room {line.room.seed}: nowhere to stand to {action} the {target.name}")
-    _, hand, stand, way, wrist, rotation, posture = min(found, key=lambda option: option[0])
-    return Operation(action, target, part, hand, stand, way, share, wrist, rotation, posture, goal)
+    for goal in (far, 0.6 * far) if action == "open" else (part.limits[0],):  # ajar, where wide open is not to be had
+        values = value + share * (goal - value)
+        hands = [hand for hand in ("left", "right") if hand not in line.held]
+        found = [
+            (*option, grip) for grip in grips_of(target) for hand in hands
+            if (option := _best_stand(line, target, part, hand, grip, values))
+        ]  # fmt: skip
+        if found:
+            _, hand, stand, way, wrist, rotation, posture, grip = min(found, key=lambda option: option[0])
+            return Operation(action, target, part, hand, stand, way, share, wrist, rotation, posture, goal, grip)
+    raise NoRoomError(f"room {line.room.seed}: nowhere to stand to {action} the {target.name}")
 
 
 def _hold(target: Target, hand: str) -> Hold:
-    """Fingers around an upright bar (door, cabinet) or hooked behind a lying one (drawer)."""
-    lying = target.kind == "drawer"
+    """Fingers around an upright bar (cabinet) or over a lying one (drawer, a door's lever)."""
+    lying = target.kind in ("drawer", "door")
     rolled = attitude(hand, np.radians(25 if lying else 62), np.radians(12 if lying else 5))
     return Hold({hand: rolled}, {hand: grip_point(hand, _HANDLE_RADIUS)})
 
@@ -100,29 +113,27 @@ _Found = tuple[float, str, tuple[Array, float], Array, Array, Array, Array]
 
 
 def _best_stand(
-    line: Timeline, target: Target, part: Articulation, hand: str, path: Array, values: Array
+    line: Timeline, target: Target, part: Articulation, hand: str, grip: Array, values: Array
 ) -> _Found | None:
     """The most comfortable (cost, hand, stand, way, wrist, rotation, posture) of one hand, or None."""
+    path, table = part.move(grip, values), line.table
+    out = np.array([np.cos(target.yaw), np.sin(target.yaw), 0.0])
+    if target.kind == "door":
+        out = grip - _handle(target)
+    front = part.transform(values[0])[:2, :3] @ out
+    front = front / np.linalg.norm(front)
     stands = candidates(line, target, path[0], 0.35, 0.95)
-    count, table = len(stands), line.table
-    normal = np.array([np.cos(target.yaw), np.sin(target.yaw)])
-    if target.kind == "door":  # the side on which the stand is
-        normal = np.sign((stands[:, :2] - path[0, :2]) @ normal)[:, None] * normal
-    else:
-        stands = stands[(stands[:, :2] - path[0, :2]) @ normal > 0.2]
-        count = len(stands)
-        normal = np.repeat(normal[None], count, axis=0)
-    if not count:
+    stands = stands[(stands[:, :2] - path[0, :2]) @ front > 0.15]  # before the part, on the handle's side
+    if not len(stands):
         return None
+    normal = np.repeat(front[None], len(stands), axis=0)
     moved = path[:, :2] - path[0, :2]
     along = np.einsum("kj,nj->nk", moved, normal)[..., None] * normal[:, None]
     aside = moved[None] - along
     way = stands[:, None, None, :2] + _GAINS[:, None, :1] * along[:, None] + _GAINS[:, None, 1:] * aside[:, None]
     shape = way.shape[:3]  # stands, gains, keys
     heading = np.broadcast_to(stands[:, 2, None, None], shape)
-    fits = line.ground.clear(way, slack=0.12, ignore=part.id).all(axis=-1) & line.ground.clear(
-        way[:, :, 0], slack=0.03, ignore=part.id
-    )
+    fits = _free(line, part, way, 0.12).all(axis=-1) & _free(line, part, way[:, :, 0], 0.03)
     knees = way + _KNEES_M * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
     edges = [leaf(target, part, float(value)) for value in values]
     clear = [segment_distance(way[:, :, k], edge).min(axis=-1) > _LEAF_M for k, edge in enumerate(edges)]
@@ -153,9 +164,21 @@ def _best_stand(
     return float(cost[n, g]), hand, stand, way[n, g], world, facing @ turned[n, g], table.measured(hand)[0][index[n, g]]
 
 
+def _free(line: Timeline, part: Articulation, points: Array, slack: float) -> NDArray[np.bool_]:
+    """Which points (..., 2) a body may be at while it moves a part: also in the doorway that a door leads through."""
+    free = line.ground.clear(points, slack=slack, ignore=part.id)
+    for doorway in line.room.doorways:
+        if doorway.articulation == part.id:
+            away = points - np.array(doorway.position)
+            c, s = np.cos(doorway.heading), np.sin(doorway.heading)
+            through, aside = c * away[..., 0] + s * away[..., 1], c * away[..., 1] - s * away[..., 0]
+            free |= (np.abs(through) < _DOORWAY_M) & (np.abs(aside) < doorway.width / 2 - _SHOULDERS_M)
+    return free
+
+
 def operate(line: Timeline, job: Operation) -> None:
     """Go there, take the handle, move it, let go."""
-    handle = job.part.move(_handle(job.target), line.value(job.part.id))
+    handle = job.part.move(job.grip, line.value(job.part.id))
     go_to(line, job.stand, job.target, handle)
     start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
     arrive = start + float(line.rng.uniform(0.8, 1.1)) + float(job.posture[0])
@@ -177,7 +200,7 @@ def operate(line: Timeline, job: Operation) -> None:
     heading = line.heading
     line.extend(np.full(len(time), heading), way, size)
 
-    handles = part.move(_handle(job.target), before + share * (job.goal - before))
+    handles = part.move(job.grip, before + share * (job.goal - before))
     line.tasks.append(_follow(line, job, time, share, handles, start, arrive, leave, back))
     line.pose_to(job.posture, start + 0.05, arrive)
     line.pose_to(STANDING, leave + 0.1, back + 0.1)

@@ -6,6 +6,7 @@ to where that action can be done; alone, it is a walk to a piece of furniture or
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -130,7 +131,7 @@ def _state(line: Timeline, script: list[str]) -> None:
         parts = [target for target in line.room.of_kind("door", "cabinet", "drawer") if target.articulation]
         if not parts:
             raise NoRoomError(f"room {line.room.seed} has nothing to close")
-        target = _pick(line, parts)
+        target = parts[int(_shuffled(line.rng, parts)[0])]
         part = line.room.articulations[target.articulation]
         line.start_value(part.id, part.limits[1] * float(line.rng.uniform(0.7, 0.95)))
         line.ground.leaves[part.id] = operating.leaf(target, part, line.value(part.id))
@@ -228,12 +229,19 @@ _DO: dict[str, Callable[[Timeline, Any], None]] = {
 }
 
 
+def _shuffled(rng: np.random.Generator, targets: list[Target]) -> NDArray[np.intp]:
+    """Indices in random order, every kind as likely to come first as another: rooms have few doors, many drawers."""
+    count = Counter(target.kind for target in targets)
+    shares = np.array([1 / count[target.kind] for target in targets])
+    return np.asarray(rng.choice(len(targets), size=len(targets), replace=False, p=shares / shares.sum()))
+
+
 def _prepare(line: Timeline, action: str) -> Any:
     """A job for an action, about one of a few targets drawn at random."""
     targets = aims(line, action)
     if not targets:
         raise NoRoomError(f"room {line.room.seed} has nothing for {action!r} (targets: add an object, a door, a seat)")
-    order = line.rng.permutation(len(targets))
+    order = _shuffled(line.rng, targets)
     if line.spans:  # go on with what is near, rather
         away = np.array([np.linalg.norm(line.place_of(target)[:2, 3] - line.here) for target in targets])
         order = np.argsort(away + line.rng.uniform(0, 1.5, len(targets)))

@@ -214,7 +214,7 @@ def reach(line: Timeline, job: Job, stay: bool) -> None:
     line.tasks.append(
         job.task(hand, start, arrive) if stay else job.task(hand, start, arrive, leave_s=leave, back_s=back)
     )
-    line.gazes.append(look(job.goal, start - 0.5, leave + (0.8 if stay else 0.1), hand, job.target))
+    line.gazes.append(look(job.goal, start - 0.35, leave + (0.2 if stay else -0.2), hand, job.target))
     line.spans.append(Span("reach", start, leave if stay else back, hand, job.target))
     line.shown_s = arrive + 0.3
     if not stay:
@@ -256,7 +256,7 @@ def take(line: Timeline, job: Job) -> None:
         line.tasks.append(job.task(hand, start, arrive, leave_s=up + 0.5, back_s=up + 0.6, grip=1.0))
     line.tasks += carrying(line, job.hold, lift, up, max(job.target.size[:2]) / 2, not _higher(line, job))
     line.pose_to(STANDING, lift + 0.05, up + 0.1)
-    line.gazes.append(look(job.goal, start - 0.5, lift + 0.25, job.hold.hands[0], job.target))
+    line.gazes.append(look(job.goal, start - 0.35, lift, job.hold.hands[0], job.target))
     in_hand = _in_hand(line, job)
     line.grips.append(Grip(job.target, job.hold.hands[0], lift - 0.1, in_hand=in_hand))
     for hand in job.hold.hands:
@@ -287,7 +287,7 @@ def put(line: Timeline, job: Job) -> None:
             job.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=_higher(line, job), apart=0.3)
         )
     line.pose_to(STANDING, away + 0.1, back + 0.1)
-    line.gazes.append(look(job.goal, start - 0.5, away + 0.2, job.hold.hands[0], job.place))
+    line.gazes.append(look(job.goal, start - 0.35, away, job.hold.hands[0], job.place))
     grip = next(g for g in reversed(line.grips) if g.target.id == job.target.id and g.placed is None)
     placed = np.eye(4)
     placed[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[grip.hand]

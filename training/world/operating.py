@@ -204,7 +204,7 @@ def operate(line: Timeline, job: Operation) -> None:
     line.tasks.append(_follow(line, job, time, share, handles, start, arrive, leave, back))
     line.pose_to(job.posture, start + 0.05, arrive)
     line.pose_to(STANDING, leave + 0.1, back + 0.1)
-    line.gazes.append(Gaze(handles[::8], time[::8], start - 0.5, leave + 0.1, job.hand, job.target))
+    line.gazes.append(Gaze(handles[::8], time[::8], start - 0.35, leave - 0.15, job.hand, job.target))
     line.spans.append(Span(job.action, start, back, job.hand, job.target))
     line.shown_s = leave
     _afterwards(line, job)

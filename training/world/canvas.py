@@ -178,8 +178,19 @@ class Canvas:
 
     def read_depth(self) -> NDArray[np.float32]:
         """What was drawn last as distances along the optical axis, metres (H, W), rows from the bottom up."""
+        self._fetch_depth()
+        return self._metres(self.depth)
+
+    def depth_at(self, columns: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The same at some pixels only; rows count from the top."""
+        self._fetch_depth()
+        return self._metres(self.depth[self.view.height - 1 - rows, columns])
+
+    def _fetch_depth(self) -> None:
         mujoco.mjr_readPixels(None, self.depth, self.view, self.context)
-        return self.near / (1 - self.depth * (1 - self.near / self.far))
+
+    def _metres(self, buffer: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.near / (1 - buffer * (1 - self.near / self.far))
 
     def geom_ids(self) -> NDArray[np.int32]:
         """After drawing a segmentation: which geom each pixel shows (H, W), -1 for none, rows from the bottom up."""

@@ -30,7 +30,7 @@ from training.world.plan import NoRoomError
 from training.world.scene import SPLIT_SEEDS
 from training.world.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
 
-CLIPS_PER_ROOM = 6
+CLIPS_PER_ROOM = 8
 ROOMS_PER_SHARD = 2 * SHARD_CLIPS // CLIPS_PER_ROOM
 Made = dict[str, Any]
 """What the manifest says of one shard: clips, sha256, redrawn."""

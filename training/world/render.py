@@ -156,7 +156,7 @@ class EgoRenderer:
             canvas.draw(fine, poses[i], own_head)
             self._shrink(canvas.colour[::-1], images[i])
             if inside[i].any():  # a hand is seen where any of its points has nothing before it
-                drawn = canvas.read_depth()[fine.height - 1 - at[i, ..., 1], at[i, ..., 0]]
+                drawn = canvas.depth_at(at[i, ..., 0], at[i, ..., 1])
                 seen[i] = (inside[i] & (distance[i] < drawn + DEPTH_TOLERANCE)).any(axis=-1)
             if depth is not None:
                 depth[i] = self._middle(canvas.read_depth()[::-1])

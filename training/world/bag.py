@@ -16,7 +16,7 @@ from egotwin_model.bags import BagWriter, Topics
 from egotwin_model.camera import Pinhole
 from training.world.behaviours import RATE_HZ, SynthMotion, synthesise_sequence
 from training.world.body_geoms import Clothing
-from training.world.generate import POSES_PER_FRAME
+from training.world.clips import POSES_PER_FRAME, moves_of
 from training.world.render import FOV, EgoRenderer
 from training.world.scene import SPLIT_SEEDS, build_room
 
@@ -41,9 +41,10 @@ def record(path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Seque
     rng = np.random.default_rng(wearer)
     spec, plan = build_room(SPLIT_SEEDS["test"][room], "test")
     motion = synthesise_sequence(rng, plan, list(behaviours), SECONDS_EACH, split="test")
-    renderer = EgoRenderer(spec, IMAGE_SIZE, smooth=True)
+    renderer = EgoRenderer(spec, IMAGE_SIZE, fine=True, articulations=plan.articulations)
     renderer.wear(motion.offsets, Clothing.draw(rng))
-    seen = renderer.render(motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME])
+    poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
+    seen = renderer.render(*poses, moves_of(motion))
     renderer.close()
     matrix = Pinhole.from_fov(IMAGE_SIZE, IMAGE_SIZE, FOV).matrix
     with BagWriter(path) as bag:

@@ -1,4 +1,4 @@
-"""The wearer's body: one mocap body per Xsens segment, dressed in capsules and ellipsoids, posed by motion.
+"""The wearer's body: one mocap body per Xsens segment, capsules and ellipsoids with meshes for hands, posed by motion.
 
 Lengths follow the wearer's joint offsets, thickness follows their height, so one room serves wearers of any size.
 The head's own geoms lie in a group that the head camera does not draw.
@@ -7,19 +7,19 @@ The head's own geoms lie in a group that the head camera does not draw.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.camera import Mount
-from egotwin_model.skeleton import HEAD, XSENS_JOINTS, reference_offsets
+from egotwin_model.skeleton import XSENS_JOINTS, reference_offsets
+from training.world.hand_asset import FINGER_POSES, hand_meshes
 from training.world.textures import Colour, hsv
 
 CAPSULE, ELLIPSOID = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_ELLIPSOID
 BODY_GROUP, HEAD_GROUP = 1, 4
-EGO_CAMERA = "ego"
 Vector = tuple[float, float, float]
 _ZERO: Vector = (0.0, 0.0, 0.0)
 
@@ -94,7 +94,7 @@ def _trunk() -> list[Part]:
 
 def _left_side() -> list[Part]:
     """Parts of the left arm and leg; in T-pose the arm points along +y, palm down, thumb forward."""
-    parts = [
+    return [
         _limb("L_Shoulder", "L_UpperArm", 0.062, "shirt"),
         _limb("L_UpperArm", "L_Forearm", 0.05, "shirt"),
         _limb("L_Forearm", "L_Hand", 0.042, "sleeve", 0.0, 0.55),
@@ -103,18 +103,7 @@ def _left_side() -> list[Part]:
         _limb("L_LowerLeg", "L_Foot", 0.056, "trousers", 0.0, 0.9),
         Part("L_Foot", "shoes", (0.045,), Anchor(shift=(-0.03, 0, -0.045)), Anchor("L_Toe", 1.0, (-0.02, 0.0, 0.015))),
         Part("L_Toe", "shoes", (0.075, 0.047, 0.034), Anchor(shift=(0.015, 0, 0.006))),
-        Part("L_Hand", "skin", (0.046, 0.056, 0.018), Anchor(shift=(0.0, 0.05, -0.002))),
-        Part("L_Hand", "skin", (0.03,), Anchor(shift=(0.0, -0.01, 0.0)), Anchor(shift=(0.0, 0.02, 0.0))),
     ]
-    for x, length in ((0.033, 0.072), (0.011, 0.082), (-0.011, 0.076), (-0.033, 0.058)):  # index to little finger
-        knuckle, bend, tip = (x, 0.092, -0.002), (x * 1.12, 0.092 + 0.55 * length, -0.008), None
-        tip = (x * 1.12, 0.092 + 0.95 * length, -0.026)
-        parts.append(Part("L_Hand", "skin", (0.0105,), Anchor(shift=knuckle), Anchor(shift=bend)))
-        parts.append(Part("L_Hand", "skin", (0.0095,), Anchor(shift=bend), Anchor(shift=tip)))
-    thumb = ((0.034, 0.025, -0.006), (0.062, 0.058, -0.014), (0.068, 0.092, -0.02))
-    parts.append(Part("L_Hand", "skin", (0.014,), Anchor(shift=thumb[0]), Anchor(shift=thumb[1])))
-    parts.append(Part("L_Hand", "skin", (0.0115,), Anchor(shift=thumb[1]), Anchor(shift=thumb[2])))
-    return parts
 
 
 def _mirror(part: Part) -> Part:
@@ -131,24 +120,45 @@ def _mirror(part: Part) -> Part:
 
 PARTS: tuple[Part, ...] = (*_trunk(), *_left_side(), *(_mirror(p) for p in _left_side()))
 
-HAND_POINTS = np.array([(0.0, 0.02, 0.0), (0.0, 0.06, 0.0), (0.03, 0.1, 0.0), (-0.03, 0.1, 0.0), (0.0, 0.16, -0.02)])
-"""Points of the left hand in its segment frame (5, 3), from wrist to fingertips; the right hand's have y negated."""
+_HANDS = (("L_Hand", 1.0), ("R_Hand", -1.0))
+_HAND_SAMPLES = 24
 
 
-def add_body(spec: mujoco.MjSpec, mount: Mount | None = None) -> None:
-    """Add 23 mocap bodies named as the Xsens joints, their geoms, and the head camera (90 degrees, square)."""
-    mount = mount or Mount()
+@cache
+def hand_points(pose: int) -> NDArray[np.float64]:
+    """Points on the left hand's skin (P, 3) in its segment frame, from wrist to fingertips, in a finger pose; the
+    right hand's have y negated."""
+    vertices = hand_meshes()[FINGER_POSES[pose]]
+    order = np.argsort(vertices[:, 1])
+    return vertices[order[np.linspace(0, len(order) - 1, _HAND_SAMPLES).astype(int)]].astype(np.float64)
+
+
+def finger_pose(closed: float) -> int:
+    """Which of `FINGER_POSES` is drawn for fingers 0 relaxed … 1 closed."""
+    last = len(FINGER_POSES) - 1
+    return min(max(round(closed * last), 0), last)
+
+
+def add_body(spec: mujoco.MjSpec) -> None:
+    """Add 23 mocap bodies, ``body_<Xsens joint>``, with their geoms; the hands as meshes, one for each finger pose."""
     bodies = {joint: spec.worldbody.add_body(name=f"body_{joint}", mocap=True) for joint in XSENS_JOINTS}
     for index, part in enumerate(PARTS):
         kind = ELLIPSOID if part.end is None else CAPSULE
         bodies[part.joint].add_geom(
-            name=f"part_{index}", type=kind, size=[0.1, 0.1, 0.1], material="matte",
+            name=f"part_{index}", type=kind, size=[0.1, 0.1, 0.1], material="matte", contype=0, conaffinity=0,
             group=HEAD_GROUP if part.own_head else BODY_GROUP,
         )  # fmt: skip
-    camera = np.asarray(mount.rotation) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's looks along -z with y up
-    bodies[XSENS_JOINTS[HEAD]].add_camera(
-        name=EGO_CAMERA, pos=list(mount.translation), quat=_wxyz(camera), fovy=90.0, resolution=[64, 64]
-    )
+    meshes = hand_meshes()
+    for joint, side in _HANDS:
+        faces = meshes["faces"] if side > 0 else meshes["faces"][:, ::-1]
+        for pose in FINGER_POSES:
+            name = f"{joint}_{pose}"
+            mesh = spec.add_mesh(name=name, inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
+            mesh.uservert, mesh.userface = (meshes[pose] * (1, side, 1)).ravel(), faces.ravel()
+            bodies[joint].add_geom(
+                name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material="matte", contype=0, conaffinity=0,
+                group=BODY_GROUP,
+            )  # fmt: skip
 
 
 def part_ids(model: mujoco.MjModel) -> NDArray[np.int64]:
@@ -156,8 +166,8 @@ def part_ids(model: mujoco.MjModel) -> NDArray[np.int64]:
     return np.array([model.geom(f"part_{i}").id for i in range(len(PARTS))])
 
 
-def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing) -> None:
-    """Give the model's body a wearer's lengths and colours, without compiling anew.
+def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing) -> float:
+    """Give the model's body a wearer's lengths and colours, without compiling anew; returns its size (1 = 1.75 m).
 
     Args:
         offsets: (23, 3) metres, each joint's offset in its parent's frame.
@@ -178,12 +188,19 @@ def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing
             model.geom_quat[geom] = quat
             model.geom_size[geom] = (part.size[0] * scale, length / 2, 0.0)
         model.geom_rgba[geom, :3] = (0.1, 0.1, 0.12) if part.colour == "eye" else getattr(clothing, part.colour)
+    for geom in hand_geoms(model).ravel():
+        model.geom_rgba[geom, :3] = clothing.skin
+    return scale
 
 
-def pose(data: mujoco.MjData, positions: NDArray[np.floating], rotations: NDArray[np.floating]) -> None:
-    """Set the 23 mocap bodies from global positions (23, 3) metres and rotations (23, 3, 3)."""
-    data.mocap_pos[:] = positions
-    data.mocap_quat[:] = quaternions(rotations)
+def hand_geoms(model: mujoco.MjModel) -> NDArray[np.int64]:
+    """Geom ids of the hands, (2, poses): left and right, in each of `FINGER_POSES`."""
+    return np.array([[model.geom(f"{joint}_{pose}").id for pose in FINGER_POSES] for joint, _ in _HANDS])
+
+
+def joint_bodies(model: mujoco.MjModel) -> NDArray[np.int64]:
+    """Rows of `mocap_pos` and `mocap_quat` that hold the 23 joints."""
+    return np.array([int(model.body(f"body_{joint}").mocapid[0]) for joint in XSENS_JOINTS])
 
 
 def quaternions(rotations: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -195,7 +212,3 @@ def quaternions(rotations: NDArray[np.floating]) -> NDArray[np.float64]:
 def _point(anchor: Anchor, offsets: NDArray[np.floating], scale: float) -> NDArray[np.float64]:
     base = np.zeros(3) if anchor.child is None else anchor.fraction * offsets[XSENS_JOINTS.index(anchor.child)]
     return base + scale * np.array(anchor.shift)
-
-
-def _wxyz(matrix: NDArray[np.floating]) -> list[float]:
-    return [float(v) for v in Rotation.from_matrix(matrix).as_quat(scalar_first=True)]

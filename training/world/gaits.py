@@ -1,6 +1,6 @@
-"""A walk cycle from real motion capture, on the 23-segment Xsens body.
+"""Walk cycles from real motion capture, on the 23-segment Xsens body.
 
-The clip is ``humanoid3d_walk`` of the ``pybullet_data`` package: JSON rows of duration, root position, root
+The one we ship with is ``humanoid3d_walk`` of the ``pybullet_data`` package: JSON rows of duration, root position, root
 quaternion (w, x, y, z) and joint rotations, y up, z to the right, arms hanging in the rest pose. It is retargeted
 (z up, y left, T-pose rest), smoothed to a few harmonics, and made symmetric between left and right.
 """
@@ -33,7 +33,7 @@ _HINGES = {20: "R_LowerLeg", 29: "R_Forearm", 34: "L_LowerLeg", 43: "L_Forearm"}
 _HANG = {"R": np.array([np.pi / 2, 0, 0]), "L": np.array([-np.pi / 2, 0, 0])}  # T-pose arm to hanging arm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WalkCycle:
     """One stride sampled at 64 phases; phase 0 = right toe-off, 0.5 = left toe-off.
 
@@ -107,9 +107,21 @@ def global_rotations(local: NDArray[np.float64]) -> NDArray[np.float64]:
 def walk_cycle() -> WalkCycle:
     """The walk cycle, read from ``pybullet_data`` once."""
     times, path, local = load_clip("walk")
-    duration = float(times[-1])
+    return cycle_of(path, local, float(times[-1]))
+
+
+def cycle_of(path: NDArray[np.float64], local: NDArray[np.float64], duration_s: float) -> WalkCycle:
+    """A walk cycle from one stride.
+
+    Args:
+        path: (N + 1, 3) metres of the pelvis, x along the course; the last row is one stride after the first.
+        local: (N + 1, 23, 3) rotation vectors, of the pelvis to the course, of the others to their parents.
+        duration_s: of the stride.
+    """
+    share = np.linspace(0, 1, len(path))
     stride = float(np.linalg.norm(path[-1, :2] - path[0, :2]))
-    path = path - np.outer(times / duration, path[-1] - path[0]) - path[0]
+    path = path - np.outer(share, path[-1] - path[0]) - path[0]
+    local = local - share[:, None, None] * (local[-1] - local[0])
     path, local = path[:-1], local[:-1]  # the last row repeats the first
     local[:, 0, 2] -= local[:, 0, 2].mean()
     mirrored = local[:, _MIRROR] * np.array([-1.0, 1.0, -1.0])
@@ -130,7 +142,7 @@ def walk_cycle() -> WalkCycle:
         foot_pitch=np.roll(np.arcsin(-foot[:, 2, 0]), -toe_off),
         swing_fraction=((strike - toe_off) % SAMPLES) / SAMPLES,
         stride=stride,
-        duration_s=duration,
+        duration_s=duration_s,
     )
 
 

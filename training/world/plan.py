@@ -1,13 +1,29 @@
-"""What the motion generator needs to know about a room: its size, where a body may stand, what can be reached for."""
+"""What the motion generator needs to know about a room: where a body may be, and what there is to do things with.
+
+All positions are world metres, z up, floor at z = 0, the building centred at the origin; headings are radians about z,
+0 along +x. Two sides meet here:
+
+- `scene.build_room` makes a `RoomPlan`: rooms, free area, `Target`s, `Articulation`s, `Solids`.
+- a motion answers with poses of the wearer and with what it moved, one row per pose (T rows):
+  ``articulations`` {Articulation.id: (T,) value}, ``objects`` {Target.id: (T, 4, 4) T_world_object},
+  ``step_phase`` (T, 2) and ``fingers`` (T, 2). What it does not name stays at its initial value or place.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
 Rectangle = tuple[float, float, float, float]
+Vector = tuple[float, float, float]
+Stand = tuple[float, float, float]
+"""x, y (m) of the pelvis and the heading (rad) of a body that stands ready to do something."""
+
+TARGET_KINDS = ("object", "door", "cabinet", "drawer", "seat", "surface", "spot")
 
 
 class NoRoomError(ValueError):
@@ -15,36 +31,233 @@ class NoRoomError(ValueError):
 
 
 @dataclass(frozen=True)
+class Articulation:
+    """A moving part of door or furniture: a hinge (value in radians) or a slide (metres); 0 is closed, > 0 opens.
+
+    Attributes:
+        id: unique in the room, also the name of its MuJoCo body.
+        kind: "hinge" or "slide".
+        origin: a point on the hinge's axis (for a slide any point of the part).
+        axis: unit vector of the hinge (right-hand rule: positive values open) or the direction in which it slides open.
+        limits: smallest and largest value.
+        initial: value at the beginning of a clip.
+    """
+
+    id: str
+    kind: str
+    origin: Vector
+    axis: Vector
+    limits: tuple[float, float]
+    initial: float = 0.0
+
+    def transform(self, value: NDArray[np.floating] | float) -> Array:
+        """World transforms (..., 4, 4) that take points of the closed part to where they are at values (...)."""
+        value = np.asarray(value, dtype=np.float64)
+        axis = np.array(self.axis)
+        matrix = np.zeros((*value.shape, 4, 4))
+        matrix[...] = np.eye(4)
+        if self.kind == "slide":
+            matrix[..., :3, 3] = value[..., None] * axis
+            return matrix
+        x, y, z = axis
+        skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+        turn = np.eye(3) + np.sin(value)[..., None, None] * skew + (1 - np.cos(value))[..., None, None] * (skew @ skew)
+        origin = np.array(self.origin)
+        matrix[..., :3, :3] = turn
+        matrix[..., :3, 3] = origin - turn @ origin
+        return matrix
+
+    def move(self, point: Vector | Array, value: NDArray[np.floating] | float) -> Array:
+        """Where a point (3,) of the closed part, for instance its handle, is at values (...): (..., 3)."""
+        matrix = self.transform(value)
+        return matrix[..., :3, :3] @ np.asarray(point, dtype=np.float64) + matrix[..., :3, 3]
+
+
+@dataclass(frozen=True)
 class Target:
-    """An object a hand can reach for: world position of its centre (3,) metres, its support and that one's height."""
+    """Something an action can be about.
+
+    Attributes:
+        name: as people say it, "red box", "door", "cabinet"; two targets may share a name (see `qualifier`).
+        position: of its centre; of a surface the middle of its top; of a seat where the middle of the pelvis' underside
+            comes to rest; of a spot the place on the floor.
+        support: what an object stands on ("table", "floor"); of a cabinet or drawer the furniture it belongs to.
+        height: of the supporting surface over the floor (of a seat: of the seat; of a door or drawer: of its handle).
+        kind: one of `TARGET_KINDS`. "cabinet" is one hinged door of a piece of furniture.
+        id: unique in the room; of objects the key of their poses.
+        colour: word for its colour, "" where it has no name.
+        qualifier: words that tell it from others of the same name ("left", "by the window"), "" where it is alone.
+        room: index into `RoomPlan.rooms`.
+        size: full extents along the target's own axes (x, y, z); of an object at `yaw`.
+        yaw: rad; of an object its heading; of everything else the direction its front faces, away from the wall
+            (a sitter's heading, the side from which a drawer is opened).
+        handle: where a hand takes hold of it while closed (`Articulation.move` says where it goes); None: `position`.
+        stands: where to stand for it, best first; empty: search the free area around it. For a seat: just before it,
+            facing as the sitter will. For a door: one stand on each side.
+        articulation: id of the part it is or opens; "" for none.
+        within: id of the articulation that must be open to get at it; objects in a drawer move with it. "" for none.
+        graspable: one hand can carry it.
+        spots: of a surface: free places (x, y, z) for an object's underside.
+        push: of a door: for each of `stands`, whether it opens away from there.
+    """
 
     name: str
-    position: tuple[float, float, float]
+    position: Vector
     support: str
     height: float
+    kind: str = "object"
+    id: str = ""
+    colour: str = ""
+    qualifier: str = ""
+    room: int = 0
+    size: Vector = (0.0, 0.0, 0.0)
+    yaw: float = 0.0
+    handle: Vector | None = None
+    stands: tuple[Stand, ...] = ()
+    articulation: str = ""
+    within: str = ""
+    graspable: bool = False
+    spots: tuple[Vector, ...] = ()
+    push: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class RoomArea:
+    """One room of the building: its kind ("kitchen", ...), floor rectangle, and the free rectangles within it."""
+
+    kind: str
+    floor: Rectangle
+    free: tuple[Rectangle, ...] = ()
+
+
+@dataclass(frozen=True)
+class Doorway:
+    """An opening between two rooms (indices; -1 is outside).
+
+    Attributes:
+        position: x, y of its middle. heading: rad, direction from the first room into the second.
+        width: clear width, metres.
+        rooms: indices of the rooms it joins.
+        articulation: id of its door, "" for an opening without one. It is passable where that is empty or open wide.
+        passage: free rectangle for the centre of a body, reaching into the free area of both rooms.
+    """
+
+    position: tuple[float, float]
+    heading: float
+    width: float
+    rooms: tuple[int, int]
+    articulation: str = ""
+    passage: Rectangle | None = None
+
+
+@dataclass(frozen=True)
+class Solids:
+    """Everything a body must not pass through, as N upright boxes (round things by the box around them).
+
+    Attributes:
+        centre: (N, 3) m. half: (N, 3) half extents in the box's axes. yaw: (N,) rad.
+        part: for each, the id of the articulation or object it moves with; "" stands still.
+    """
+
+    centre: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    half: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    yaw: Array = field(default_factory=lambda: np.zeros(0))
+    part: tuple[str, ...] = ()
+
+    def select(self, keep: NDArray[np.bool_]) -> Solids:
+        """Some of the boxes."""
+        part = tuple(p for p, k in zip(self.part, keep, strict=True) if k)
+        return Solids(self.centre[keep], self.half[keep], self.yaw[keep], part)
+
+    @property
+    def static(self) -> Solids:
+        """The boxes that never move."""
+        return self.select(np.array([not p for p in self.part], dtype=bool))
+
+    def distance(self, points: NDArray[np.floating]) -> Array:
+        """Signed distance (...) from points (..., 3) to the nearest box, negative inside; infinite without boxes."""
+        if not len(self.centre):
+            return np.full(points.shape[:-1], np.inf)
+        away = np.asarray(points, dtype=np.float64)[..., None, :] - self.centre
+        c, s = np.cos(self.yaw), np.sin(self.yaw)
+        local = np.stack([c * away[..., 0] + s * away[..., 1], c * away[..., 1] - s * away[..., 0], away[..., 2]], -1)
+        beyond = np.abs(local) - self.half
+        outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
+        return np.min(outside + np.minimum(beyond.max(axis=-1), 0), axis=-1)
+
+
+@dataclass(frozen=True)
+class Clearance:
+    """Distance to the nearest solid (walls included) on a floor grid, for three bands of height.
+
+    Attributes:
+        origin: x, y of the grid's first cell. cell: side of a cell, metres.
+        bands: upper end of each band, metres. distance: (bands, X, Y) metres, 0 inside solids and outside the walls.
+    """
+
+    origin: tuple[float, float]
+    cell: float
+    bands: tuple[float, ...]
+    distance: NDArray[np.float32]
+
+    def __call__(self, points: NDArray[np.floating]) -> Array:
+        """Metres (...) to the nearest solid: for points (..., 2) at any height, for (..., 3) in the height's band."""
+        index = np.rint((points[..., :2] - np.array(self.origin)) / self.cell).astype(int)
+        inside = ((index >= 0) & (index < self.distance.shape[1:])).all(axis=-1)
+        x, y = np.clip(index, 0, np.array(self.distance.shape[1:]) - 1).transpose(-1, *range(index.ndim - 1))
+        if points.shape[-1] == 2:
+            found = self.distance[:, x, y].min(axis=0)
+        else:
+            band = np.minimum(np.searchsorted(self.bands, points[..., 2]), len(self.bands) - 1)
+            found = self.distance[band, x, y]
+        return np.where(inside, found, 0.0).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class RoomPlan:
-    """A room seen from above; world frame, metres, floor at z = 0, room centred at the origin.
+    """A building of one to four rooms seen from above.
 
     Attributes:
         seed: the room's seed.
-        size: extent along x and y.
-        free: rectangles (x0, y0, x1, y1) whose union is where the centre of a body of radius 0.3 m may be.
-        targets: what can be reached for.
+        size: extent of the whole along x and y.
+        free: rectangles (x0, y0, x1, y1) whose union is where the centre of a body of radius 0.3 m may be, passages
+            through openings and open doors included.
+        targets: what actions can be about, of all `TARGET_KINDS`.
+        kind: "kitchen", "living room", "bedroom", "office" or "corridor".
+        rooms: one or several; `doorways` join them.
+        articulations: by id.
+        solids: for checks of poses. clearance: for planning; None where nobody made one (`distance_to_solids`).
+        height: of the ceiling.
     """
 
     seed: int
     size: tuple[float, float]
     free: list[Rectangle]
     targets: list[Target]
+    kind: str = "living room"
+    rooms: tuple[RoomArea, ...] = ()
+    doorways: tuple[Doorway, ...] = ()
+    articulations: Mapping[str, Articulation] = field(default_factory=dict)
+    solids: Solids = field(default_factory=Solids)
+    clearance: Clearance | None = None
+    height: float = 2.6
 
     @classmethod
     def empty(cls, size: tuple[float, float] = (6.0, 6.0), margin: float = 0.5) -> RoomPlan:
         """A room without furniture, free up to ``margin`` metres from its walls, and without targets."""
         x, y = size[0] / 2 - margin, size[1] / 2 - margin
         return cls(seed=0, size=size, free=[(-x, -y, x, y)], targets=[])
+
+    def of_kind(self, *kinds: str) -> list[Target]:
+        """Targets of these kinds (of `TARGET_KINDS`), in the plan's order."""
+        return [target for target in self.targets if target.kind in kinds]
+
+    def target(self, target_id: str) -> Target:
+        """The target of that id; `KeyError` where there is none."""
+        for target in self.targets:
+            if target.id == target_id:
+                return target
+        raise KeyError(f"room {self.seed} has no target {target_id!r}")
 
     def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Which of the world points (..., 2) lie in the free area: bool (...)."""
@@ -54,7 +267,13 @@ class RoomPlan:
             inside |= (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
         return inside
 
-    def sample(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    def distance_to_solids(self, points: NDArray[np.floating]) -> Array:
+        """Metres (...) from points (..., 2 or 3) to the nearest solid, see `Clearance`; infinite in an empty plan."""
+        if self.clearance is None:
+            return np.full(points.shape[:-1], np.inf)
+        return self.clearance(points)
+
+    def sample(self, rng: np.random.Generator, count: int) -> Array:
         """Points drawn from the free rectangles, each chosen by its area: (count, 2) metres."""
         boxes = np.array(self.free, dtype=float).reshape(-1, 4)
         if not len(boxes):

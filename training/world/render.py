@@ -1,13 +1,13 @@
-"""What the wearer sees, and what a bystander sees, rendered by MuJoCo without a screen.
+"""What the wearer sees, and what others see of the wearer, rendered by MuJoCo without a screen.
 
 Rendering is bound by vertices, not pixels, on a software rasteriser, so pictures are drawn several times larger and
-averaged down. One GL context serves a process; a room's own context (textures) takes a few milliseconds.
+averaged down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import mujoco
@@ -17,160 +17,245 @@ from numpy.typing import NDArray
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS, reference_offsets
 from training.world import body_geoms
-from training.world.body_geoms import EGO_CAMERA, HAND_POINTS, HEAD_GROUP, Clothing
+from training.world.body_geoms import Clothing
+from training.world.canvas import Canvas, Moves
+from training.world.hand_asset import FINGER_POSES
+from training.world.plan import Articulation, RoomPlan
+from training.world.site import SHELL
 
 Matrix = NDArray[np.floating]
 FOV = np.pi / 2
-DEPTH_TOLERANCE = 0.05  # metres: a hand point counts as seen when nothing lies this much before it
+DEPTH_TOLERANCE = 0.03  # metres: a hand point counts as seen when nothing lies this much before it
 HANGING_DEPTH = 0.17  # metres: geoms this near a wall that is left out go with it
 _HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
 
 
 @dataclass(frozen=True)
-class EgoFrames:
-    """One clip's images uint8 (F, H, W, 3), camera_pose float32 (F, 4, 4), hand_visible uint8 (F, 2) left, right."""
+class Labels:
+    """Which labels to draw besides the pictures; each costs time.
+
+    Attributes:
+        hand_pixels: how much of the picture each hand takes. depth: metres for every pixel. segmentation: which thing
+            every pixel shows.
+    """
+
+    hand_pixels: bool = False
+    depth: bool = False
+    segmentation: bool = False
+
+
+@dataclass(frozen=True)
+class Frames:
+    """One camera's view of a clip of F frames.
+
+    Attributes:
+        images: uint8 (F, H, W, 3) RGB. camera_pose: float32 (F, 4, 4) T_world_camera of the optical frame.
+        intrinsics: the pictures' pinhole.
+        hand_visible: uint8 (F, 2), whether any of the left and right hand is seen.
+        hand_pixels: float32 (F, 2), pixels each takes, in parts of a pixel; where asked for.
+        depth: float16 (F, H, W) metres along the optical axis; where asked for.
+        segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`; where asked for.
+    """
 
     images: NDArray[np.uint8]
     camera_pose: NDArray[np.float32]
+    intrinsics: Pinhole
     hand_visible: NDArray[np.uint8]
+    hand_pixels: NDArray[np.float32] | None = None
+    depth: NDArray[np.float16] | None = None
+    segmentation: NDArray[np.uint16] | None = None
 
 
-@lru_cache(maxsize=1)
-def _gl_context() -> mujoco.GLContext:
-    context = mujoco.GLContext(64, 64)  # pictures are drawn in framebuffers of their own
-    context.make_current()
-    return context
-
-
-class _Canvas:
-    """A compiled room with its GL objects: draws scenes into a square or oblong buffer."""
-
-    def __init__(self, spec: mujoco.MjSpec, width: int, height: int) -> None:
-        spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
-        self.model = spec.compile()
-        self.data = mujoco.MjData(self.model)
-        _gl_context()
-        self.context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_50)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.context)
-        self.scene = mujoco.MjvScene(self.model, maxgeom=self.model.ngeom + 16)
-        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-            self.scene.flags[flag] = False
-        self.option = mujoco.MjvOption()
-        mujoco.mjv_defaultOption(self.option)
-        self.option.geomgroup[:] = 1
-        self.view = mujoco.MjrRect(0, 0, width, height)
-        self.colour = np.empty((height, width, 3), np.uint8)
-        self.depth = np.empty((height, width), np.float32)
-
-    def draw(self, camera: mujoco.MjvCamera, depth: bool = False) -> None:
-        """Draw the data's current state into `colour` (and `depth`), rows from the bottom up."""
-        mujoco.mj_kinematics(self.model, self.data)
-        mujoco.mj_camlight(self.model, self.data)
-        everything = mujoco.mjtCatBit.mjCAT_ALL
-        mujoco.mjv_updateScene(self.model, self.data, self.option, None, camera, everything, self.scene)
-        mujoco.mjr_render(self.view, self.scene, self.context)
-        mujoco.mjr_readPixels(self.colour, self.depth if depth else None, self.view, self.context)
-
-    def close(self) -> None:
-        self.context.free()
-
-
-def _smooth(spec: mujoco.MjSpec) -> None:
+def smooth(spec: mujoco.MjSpec) -> None:
+    """Round things finely, for large pictures."""
     quality = spec.visual.quality
-    quality.numslices, quality.numstacks, quality.numquads = 32, 20, 4
+    quality.numslices, quality.numstacks = 24, 12
 
 
 class EgoRenderer:
-    """Renders one room through the wearer's head camera (square, 90 degrees, `Mount`).
+    """Renders one building as the wearer's head camera and outside cameras see it.
 
     Args:
-        spec: a room from `scene.build_room`, without a body; it is given one.
+        spec: from `scene.build_room`, without a body; it is given one.
         size: side of the pictures, pixels.
-        supersample: pictures are drawn this many times larger and averaged.
-        smooth: round things finely, for pictures of 128 px and more.
+        supersample: pictures are drawn this many times larger and averaged. samples: of multisampling besides.
+        mount: where the camera sits on the head. camera: its intrinsics at `size`, by default 90 degrees, centred.
+        fine: round things finely, for pictures of 128 px and more.
+        articulations: of the room's plan.
     """
 
     def __init__(
         self,
         spec: mujoco.MjSpec,
         size: int = 64,
-        supersample: int = 3,
+        supersample: int = 2,
         mount: Mount | None = None,
-        smooth: bool = False,
+        fine: bool = False,
+        camera: Pinhole | None = None,
+        articulations: Mapping[str, Articulation] | None = None,
+        samples: int = 0,
     ) -> None:
-        self.mount = mount or Mount()
-        self.size = size
-        body_geoms.add_body(spec, self.mount)
-        if smooth:
-            _smooth(spec)
-        self._canvas = _Canvas(spec, size * supersample, size * supersample)
-        self._canvas.option.geomgroup[HEAD_GROUP] = 0
-        self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = self._canvas.model.camera(EGO_CAMERA).id
-        self._pinhole = Pinhole.from_fov(size * supersample, size * supersample, FOV)
+        self.mount, self.camera = mount or Mount(), camera or Pinhole.from_fov(size, size, FOV)
+        self.size, self._supersample = size, supersample
+        body_geoms.add_body(spec)
+        if fine:
+            smooth(spec)
+        self._canvas = Canvas(spec, size * supersample, size * supersample, articulations or {}, samples)
         self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
 
-    def wear(self, offsets: NDArray[np.floating], clothing: Clothing) -> None:
+    def wear(self, offsets: Matrix, clothing: Clothing) -> None:
         """Change the wearer: joint offsets (23, 3) metres and colours."""
-        body_geoms.fit(self._canvas.model, offsets, clothing)
+        self._canvas.wear(offsets, clothing)
 
-    def render(self, positions: NDArray[np.floating], rotations: NDArray[np.floating]) -> EgoFrames:
-        """Pictures of F poses: positions (F, 23, 3) metres, global rotations (F, 23, 3, 3), in the room's frame."""
-        count = len(positions)
-        images = np.empty((count, self.size, self.size, 3), np.uint8)
-        seen = np.zeros((count, 2), np.uint8)
-        camera_pose = self.mount.camera_pose(positions[:, HEAD], rotations[:, HEAD])
-        for i in range(count):
-            body_geoms.pose(self._canvas.data, positions[i], rotations[i])
-            self._canvas.draw(self._camera, depth=True)
-            image = np.ascontiguousarray(self._canvas.colour[::-1])
-            cv2.resize(image, (self.size, self.size), dst=images[i], interpolation=cv2.INTER_AREA)
-            seen[i] = self._hands_in_view(camera_pose[i], positions[i], rotations[i])
-        return EgoFrames(images, camera_pose.astype(np.float32), seen)
-
-    def _hands_in_view(self, camera: Matrix, positions: Matrix, rotations: Matrix) -> list[int]:
-        """Whether any point of the left and of the right hand lies in the picture with nothing before it."""
-        return [int(self._visible(camera, positions[j], rotations[j], s)) for j, s in zip(_HANDS, (1, -1), strict=True)]
-
-    def _visible(self, camera: Matrix, wrist: Matrix, rotation: Matrix, side: int) -> bool:
-        points = wrist + (HAND_POINTS * (1, side, 1)) @ rotation.T
-        optical = (points - camera[:3, 3]) @ camera[:3, :3]
-        pixels, inside = self._pinhole.project(optical)
-        if not inside.any():
-            return False
-        columns, rows = np.rint(pixels[inside]).astype(int).T
-        drawn = self._metres(self._canvas.depth[self._pinhole.height - 1 - rows, columns])
-        return bool((optical[inside, 2] < drawn + DEPTH_TOLERANCE).any())
-
-    def _metres(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Depth buffer values to distances along the optical axis."""
+    @property
+    def things(self) -> list[str]:
+        """Names of what segmentations number: bodies of the model; row 0 is the building itself with its furniture."""
         model = self._canvas.model
-        near, far = model.vis.map.znear * model.stat.extent, model.vis.map.zfar * model.stat.extent
-        return near / (1 - depth * (1 - near / far))
+        return [model.body(i).name for i in range(model.nbody)]
+
+    def render(
+        self, positions: Matrix, rotations: Matrix, moves: Moves | None = None, labels: Labels | None = None
+    ) -> Frames:
+        """The wearer's view of F poses.
+
+        Args:
+            positions: (F, 23, 3) metres, rotations: (F, 23, 3, 3) global, in the building's frame.
+            moves: what else moves, F rows. labels: what to draw besides pictures.
+        """
+        camera_pose = self.mount.camera_pose(positions[:, HEAD], rotations[:, HEAD])
+        return self._film(self.camera, camera_pose, positions, rotations, moves, labels or Labels(), own_head=False)
+
+    def render_outside(
+        self,
+        camera_pose: Matrix,
+        positions: Matrix,
+        rotations: Matrix,
+        moves: Moves | None = None,
+        labels: Labels | None = None,
+        camera: Pinhole | None = None,
+    ) -> Frames:
+        """The same clip from outside cameras: T_world_camera (F, 4, 4) or one (4, 4); the wearer's head is drawn."""
+        poses = np.broadcast_to(camera_pose, (len(positions), 4, 4))
+        camera = camera or Pinhole.from_fov(self.size, self.size, np.radians(70))
+        return self._film(camera, poses, positions, rotations, moves, labels or Labels(), own_head=True)
+
+    def _film(
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None, labels: Labels,
+        own_head: bool,
+    ) -> Frames:  # fmt: skip
+        count, side, canvas = len(positions), self.size, self._canvas
+        fine = camera.scaled(side * self._supersample, side * self._supersample)
+        images, seen = np.empty((count, side, side, 3), np.uint8), np.zeros((count, 2), np.uint8)
+        pixels = np.zeros((count, 2), np.float32) if labels.hand_pixels else None
+        depth = np.empty((count, side, side), np.float16) if labels.depth else None
+        things = np.empty((count, side, side), np.uint16) if labels.segmentation else None
+        quaternions = body_geoms.quaternions(rotations)
+        at, distance, inside = self._hand_points(fine, poses, positions, rotations, moves)
+        for i in range(count):
+            canvas.pose(positions[i], quaternions[i], moves, i)
+            canvas.draw(fine, poses[i], own_head)
+            self._shrink(canvas.colour[::-1], images[i])
+            if inside[i].any():  # a hand is seen where any of its points has nothing before it
+                drawn = canvas.depth_at(at[i, ..., 0], at[i, ..., 1])
+                seen[i] = (inside[i] & (distance[i] < drawn + DEPTH_TOLERANCE)).any(axis=-1)
+            if depth is not None:
+                depth[i] = self._middle(canvas.read_depth()[::-1])
+            if pixels is not None or things is not None:
+                canvas.draw(fine, poses[i], own_head, segmentation=True)
+                ids = canvas.geom_ids()[::-1]
+                if pixels is not None:
+                    pixels[i] = [np.isin(ids, hand).sum() / self._supersample**2 for hand in canvas.hands]
+                if things is not None:
+                    bodies = np.append(canvas.model.geom_bodyid, -1)
+                    things[i] = self._middle(bodies[ids] + 1)
+        return Frames(images, np.asarray(poses, dtype=np.float32), camera, seen, pixels, depth, things)
+
+    def _shrink(self, drawn: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
+        if self._supersample == 1:
+            into[:] = drawn
+        else:
+            cv2.resize(np.ascontiguousarray(drawn), (self.size, self.size), dst=into, interpolation=cv2.INTER_AREA)
+
+    def _middle(self, drawn: NDArray[np.generic]) -> NDArray[np.generic]:
+        """One sample per pixel: labels are not averaged."""
+        start, step = self._supersample // 2, self._supersample
+        return drawn[start::step, start::step]
+
+    def _hand_points(
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
+        """Points of the left and right hand in F pictures: pixels (F, 2, P, 2), distances, and whether inside."""
+        count = len(positions)
+        fingers = moves.fingers if moves is not None and len(moves.fingers) else np.zeros((count, 2))
+        drawn = np.array([[body_geoms.finger_pose(float(v)) for v in row] for row in fingers]).reshape(count, 2)
+        meshes = np.stack([body_geoms.hand_points(k) for k in range(len(FINGER_POSES))])
+        points = meshes[drawn] * np.array([(1, 1, 1), (1, -1, 1)])[:, None]
+        joints = list(_HANDS)
+        world = positions[:, joints, None] + np.einsum("fhij,fhpj->fhpi", rotations[:, joints], points)
+        optical = np.einsum("fij,fhpi->fhpj", poses[:, :3, :3], world - poses[:, None, None, :3, 3])
+        at, inside = camera.project(optical)
+        return np.rint(np.where(inside[..., None], at, 0)).astype(np.int64), optical[..., 2], inside
 
     def close(self) -> None:
-        """Free the room's textures and buffers."""
+        """Free the building's textures and buffers."""
         self._canvas.close()
 
 
-class RoomRenderer:
-    """Renders a room and the wearer in it from outside; walls between the camera and the room are left out."""
+def outside_camera(rng: np.random.Generator, plan: RoomPlan, path: Matrix) -> Matrix:
+    """T_world_camera (4, 4) of a camera high in a corner of the room, looking at where the wearer goes.
 
-    def __init__(self, spec: mujoco.MjSpec, width: int = 640, height: int = 480, supersample: int = 2) -> None:
+    Args:
+        path: (F, 3) positions of the wearer; the room they begin in is the camera's.
+    """
+    half = (plan.size[0] / 2, plan.size[1] / 2)
+    floors = [room.floor for room in plan.rooms] or [(-half[0], -half[1], half[0], half[1])]
+    inside = [b for b in floors if b[0] <= path[0, 0] <= b[2] and b[1] <= path[0, 1] <= b[3]] or floors
+    x0, y0, x1, y1 = inside[0]
+    height = min(plan.height - 0.15, rng.uniform(2.0, 2.5))
+    shifts = rng.uniform(0.15, 0.6, (4, 2))
+    corners = np.array([(x, y, height) for x in (x0, x1) for y in (y0, y1)])
+    corners[:, :2] += shifts * np.sign(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - corners[:, :2])
+    middle = np.array([*path.mean(axis=0)[:2], rng.uniform(0.8, 1.1)])
+    # The way to the wearer's head should be clear: of the sight lines the one whose tightest place is widest.
+    head = np.array([*middle[:2], float(path[:, 2].mean())])
+    lines = corners[:, None] + np.linspace(0, 0.85, 24)[:, None] * (head - corners)[:, None]
+    gap = np.minimum(plan.solids.distance(lines).min(axis=1), 0.3)
+    far = np.linalg.norm(corners - middle, axis=1)
+    return looking_at(corners[int(np.argmax(10 * gap + 0.1 * far))], middle)
+
+
+def looking_at(place: Matrix, goal: Matrix) -> NDArray[np.float64]:
+    """T_world_camera (4, 4) of a level camera at `place` (3,) whose optical axis meets `goal` (3,)."""
+    forward = (goal - place) / np.linalg.norm(goal - place)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = place
+    return pose
+
+
+class RoomRenderer:
+    """Renders a building and the wearer in it from outside; walls between the camera and the rooms are left out."""
+
+    def __init__(
+        self, spec: mujoco.MjSpec, width: int = 640, height: int = 480, supersample: int = 2,
+        articulations: Mapping[str, Articulation] | None = None,
+    ) -> None:  # fmt: skip
         body_geoms.add_body(spec)
-        _smooth(spec)
+        smooth(spec)
         spec.add_texture(
             name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
             rgb1=[0.97, 0.97, 0.98], rgb2=[0.97, 0.97, 0.98], width=8, height=48,
         )  # fmt: skip
         self.width, self.height = width, height
-        self._canvas = _Canvas(spec, width * supersample, height * supersample)
+        self._canvas = Canvas(spec, width * supersample, height * supersample, articulations or {})
+        self._fine = (width * supersample, height * supersample)
         self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
 
-    def wear(self, offsets: NDArray[np.floating], clothing: Clothing) -> None:
+    def wear(self, offsets: Matrix, clothing: Clothing) -> None:
         """Change the wearer: joint offsets (23, 3) metres and colours."""
-        body_geoms.fit(self._canvas.model, offsets, clothing)
+        self._canvas.wear(offsets, clothing)
 
     def render(
         self,
@@ -181,30 +266,46 @@ class RoomRenderer:
         elevation: float = -38.0,
         distance: float = 7.5,
         look_at: tuple[float, float, float] = (0.0, 0.0, 0.7),
+        moves: Moves | None = None,
     ) -> NDArray[np.uint8]:
-        """Picture (H, W, 3) of one pose (23, 3), (23, 3, 3); angles in degrees as MuJoCo's free camera takes them."""
-        camera = mujoco.MjvCamera()
-        camera.type = mujoco.mjtCamera.mjCAMERA_FREE
-        camera.azimuth, camera.elevation, camera.distance, camera.lookat[:] = azimuth, elevation, distance, look_at
-        body_geoms.pose(self._canvas.data, positions, rotations)
+        """Picture (H, W, 3) of one pose (23, 3), (23, 3, 3) from `distance` metres; angles in degrees."""
+        a, e = np.radians(azimuth), np.radians(elevation)
+        forward = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
+        goal = np.array(look_at)
+        self._canvas.pose(positions, rotations, moves)
         self._open_up(azimuth)
-        self._canvas.draw(camera)
+        fov = 2 * np.arctan(np.tan(np.radians(22.5)) * self.width / self.height)  # 45 degrees vertically
+        camera = Pinhole.from_fov(*self._fine, float(fov))
+        self._canvas.draw(camera, looking_at(goal - distance * forward, goal), own_head=True)
         image = np.ascontiguousarray(self._canvas.colour[::-1])
         return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA)
 
     def _open_up(self, azimuth: float) -> None:
-        """Make the ceiling and the walls on the camera's side invisible, with what hangs on them."""
+        """Make the ceilings and the walls on the camera's side invisible, with what hangs on them."""
         model = self._canvas.model
         angle = np.radians(azimuth)
         toward_camera = -np.array([np.cos(angle), np.sin(angle)])
         model.geom_rgba[:, 3] = 1.0
-        model.geom_rgba[model.geom("ceiling").id, 3] = 0.0
-        for wall, normal in enumerate(np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])):
-            if normal @ toward_camera > 0.2:
-                reach = model.geom(f"wall_{wall}").pos[:2] @ normal
-                hanging = (model.geom_pos[:, :2] @ normal > reach - HANGING_DEPTH) & (model.geom_bodyid == 0)
-                model.geom_rgba[hanging, 3] = 0.0
+        names = [model.geom(i).name for i in range(model.ngeom)]
+        normals = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
+        high = np.array([model.geom_pos[i, 2] if n.startswith("ceiling") else np.inf for i, n in enumerate(names)])
+        model.geom_rgba[model.geom_pos[:, 2] > high.min() - 0.2, 3] = 0.0
+        for geom, name in enumerate(names):
+            if name.startswith("niche") or (
+                name.startswith("wall") and normals[int(name.split("_")[2])] @ toward_camera > 0.2
+            ):
+                normal = normals[int(name.split("_")[2])] if name.startswith("wall") else np.zeros(2)
+                reach = model.geom_pos[geom, :2] @ normal
+                along = np.array([-normal[1], normal[0]])
+                near = (model.geom_pos[:, :2] @ normal > reach - HANGING_DEPTH) & (
+                    model.geom_bodyid <= model.body(SHELL).id
+                )
+                near &= model.geom_pos[:, :2] @ normal < reach + 0.05
+                near &= np.abs((model.geom_pos[:, :2] - model.geom_pos[geom, :2]) @ along) < model.geom_size[geom, 0]
+                model.geom_rgba[geom, 3] = 0.0
+                if name.startswith("wall"):
+                    model.geom_rgba[near, 3] = 0.0
 
     def close(self) -> None:
-        """Free the room's textures and buffers."""
+        """Free the building's textures and buffers."""
         self._canvas.close()

@@ -1,19 +1,20 @@
-"""Furnished rooms from a seed: walls, furniture, objects to reach for, light, and the plan a motion is made for."""
+"""Furnished rooms from a seed: walls, furniture, objects, light, and the plan a motion is made for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
-from training.world import furniture as make
 from training.world import textures
-from training.world.furniture import Frame, Spot
+from training.world.free_space import clearance, maximal_rectangles
+from training.world.layout import OUTSIDE, Layout, draw_layout
 from training.world.objects import draw_objects, place_object
-from training.world.plan import Rectangle, RoomPlan, Target
+from training.world.plan import Doorway, Rectangle, RoomArea, RoomPlan, Target, Vector
+from training.world.rooms import Furnisher, grown
+from training.world.shell import WALL_STYLES, Look, build_doors, build_floor, build_walls
+from training.world.site import GLOW, Site, Spot
 
 SPLIT_SEEDS: dict[str, range] = {
     "train": range(10_000_000),
@@ -22,93 +23,55 @@ SPLIT_SEEDS: dict[str, range] = {
 }
 """Room seeds of each split; disjoint, so no room is in two splits."""
 
-WALL_STYLES = {
-    "train": ("plain", "panel", "fade"),
-    "val": ("plain", "panel", "fade"),
-    "test": ("plain", "fade", "band"),
-}
-WALL_CLEARANCE = 0.55  # a reach or a stride brings the head about this far ahead of the pelvis' standing place
+WALL_CLEARANCE = 0.5  # a reach or a stride brings the head about this far ahead of the pelvis' standing place
 FURNITURE_CLEARANCE = 0.36
-MIN_FREE_SIDE = 0.35
-
-Size = tuple[float, float]
-Builder = Callable[[Frame, np.random.Generator, float, float, float], list[Spot]]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Furniture standing at a wall: how to build it, its size, and how long a stretch of wall it takes."""
-
-    build: Builder
-    width: float
-    depth: float
-    height: float
-    on_wall: bool = False  # a door or window: takes wall, no floor
-
-    @property
-    def stretch(self) -> float:
-        return self.width + (0.7 if self.build is make.window else 0.25)
+_KIND_SHARES = {"kitchen": 0.2, "living room": 0.2, "bedroom": 0.2, "office": 0.2, "corridor": 0.2}
+_MOST_OBJECTS = 9
+_GRAINS_IN_USE = 10
 
 
-def build_room(seed: int, split: str) -> tuple[mujoco.MjSpec, RoomPlan]:
-    """One furnished room, the same for the same seed and split.
+def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.MjSpec, RoomPlan]:
+    """One furnished building, the same for the same seed and split.
 
     Args:
         seed: room seed; must lie in `SPLIT_SEEDS[split]`.
-        split: "train", "val" or "test"; test rooms have a wall style and colour-object pairs of their own.
+        split: "train", "val" or "test"; each has wall styles and colour-object pairs of its own.
+        kind: one of `layout.KINDS`; None lets the seed decide.
 
     Returns:
-        The MuJoCo specification (no body in it yet) and the plan: size, free area, targets.
+        The MuJoCo specification (no body in it yet) and the plan: size, free area, targets, what can be moved.
     """
     if seed not in SPLIT_SEEDS[split]:
         raise ValueError(f"room seed {seed} is not of split {split!r} ({SPLIT_SEEDS[split]})")
-    rng = np.random.default_rng([seed, 20])
-    size = (float(rng.uniform(5.0, 8.0)), float(rng.uniform(5.0, 8.0)))
-    height = float(rng.uniform(2.5, 2.9))
-    spec = _empty_spec()
-    _shell(spec, rng, size, height, WALL_STYLES[split])
-    spots: list[Spot] = []
-    blocked: list[Rectangle] = []
-    for wall, pieces in enumerate(_assign(rng)):
-        _furnish_wall(spec, rng, size, wall, pieces, spots, blocked)
-    _place_table(spec, rng, size, spots, blocked)
-    _place_rug(spec, rng, size)
-    _light(spec, rng, size, height)
-    targets = _place_objects(spec, rng, split, spots)
-    inner = (size[0] / 2 - WALL_CLEARANCE, size[1] / 2 - WALL_CLEARANCE)
-    free = maximal_rectangles((-inner[0], -inner[1], inner[0], inner[1]), [_grow(b) for b in blocked])
-    return spec, RoomPlan(seed=seed, size=size, free=free, targets=targets)
+    rng = np.random.default_rng([seed, 21])
+    drawn = str(rng.choice(list(_KIND_SHARES), p=list(_KIND_SHARES.values())))
+    layout = draw_layout(rng, kind or drawn)
+    site = Site(empty_spec(), tuple(int(g) for g in rng.permutation(textures.GRAINS)[:_GRAINS_IN_USE]))
+    _add_grains(site)
+    look = _draw_look(rng, layout, wall_style(seed, split))
+    build_walls(site, rng, layout, look)
+    furnishers = []
+    for index in range(len(layout.rooms)):
+        site.room = index
+        furnishers.append(Furnisher(site, rng, layout, index))
+        furnishers[-1].furnish()
+    doorways = build_doors(site, rng, layout)
+    shadows = [box for furnisher in furnishers for box in furnisher.blocked]
+    build_floor(site, rng, layout, look, shadows)
+    _light(site.spec, rng)
+    rooms = tuple(_area(site, layout, doorways, furnisher) for furnisher in furnishers)
+    _place_objects(site, rng, split, rooms)
+    site.finish()
+    return site.spec, _plan(seed, site, layout, look, rooms, doorways)
 
 
-def maximal_rectangles(bounds: Rectangle, obstacles: list[Rectangle]) -> list[Rectangle]:
-    """All rectangles inside `bounds` that touch no obstacle's inside and cannot be made larger (side >= 0.35 m)."""
-    xs = sorted({bounds[0], bounds[2], *(np.clip(v, bounds[0], bounds[2]) for o in obstacles for v in (o[0], o[2]))})
-    ys = sorted({bounds[1], bounds[3], *(np.clip(v, bounds[1], bounds[3]) for o in obstacles for v in (o[1], o[3]))})
-    x_mid, y_mid = np.convolve(xs, [0.5, 0.5], "valid"), np.convolve(ys, [0.5, 0.5], "valid")
-    taken = np.zeros((len(x_mid), len(y_mid)), dtype=bool)
-    for a0, b0, a1, b1 in obstacles:
-        taken |= ((x_mid > a0) & (x_mid < a1))[:, None] & ((y_mid > b0) & (y_mid < b1))[None]
-    total = np.pad(taken.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    n, m = len(xs), len(ys)
-    i0, j0, i1, j1 = np.meshgrid(range(n), range(m), range(n), range(m), indexing="ij", sparse=True)
-    free = (total[i1, j1] - total[i0, j1] - total[i1, j0] + total[i0, j0] == 0) & (i1 > i0) & (j1 > j0)
-    grown = np.pad(free, 1)  # may the rectangle take one more strip on some side?
-    core = (slice(1, -1),) * 4
-    larger = np.zeros_like(free)
-    for axis, step in ((0, -1), (1, -1), (2, 1), (3, 1)):
-        larger |= np.roll(grown, -step, axis=axis)[core]
-    best = [(xs[a], ys[b], xs[c], ys[d]) for a, b, c, d in np.argwhere(free & ~larger)]
-    wide = [box for box in best if min(box[2] - box[0], box[3] - box[1]) >= MIN_FREE_SIDE]
-    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in wide]
+def wall_style(seed: int, split: str) -> str:
+    """The pattern of a room's walls."""
+    return str(np.random.default_rng([seed, 22]).choice(WALL_STYLES[split]))
 
 
-def _grow(box: Rectangle) -> Rectangle:
-    c = FURNITURE_CLEARANCE
-    return (box[0] - c, box[1] - c, box[2] + c, box[3] + c)
-
-
-def _empty_spec() -> mujoco.MjSpec:
-    """Rendering settings: few facets, no shadows, near plane at 2 cm."""
+def empty_spec() -> mujoco.MjSpec:
+    """Rendering settings: few facets, no shadows, near plane at 2 cm; plain materials."""
     spec = mujoco.MjSpec()
     quality = spec.visual.quality
     quality.offsamples, quality.shadowsize = 0, 0
@@ -117,192 +80,208 @@ def _empty_spec() -> mujoco.MjSpec:
     spec.stat.extent, spec.stat.center = 5.0, np.zeros(3)
     spec.visual.map.znear, spec.visual.map.zfar = 0.02 / 5.0, 6.0
     spec.add_material(name="matte", specular=0.05, shininess=0.1)
-    spec.add_material(name="glow", emission=0.75, specular=0.0)
+    spec.add_material(name=GLOW, emission=0.75, specular=0.0)
     return spec
 
 
-def _textured(spec: mujoco.MjSpec, name: str, image: NDArray[np.uint8]) -> str:
-    """Register an image as a material stretched once over its geom; returns the material's name."""
-    texture = spec.add_texture(
-        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=image.shape[1], height=image.shape[0], nchannel=3
-    )
-    texture.data = np.ascontiguousarray(image).tobytes()
-    material = spec.add_material(name=name, specular=0.0, shininess=0.0)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
-    return name
+def _add_grains(site: Site) -> None:
+    for index in site.grains:
+        name, image = f"grain_{index}", textures.grain(index)
+        texture = site.spec.add_texture(
+            name=name, type=mujoco.mjtTexture.mjTEXTURE_CUBE, width=image.shape[1], height=image.shape[0], nchannel=3
+        )
+        texture.data = image.tobytes()
+        material = site.spec.add_material(name=name, specular=0.05, shininess=0.1)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
-def _panel(
-    spec: mujoco.MjSpec,
-    name: str,
-    centre: Sequence[float],
-    axes: NDArray[np.float64],
-    half: Sequence[float],
-    image: NDArray[np.uint8],
-) -> None:
-    """A flat textured rectangle: columns of `axes` are the image's right, its up, and the visible side's normal."""
-    quat = np.empty(4)
-    mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes, dtype=np.float64).ravel())
-    material = _textured(spec, name, image)
-    kind = mujoco.mjtGeom.mjGEOM_PLANE
-    spec.worldbody.add_geom(
-        name=name, type=kind, pos=list(centre), quat=quat, size=[half[0], half[1], 0.5], material=material
-    )
+def _draw_look(rng: np.random.Generator, layout: Layout, style: str) -> Look:
+    lamps = []
+    for _, (x0, y0, x1, y1) in layout.rooms:
+        x, y = rng.uniform(0.35, 0.65, 2)
+        lamps.append((float(x0 + x * (x1 - x0)), float(y0 + y * (y1 - y0))))
+    return Look(float(rng.uniform(2.45, 2.9)), style, tuple(lamps))
 
 
-def wall_frame(spec: mujoco.MjSpec, size: Size, wall: int) -> tuple[Frame, float]:
-    """Frame at the middle of wall 0..3 (+x, +y, -x, -y), its y axis into the room; and the wall's length."""
-    x, y = size[0] / 2, size[1] / 2
-    origins = ((x, 0.0, 0.0), (0.0, y, 0.0), (-x, 0.0, 0.0), (0.0, -y, 0.0))
-    return Frame(spec, np.array(origins[wall]), np.pi / 2 * (1 + wall)), size[(wall + 1) % 2]
+def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
+    """Even ambient light and two far lights that tell the sides of things apart; strength and warmth vary.
+
+    The lamps' own light is baked into walls and floors: point lights would cost time for every vertex.
+    """
+    strength, warmth = rng.uniform(0.9, 1.06), rng.uniform(-0.06, 0.06)
+    tint = np.array([1 + warmth, 1.0, 1 - warmth]) * strength
+    head = spec.visual.headlight
+    head.ambient, head.diffuse, head.specular = tint * 0.7, np.zeros(3), np.zeros(3)
+    angle = rng.uniform(0, 2 * np.pi)
+    for turn, share in ((0.0, rng.uniform(0.24, 0.32)), (rng.uniform(1.8, 2.8), rng.uniform(0.1, 0.16))):
+        way = [np.cos(angle + turn), np.sin(angle + turn), -rng.uniform(0.6, 0.9)]
+        spec.worldbody.add_light(
+            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[0, 0, 2.4], dir=way, diffuse=tint * share,
+            castshadow=False, specular=[0.05] * 3,
+        )  # fmt: skip
 
 
-def _shell(spec: mujoco.MjSpec, rng: np.random.Generator, size: Size, height: float, styles: tuple[str, ...]) -> None:
-    """Floor, ceiling and four walls whose hues lie far apart, so the heading can be read off the colours."""
-    boards = textures.floor(rng, make.shade(make.wood(rng), 1.1), int(rng.choice([0, 9, 11])))
-    _panel(spec, "floor", (0, 0, 0), np.eye(3), (size[0] / 2, size[1] / 2), boards)
-    down = np.diag([1.0, -1.0, -1.0])
-    ceiling = textures.blotched(rng, textures.hsv(rng.uniform(), 0.08, 0.95), 0.05)
-    _panel(spec, "ceiling", (0, 0, height), down, (size[0] / 2, size[1] / 2), ceiling)
-    spec.material("ceiling").emission = 0.3  # no light falls on it from below
-    hues = rng.uniform() + rng.permutation(4) / 4 + rng.uniform(-0.06, 0.06, 4)
-    for wall, hue in enumerate(hues):
-        frame, length = wall_frame(spec, size, wall)
-        colour = textures.hsv(hue, rng.uniform(0.25, 0.55), rng.uniform(0.78, 0.98))
-        accent = textures.hsv(hue + rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.85))
-        image = textures.wall(rng, colour, accent, str(rng.choice(styles)))
-        centre = frame.point(0, 0, height / 2)
-        inward = frame.point(0, 1, 0) - frame.point(0, 0, 0)
-        right = frame.point(-1, 0, 0) - frame.point(0, 0, 0)  # as seen from inside
-        axes = np.stack([right, (0, 0, 1), inward], axis=1)
-        _panel(spec, f"wall_{wall}", tuple(centre), axes, (length / 2, height / 2), image)
+def _open(site: Site, door: Doorway) -> bool:
+    """Whether one can walk through as things stand at first."""
+    return not door.articulation or site.articulations[door.articulation].initial > 1.3
 
 
-def _assign(rng: np.random.Generator) -> list[list[Piece]]:
-    """Which furniture stands at which of the four walls."""
-    u = rng.uniform
-    lamp, plant = Piece(make.lamp, 0.4, 0.4, u(1.45, 1.7)), Piece(make.plant, 0.5, 0.5, u(1.1, 1.5))
-    shelf = Piece(make.shelf, u(1.0, 1.5), 0.34, u(1.5, 1.95))
-    sofa = Piece(make.sofa, u(1.7, 2.1), 0.85, u(0.78, 0.9))
-    armchair = Piece(make.sofa, u(0.85, 0.95), 0.8, u(0.75, 0.85))
-    cabinet, counter = (
-        Piece(make.cabinet, u(1.1, 1.6), 0.45, u(0.78, 0.92)),
-        Piece(make.counter, u(1.7, 2.2), 0.6, u(0.88, 0.95)),
-    )
-    door = Piece(make.door, 0.9, 0.05, 2.03, on_wall=True)
-    window = Piece(make.window, u(1.4, 2.0), 0.12, u(1.1, 1.35), on_wall=True)
-    walls = [[window, plant], [shelf, armchair], [sofa, lamp], [door, cabinet if u() < 0.5 else counter]]
-    if u() < 0.4:  # swap companions, so that no two pieces always go together
-        walls[0][1], walls[2][1] = walls[2][1], walls[0][1]
-    if u() < 0.4:
-        walls[1][1], walls[3][1] = walls[3][1], walls[1][1]
-    return [walls[i] for i in rng.permutation(4)]
+def _area(site: Site, layout: Layout, doorways: list[Doorway], furnisher: Furnisher) -> RoomArea:
+    """The free rectangles of one room: away from walls, furniture and open doors."""
+    kind, floor = layout.rooms[furnisher.index]
+    obstacles = [grown(box, FURNITURE_CLEARANCE) for box in furnisher.blocked]
+    for door in doorways:
+        if door.articulation and door.rooms[1] == furnisher.index:
+            leaf = site.articulations[door.articulation]
+            if leaf.initial > 0.2:  # it stands in this room, at a right angle to the wall
+                obstacles.append(grown(_leaf_box(site, door), 0.26))
+    margin = min(WALL_CLEARANCE, 0.5 * (min(floor[2] - floor[0], floor[3] - floor[1]) - 0.9))
+    return RoomArea(kind, floor, tuple(maximal_rectangles(grown(floor, -margin), obstacles)))
 
 
-def _furnish_wall(
-    spec: mujoco.MjSpec,
-    rng: np.random.Generator,
-    size: Size,
-    wall: int,
-    pieces: list[Piece],
-    spots: list[Spot],
-    blocked: list[Rectangle],
-) -> None:
-    """Stand the pieces side by side with random gaps, and hang pictures where the wall is bare above them."""
-    frame, length = wall_frame(spec, size, wall)
-    order = [pieces[i] for i in rng.permutation(len(pieces))]
-    room = length - 1.0 - sum(p.stretch for p in order)  # half a metre to either corner
-    gaps = rng.dirichlet(np.ones(len(order) + 1)) * max(room, 0.0)
-    x = -length / 2 + 0.5
-    for gap, piece in zip(gaps, order, strict=False):
-        x += gap + piece.stretch / 2
-        spots.extend(piece.build(frame.at(x, 0.0), rng, piece.width, piece.depth, piece.height))
-        if not piece.on_wall:
-            blocked.append(_footprint(frame, x, 0.0, piece.width, piece.depth))
-        if piece.build in (make.sofa, make.cabinet):
-            _hang_picture(spec, rng, frame, x, f"picture_{wall}_{x:.2f}")
-        x += piece.stretch / 2
-    for bare in (-length / 2 + 0.5 + gaps[0] / 2, length / 2 - 0.5 - gaps[-1] / 2):
-        gap = gaps[0] if bare < 0 else gaps[-1]
-        if gap > 0.9:
-            _hang_picture(spec, rng, frame, bare, f"picture_{wall}_{bare:.2f}")
-
-
-def _hang_picture(spec: mujoco.MjSpec, rng: np.random.Generator, frame: Frame, x: float, name: str) -> None:
-    half, z = rng.uniform(0.28, 0.42, 2), rng.uniform(1.5, 1.65)
-    edge = make.fabric(rng) if rng.uniform() < 0.5 else (0.12, 0.11, 0.1)
-    frame.box((x - half[0] - 0.05, 0, z - half[1] - 0.05), (x + half[0] + 0.05, 0.03, z + half[1] + 0.05), edge)
-    inward, right = frame.point(0, 1, 0) - frame.origin, frame.point(-1, 0, 0) - frame.origin
-    axes = np.stack([right, (0, 0, 1), inward], axis=1)
-    _panel(spec, name, tuple(frame.point(x, 0.035, z)), axes, tuple(half), textures.painting(rng))
-
-
-def _footprint(frame: Frame, x: float, y: float, width: float, depth: float) -> Rectangle:
-    """Rectangle (x0, y0, x1, y1) in the room of a piece at local (x, y)."""
-    corners = np.array([frame.point(x + s * width / 2, y + d * depth, 0)[:2] for s in (-1, 1) for d in (0, 1)])
+def _leaf_box(site: Site, door: Doorway) -> Rectangle:
+    leaf = site.articulations[door.articulation]
+    target = next(t for t in site.targets if t.id == leaf.id)
+    assert target.handle is not None
+    tip = leaf.move(target.handle, leaf.initial)
+    corners = np.array([leaf.origin[:2], tip[:2]])
     low, high = corners.min(axis=0), corners.max(axis=0)
     return (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
 
-def _place_table(
-    spec: mujoco.MjSpec, rng: np.random.Generator, size: Size, spots: list[Spot], blocked: list[Rectangle]
-) -> None:
-    """A free table off the middle of the room, so that one side stays open for walking; maybe a chair at its back."""
-    width, depth, height = rng.uniform(1.1, 1.5), rng.uniform(0.65, 0.8), rng.uniform(0.72, 0.8)
-    for _ in range(20):
-        centre = np.array(size) * rng.choice([-1, 1], 2) * rng.uniform(0.1, 0.24, 2)
-        frame = Frame(spec, np.array([*centre, 0.0]), int(rng.integers(4)) * np.pi / 2).at(0.0, -depth / 2)
-        x0, y0, x1, y1 = _footprint(frame, 0.0, -0.4, width, depth + 0.4)
-        if all(x1 + 0.6 < b[0] or x0 - 0.6 > b[2] or y1 + 0.6 < b[1] or y0 - 0.6 > b[3] for b in blocked):
-            break
-    else:
-        return  # a small room may have no place for it
-    spots.extend(make.table(frame, rng, width, depth, height))
-    blocked.append(_footprint(frame, 0.0, 0.0, width, depth))
-    if rng.uniform() < 0.6:
-        seat = frame.at(rng.uniform(-0.25, 0.25) * width, -0.38)
-        make.chair(seat, rng, 0.44, 0.44, rng.uniform(0.8, 0.95))
-        blocked.append(_footprint(seat, 0.0, 0.0, 0.44, 0.44))
+def _place_objects(site: Site, rng: np.random.Generator, split: str, rooms: tuple[RoomArea, ...]) -> None:
+    """One to three objects on each surface, some on the floor, at most nine; places left are the surfaces' spots."""
+    by_surface: dict[str, list[Spot]] = {}
+    for spot in site.spots:
+        by_surface.setdefault(spot.support_id, []).append(spot)
+    wanted: list[Spot] = []
+    left: dict[str, list[Spot]] = {}
+    for support, places in by_surface.items():
+        places = [places[i] for i in rng.permutation(len(places))]
+        count = min(int(rng.integers(1, 4)), len(places) - 1) if len(places) > 1 else int(rng.integers(2))
+        wanted += places[:count]
+        left[support] = places[count:]
+    chosen = [wanted[i] for i in rng.permutation(len(wanted))[: _MOST_OBJECTS - 1]]
+    for index, room in enumerate(rooms):
+        if room.free and rng.random() < 0.5:
+            chosen.append(Spot(_floor_place(rng, room), "floor", "floor", index))
+    pairs = draw_objects(rng, split, min(len(chosen), _MOST_OBJECTS))
+    for spot, pair in zip(chosen[-len(pairs) :], pairs, strict=True):
+        site.targets.append(place_object(site, spot, *pair, rng))
+    taken = {id(spot) for spot in chosen[-len(pairs) :]}
+    free = {k: [s for s in v if id(s) not in taken] for k, v in by_surface.items()}
+    site.targets = [
+        replace(t, spots=tuple(_point(s) for s in free[t.id])) if t.kind == "surface" else t for t in site.targets
+    ]
 
 
-def _place_rug(spec: mujoco.MjSpec, rng: np.random.Generator, size: Size) -> None:
-    half = (rng.uniform(0.9, 1.5), rng.uniform(0.7, 1.1))
-    centre = rng.uniform(-0.18, 0.18, 2) * size
-    angle = rng.choice([0, np.pi / 2]) + rng.uniform(-0.1, 0.1)
-    cos, sin = np.cos(angle), np.sin(angle)
-    axes = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    image = textures.rug(rng, make.fabric(rng), make.fabric(rng))
-    _panel(spec, "rug", (*centre, 0.012), axes, half, image)
+def _point(spot: Spot) -> Vector:
+    x, y, z = (float(v) for v in spot.point)
+    return (x, y, z)
 
 
-def _place_objects(spec: mujoco.MjSpec, rng: np.random.Generator, split: str, spots: list[Spot]) -> list[Target]:
-    """Two to four objects on the table and one or two on each other support."""
-    by_support: dict[str, list[Spot]] = {}
-    for spot in spots:
-        by_support.setdefault(spot.support, []).append(spot)
-    chosen: list[Spot] = []
-    for support, places in by_support.items():
-        wanted = int(rng.integers(2, 5)) if support == "table" else int(rng.integers(1, 3))
-        chosen += [places[i] for i in rng.permutation(len(places))[:wanted]]
-    pairs = draw_objects(rng, split, min(len(chosen), 8))
-    frame = Frame(spec, np.zeros(3), 0.0)
-    return [place_object(frame, spot, *pair, rng) for spot, pair in zip(chosen, pairs, strict=False)]
+def _floor_place(rng: np.random.Generator, room: RoomArea) -> np.ndarray:
+    """At the rim of the free area, where it leaves the middle open."""
+    box = room.free[int(rng.integers(len(room.free)))]
+    along, rim = rng.uniform(0.1, 0.9), rng.uniform(-0.15, 0.08)
+    x, y = box[0] + along * (box[2] - box[0]), box[1] + along * (box[3] - box[1])
+    side = int(rng.integers(4))
+    place = [(box[0] + rim, y), (box[2] - rim, y), (x, box[1] + rim), (x, box[3] - rim)][side]
+    return np.array([*place, 0.0])
 
 
-def _light(spec: mujoco.MjSpec, rng: np.random.Generator, size: Size, height: float) -> None:
-    """Even ambient light, a lamp at the ceiling and the sun from one side; strength and warmth vary."""
-    ambient, warmth = rng.uniform(0.52, 0.66), rng.uniform(-0.05, 0.05)
-    tint = np.array([1 + warmth, 1.0, 1 - warmth])
-    head = spec.visual.headlight
-    head.ambient, head.diffuse, head.specular = tint * ambient, np.full(3, 0.12), np.zeros(3)
-    position = [*(rng.uniform(-0.2, 0.2, 2) * size), height - 0.25]
-    point, directional = mujoco.mjtLightType.mjLIGHT_POINT, mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
-    common = {"castshadow": False, "specular": [0.05] * 3}
-    spec.worldbody.add_light(
-        type=point, pos=position, diffuse=tint * rng.uniform(0.26, 0.38), attenuation=[1, 0, 0.02], **common
-    )
-    angle = rng.uniform(0, 2 * np.pi)
-    sun = [np.cos(angle), np.sin(angle), -rng.uniform(0.5, 0.9)]
-    spec.worldbody.add_light(
-        type=directional, pos=[0, 0, height], dir=sun, diffuse=np.full(3, rng.uniform(0.18, 0.3)), **common
-    )
+def _plan(
+    seed: int, site: Site, layout: Layout, look: Look, rooms: tuple[RoomArea, ...], doorways: list[Doorway]
+) -> RoomPlan:
+    floor_objects = [t for t in site.targets if t.kind == "object" and t.support == "floor"]
+    rooms = tuple(_without(room, floor_objects) for room in rooms)
+    free = [box for room in rooms for box in room.free]
+    free += [door.passage for door in doorways if door.passage and _open(site, door)]
+    solids = site.solids()
+    floors = [floor for _, floor in layout.rooms]
+    floors += [d.passage for d in doorways if d.rooms[1] != OUTSIDE and d.passage]
+    plan = RoomPlan(
+        seed, layout.size, free, _spots(site, layout, rooms), layout.kind, rooms, tuple(doorways), site.articulations,
+        solids, clearance(layout.size, floors, solids), look.height,
+    )  # fmt: skip
+    targets = [t for t in plan.targets if t.kind not in ("door", "cabinet", "drawer") or _reachable(plan, t)]
+    return replace(plan, targets=_qualified(plan, targets))
+
+
+def _without(room: RoomArea, objects: list[Target]) -> RoomArea:
+    """A room's free area less what lies on the floor."""
+    free: list[Rectangle] = []
+    for box in room.free:
+        near = [
+            (t.position[0] - 0.22, t.position[1] - 0.22, t.position[0] + 0.22, t.position[1] + 0.22) for t in objects
+        ]
+        free += maximal_rectangles(box, near)
+    return replace(room, free=tuple(dict.fromkeys(free)))
+
+
+def _reachable(plan: RoomPlan, target: Target) -> bool:
+    """Whether one of its stands lies in the free area (a step beside it is allowed)."""
+    stands = np.array(target.stands)[:, :2]
+    near = np.array([[0, 0], [0.1, 0], [-0.1, 0], [0, 0.1], [0, -0.1]])
+    return bool(plan.contains(stands[:, None] + near).any())
+
+
+def _spots(site: Site, layout: Layout, rooms: tuple[RoomArea, ...]) -> list[Target]:
+    """All targets and, of several rooms, each room's middle as a place to go to."""
+    targets = list(site.targets)
+    if len(rooms) > 1:
+        for index, room in enumerate(rooms):
+            if not room.free:
+                continue
+            box = max(room.free, key=lambda b: min(b[2] - b[0], b[3] - b[1]))
+            x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            targets.append(
+                Target(
+                    room.kind, (x, y, 0.0), "floor", 0.0, "spot", site.name("room"), room=index, stands=((x, y, 0.0),)
+                )
+            )
+    return targets
+
+
+def _qualified(plan: RoomPlan, targets: list[Target]) -> list[Target]:
+    """Targets with the words that tell those of one name apart: by side on one piece, else by what stands near."""
+    result = []
+    for target in targets:
+        same = [t for t in targets if (t.kind, t.name) == (target.kind, target.name) and t is not target]
+        words = ""
+        if same:
+            words = _on_its_piece(target, same) or _beside(targets, target, same)
+        result.append(replace(target, qualifier=words))
+    return result
+
+
+def _on_its_piece(target: Target, same: list[Target]) -> str:
+    """ "left", "right", "middle" or "top", "bottom" among the neighbours that face the same way."""
+    along = np.array([-np.sin(target.yaw), np.cos(target.yaw), 0.0])  # left as the piece looks = right of who faces it
+    away = [np.array(t.position) - target.position for t in same]
+    near = [d for d, t in zip(away, same, strict=True) if np.hypot(d[0], d[1]) < 2.0 and abs(t.yaw - target.yaw) < 0.1]
+    if not near or len(near) < len(same):
+        return ""
+    side, up = np.array([d @ along for d in near]), np.array([d[2] for d in near])
+    if np.abs(up).max() > 0.1:
+        return "top" if (up < 0.02).all() else "bottom" if (up > -0.02).all() else "middle"
+    return "right" if (side < 0).all() else "left" if (side > 0).all() else "middle"
+
+
+def _beside(targets: list[Target], target: Target, same: list[Target]) -> str:
+    """The nearest piece that is alone of its name and nearer to this target than to the others of its name."""
+    places = np.array([t.position[:2] for t in same])
+    best, found = 1.6, ""
+    for other in targets:
+        if (
+            other.kind not in ("surface", "seat", "spot", "door")
+            or other.name == target.name
+            or other.room != target.room
+        ):
+            continue
+        if sum(t.name == other.name for t in targets) > 1:
+            continue
+        distance = float(np.hypot(*(np.array(other.position[:2]) - target.position[:2])))
+        if distance < best and distance < np.hypot(*(places - other.position[:2]).T).min():
+            best, found = distance, f"by the {other.name}"
+    return found

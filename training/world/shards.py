@@ -1,11 +1,18 @@
 """Clips on disk: shards of 64 clips as safetensors beside a JSON list of what each shows, and one manifest.
 
 ```
-DIR/manifest.json             what made the clips, and each finished shard's clip count and SHA-256
+DIR/manifest.json             what made the clips, and each finished shard's clip count, SHA-256 and redrawn clips
 DIR/clips-00000.safetensors   frames uint8 (N,41,H,W,3) · positions float32 (N,81,23,3) m · rotations float32
                               (N,81,23,3,3) global · offsets float32 (N,23,3) m · camera_pose float32 (N,41,4,4)
                               T_world_camera, optical · hand_visible uint8 (N,41,2) left, right
-DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", ...}, ...]
+                              intrinsics float32 (N,4) fx, fy, cx, cy px · mount float32 (N,4,4) T_head_camera
+                              contacts uint8 (N,81,2) · step_phase float32 (N,81,2) · fingers float32 (N,81,2)
+                              articulations float32 (N,81,4) · objects float32 (N,81,4,4,4) T_world_object: of the
+                              parts and objects that the record names, else 0
+  where asked for:            hand_pixels float32 (N,41,2) · depth float16 (N,41,H,W) m · segmentation uint16
+                              (N,41,H,W) · outside_frames, outside_pose, outside_intrinsics: another camera's
+DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", "room_kind", "wall_style", "things",
+                              "articulations", "objects", ...}, ...]
 ```
 
 Everything is in the room's frame (z up, floor at 0). A file under its final name is complete; a shard is finished
@@ -28,7 +35,7 @@ from safetensors.numpy import save_file
 from egotwin_model.errors import RecordingError
 from egotwin_model.files import sha256, write_atomically, write_text
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 SHARD_CLIPS = 64
 
 
@@ -43,11 +50,21 @@ class Manifest:
     generator_version: int = GENERATOR_VERSION
     frame_rate: float = 8.0
     pose_rate: float = 16.0
+    options: dict[str, Any] = field(default_factory=dict)
     shards: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """Everything but the list of shards; equal settings give equal clips."""
         return {key: value for key, value in asdict(self).items() if key != "shards"}
+
+    @property
+    def redrawn(self) -> dict[str, int]:
+        """How many motions were drawn anew in the finished shards, by reason."""
+        total: dict[str, int] = {}
+        for shard in self.shards.values():
+            for reason, count in shard.get("redrawn", {}).items():
+                total[reason] = total.get(reason, 0) + int(count)
+        return total
 
     @property
     def finished_clips(self) -> int:

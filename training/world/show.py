@@ -1,19 +1,26 @@
-"""A contact sheet of clips: their goals and every few frames; `python -m training.world.show data/world64/val`."""
+"""Look at clips: a contact sheet, and a film with skeleton, hands and words; `python -m training.world.show FOLDER`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.camera import Pinhole
 from egotwin_model.errors import RecordingError
+from egotwin_model.files import write_atomically
+from egotwin_model.skeleton import XSENS_JOINTS, XSENS_PARENTS
+from training.world.body_geoms import hand_points
 from training.world.shards import Clips, open_clips
 
+Array = NDArray[np.floating]
 CAPTION_HEIGHT = 20
 
 
@@ -28,6 +35,80 @@ def contact_sheet(clips: Clips, indices: Sequence[int], columns: int = 9, tile: 
     return np.vstack(rows)
 
 
+def overlay(clip: Mapping[str, Any], side: int = 384) -> NDArray[np.uint8]:
+    """A clip's frames with what its labels say drawn into them: (F, side + caption, side or 2 side, 3) RGB.
+
+    The wearer's bones as the camera pose projects them (left orange, right blue), a box around each hand that is
+    labelled visible, the goal below; beside it the outside camera's view where there is one.
+
+    Args:
+        clip: as `Clips` returns it.
+    """
+    views = [_annotated(clip, "frames", "camera_pose", "intrinsics", side, hands=True)]
+    if "outside_frames" in clip:
+        views.append(_annotated(clip, "outside_frames", "outside_pose", "outside_intrinsics", side, hands=False))
+    pictures = np.concatenate(views, axis=2)
+    caption = _caption(str(clip["text"]), pictures.shape[2])
+    return np.stack([np.vstack([picture, caption]) for picture in pictures])
+
+
+def _annotated(
+    clip: Mapping[str, Any], frames: str, poses: str, intrinsics: str, side: int, hands: bool
+) -> NDArray[np.uint8]:
+    images = clip[frames]
+    size = images.shape[1]
+    camera = Pinhole(size, size, *(float(v) for v in clip[intrinsics])).scaled(side, side)
+    views = np.broadcast_to(clip[poses], (len(images), 4, 4)).astype(np.float64)
+    steps = (len(clip["positions"]) - 1) // (len(images) - 1)
+    positions, rotations = clip["positions"][::steps], clip["rotations"][::steps]
+    drawn = np.empty((len(images), side, side, 3), np.uint8)
+    for k, image in enumerate(images):
+        drawn[k] = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
+        _draw_bones(drawn[k], camera, views[k], positions[k])
+        for hand in np.flatnonzero(clip["hand_visible"][k]) if hands else ():
+            _draw_hand(drawn[k], camera, views[k], positions[k], rotations[k], int(hand))
+    return drawn
+
+
+def _draw_bones(image: NDArray[np.uint8], camera: Pinhole, view: Array, positions: Array) -> None:
+    """Bones whose both ends lie before the camera; head and neck would fill the wearer's own view."""
+    optical = (positions - view[:3, 3]) @ view[:3, :3]
+    pixels, _ = camera.project(optical)
+    for joint, parent in enumerate(XSENS_PARENTS):
+        if parent >= 0 and min(optical[joint, 2], optical[parent, 2]) > 0.12:
+            colour = {"L": (255, 160, 40), "R": (70, 150, 255)}.get(XSENS_JOINTS[joint][0], (240, 240, 240))
+            if XSENS_JOINTS[joint][1] != "_":
+                colour = (240, 240, 240)
+            a, b = (tuple(int(v) for v in np.clip(pixels[k], -4000, 4000)) for k in (parent, joint))
+            cv2.line(image, a, b, colour, 2, cv2.LINE_AA)
+
+
+def _draw_hand(
+    image: NDArray[np.uint8], camera: Pinhole, view: Array, positions: Array, rotations: Array, hand: int
+) -> None:
+    joint = XSENS_JOINTS.index(("L_Hand", "R_Hand")[hand])
+    world = positions[joint] + (hand_points(0) * (1, (1, -1)[hand], 1)) @ rotations[joint].T
+    pixels, inside = camera.project((world - view[:3, 3]) @ view[:3, :3])
+    if inside.any():
+        low, high = pixels[inside].min(axis=0).astype(int), pixels[inside].max(axis=0).astype(int)
+        cv2.rectangle(image, tuple(low.tolist()), tuple(high.tolist()), (60, 220, 60), 1)
+
+
+def write_film(path: Path, films: Sequence[NDArray[np.uint8]], rate: int = 8) -> None:
+    """Films (F, H, W, 3) RGB of one size after another, as an mp4 (H.264), complete or not at all."""
+
+    def write(temporary: Path) -> None:
+        with av.open(str(temporary), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=rate)
+            stream.height, stream.width, stream.pix_fmt = *films[0].shape[1:3], "yuv420p"
+            for frame in (frame for film in films for frame in film):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, write)
+
+
 def _caption(text: str, width: int) -> NDArray[np.uint8]:
     strip = np.full((CAPTION_HEIGHT, width, 3), 255, np.uint8)
     cv2.putText(strip, text, (6, CAPTION_HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1, cv2.LINE_AA)
@@ -38,9 +119,11 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
     """Write an RGB picture as PNG, complete or not at all."""
     _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(encoded.tobytes())
-    temporary.replace(path)
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(encoded.tobytes())
+
+    write_atomically(path, write)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="folder of clips, as written by training.world.generate")
     parser.add_argument("--out", type=Path, default=Path("out/clips.png"), help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=12, help="how many, spread over the folder (default: %(default)s)")
+    parser.add_argument("--film", type=Path, help="also write these clips as an mp4 with skeleton, hands and words")
     options = parser.parse_args(argv)
     try:
         clips = open_clips(options.folder)
@@ -57,6 +141,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     indices = np.unique(np.linspace(0, len(clips) - 1, options.clips).round().astype(int)).tolist()
     write_png(options.out, contact_sheet(clips, indices))
+    if options.film:
+        write_film(options.film, [overlay(clips[index]) for index in indices])
+        print(f"the same, annotated: {options.film}")
     print(f"{len(indices)} of {len(clips)} clips: {options.out}")
     return 0
 

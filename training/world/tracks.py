@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from training.world.hands import HandTask
+    from training.world.plan import Target
 
 Array = NDArray[np.float64]
 
@@ -16,44 +21,68 @@ POST_S = 2.0
 
 
 @dataclass(frozen=True)
-class Reach:
-    """One reach of a hand: the object's world position, hand "left"/"right", and its times in seconds."""
-
-    position: Array
-    name: str
-    support: str
-    hand: str
-    look_s: float
-    start_s: float
-    arrive_s: float
-    leave_s: float
-    back_s: float
-
-
-@dataclass(frozen=True)
 class Segment:
     """What a behaviour asks of the body: heading change (N,) rad and speed (N,) m/s on the grid, from its start."""
 
     behaviour: str
     heading: Array
     speed: Array
-    reach: Reach | None = None
+
+
+@dataclass(frozen=True)
+class Moves:
+    """A value of D numbers that moves smoothly between targets: each change (K, D) is made from start to end (K,) s.
+
+    Changes add up, so one may begin before the last one has ended.
+    """
+
+    start: Array
+    end: Array
+    change: Array
+
+    @classmethod
+    def of(cls, moves: list[tuple[float, float, Array]], width: int) -> Moves:
+        """From a list of (start, end, change (D,))."""
+        change = np.array([c for _, _, c in moves], dtype=float).reshape(-1, width)
+        return cls(np.array([m[0] for m in moves]), np.array([m[1] for m in moves]), change)
+
+    def at(self, time: Array) -> Array:
+        """The value (T, D) at times (T,)."""
+        if not len(self.start):
+            return np.zeros((len(time), self.change.shape[1]))
+        return ease(time[:, None], self.start, self.end) @ self.change
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """Something looked at: world points (K, 3) m at times (K,) s, from when to when; with a hand, the head also
+    follows that hand a little. ``target`` is what is there."""
+
+    points: Array
+    times: Array
+    start_s: float
+    end_s: float
+    hand: str = ""
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
 class Track:
-    """Heading (N,) rad, speed (N,) m/s and path (N, 2) m in the world, at ``time`` (N,) s on the grid."""
+    """What the whole body follows, on the grid: heading (N,) rad, signed speed along it (N,) m/s and path (N, 2) m in
+    the world at ``time`` (N,) s; how the trunk is held (see `posture.POSTURE`), what hands do, what is looked at."""
 
     time: Array
     heading: Array
     speed: Array
     path: Array
-    reaches: tuple[Reach, ...] = ()
+    posture: Moves
+    hands: tuple[HandTask, ...] = ()
+    gazes: tuple[Gaze, ...] = ()
 
 
-def ease(time: Array, start: float, end: float) -> Array:
-    """Minimum-jerk rise from 0 at ``start`` to 1 at ``end``."""
-    u = np.clip((time - start) / max(end - start, 1e-6), 0.0, 1.0)
+def ease(time: Array, start: float | Array, end: float | Array) -> Array:
+    """Minimum-jerk rise from 0 at ``start`` to 1 at ``end``; the arguments broadcast."""
+    u = np.clip((time - start) / np.maximum(np.subtract(end, start), 1e-6), 0.0, 1.0)
     return u**3 * (10 - 15 * u + 6 * u**2)
 
 
@@ -61,27 +90,6 @@ def integrate(heading: Array, speed: Array) -> Array:
     """Path (N, 2) from the origin for headings and speeds on the grid."""
     step = speed[:, None] * np.stack([np.cos(heading), np.sin(heading)], axis=-1) / GRID_HZ
     return np.concatenate([np.zeros((1, 2)), np.cumsum((step[1:] + step[:-1]) / 2, axis=0)])
-
-
-def join(segments: list[Segment], start: Array, heading: float) -> Track:
-    """Join segments and carry on at the last speed for ``POST_S`` after their end.
-
-    Args:
-        segments: the first one includes ``PRE_S`` seconds before time 0, the others begin where the last one ends.
-        start: (2,) metres, where the body is at time 0. heading: rad, at the first sample.
-    """
-    headings, speeds = [segments[0].heading - segments[0].heading[0] + heading], [segments[0].speed]
-    for segment in segments[1:]:
-        headings.append(headings[-1][-1] + segment.heading[1:] - segment.heading[0])
-        speeds.append(segment.speed[1:])
-    post = round(POST_S * GRID_HZ)
-    angle = np.concatenate([*headings, np.full(post, headings[-1][-1])])
-    speed = np.concatenate([*speeds, np.full(post, speeds[-1][-1])])
-    path = integrate(angle, speed)
-    zero = round(PRE_S * GRID_HZ)
-    time = np.arange(len(angle)) / GRID_HZ - PRE_S
-    reaches = tuple(segment.reach for segment in segments if segment.reach is not None)
-    return Track(time, angle, speed, path - path[zero] + start, reaches)
 
 
 def grid(duration_s: float, pre_s: float = 0.0) -> Array:
@@ -162,6 +170,14 @@ def _turn_walk(sign: int) -> Callable[..., tuple[Array, Array]]:
     return track
 
 
+def _walk_back(rng: np.random.Generator, time: Array, v0: float, slow: float) -> tuple[Array, Array]:
+    delay = rng.uniform(-0.2, 0.5)
+    backward = -rng.uniform(0.35, 0.65 - 0.2 * slow) * ease(time, delay, delay + 0.9)
+    stop = rng.uniform(0.55, 1.1) * time[-1]
+    speed = v0 * (1 - ease(time, 0, 0.8)) + backward * (1 - ease(time, stop - 0.5, stop + 0.4))
+    return _wander(rng, time), speed
+
+
 _TRACKS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "stand_still": _stand,
     "turn_left": _turning(1, 48, 110),
@@ -169,6 +185,7 @@ _TRACKS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "turn_around_left": _turning(1, 152, 198),
     "turn_around_right": _turning(-1, 152, 198),
     "walk_forward": _walk,
+    "walk_back": _walk_back,
     "walk_stop": _walk_stop,
     "walk_turn_left": _walk_turn(1),
     "walk_turn_right": _walk_turn(-1),

@@ -1,0 +1,182 @@
+"""How fast the world makes clips, and whether its pictures and labels agree; prints a table.
+
+    python benchmarks/world.py                       speed at 128 and 256 px, CPU seconds of every step
+    python benchmarks/world.py --agreement 40        skeleton against picture on 40 clips
+
+CPU seconds of one process do not depend on what else the machine does, as clips per second do; both are printed.
+Video encoding (H.264, one thread) is included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.camera import Pinhole
+from egotwin_model.skeleton import XSENS_JOINTS
+from training.world.body_geoms import Clothing
+from training.world.clips import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
+from training.world.generate import CLIPS_PER_ROOM
+from training.world.plan import NoRoomError
+from training.world.render import EgoRenderer, Labels
+from training.world.scene import build_room
+
+TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
+SKIN_M = 0.03  # metres from the wrist's middle to the skin before it; what lies farther before it hides it
+STEPS = ("room", "motion", "render", "video")
+
+
+def encode(frames: NDArray[np.uint8], rate: int = 8) -> bytes:
+    """The clip as H.264 in an mp4, one thread."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        stream.options = {"crf": "18", "preset": "veryfast", "x264-params": "threads=1:lookahead-threads=1"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float], int]:
+    """Clips of some rooms: their number, CPU seconds of every step, bytes of video."""
+    cv2.setNumThreads(1)
+    spent, made, written = dict.fromkeys(STEPS, 0.0), 0, 0
+    for seed in range(first_room, first_room + rooms):
+        start = time.process_time()
+        spec, plan = build_room(seed, "train")
+        fine = size >= 256
+        renderer = EgoRenderer(spec, size, SUPERSAMPLE, fine=fine, articulations=plan.articulations)
+        spent["room"] += time.process_time() - start
+        for clip in range(CLIPS_PER_ROOM):
+            rng = np.random.default_rng([seed, clip])
+            start = time.process_time()
+            try:
+                motion = draw_motion(rng, plan, "train", Counter())
+            except NoRoomError:
+                continue
+            spent["motion"] += time.process_time() - start
+            start = time.process_time()
+            renderer.wear(motion.offsets, Clothing.draw(rng))
+            poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
+            seen = renderer.render(*poses, moves_of(motion))
+            spent["render"] += time.process_time() - start
+            start = time.process_time()
+            written += len(encode(seen.images))
+            spent["video"] += time.process_time() - start
+            made += 1
+        renderer.close()
+    return made, spent, written
+
+
+def speed(size: int, rooms: int, workers: int) -> None:
+    """Print one row: CPU milliseconds a clip of every step, and clips a second."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        list(pool.map(make, [0] * workers, [1] * workers, [size] * workers))  # imports and compilation of shaders
+        start = time.monotonic()
+        jobs = [pool.submit(make, 1 + k * rooms, rooms, size) for k in range(workers)]
+        results = [job.result() for job in jobs]
+        wall = time.monotonic() - start
+    made = sum(count for count, _, _ in results)
+    spent = {step: sum(times[step] for _, times, _ in results) for step in STEPS}
+    total = sum(spent.values()) / made
+    columns = " | ".join(f"{1000 * spent[step] / made:.0f}" for step in STEPS)
+    kilobytes = sum(size_ for _, _, size_ in results) / made / 1000
+    print(
+        f"| {size} | {made} | {columns} | {1000 * total:.0f} | {2 / total:.1f} | {TARGETS.get(size, 0):g} | "
+        f"{made / wall:.1f} | {kilobytes:.0f} |",
+        flush=True,
+    )
+
+
+def agreement(count: int, size: int) -> None:
+    """Print how often hands are seen in reaching actions and how often the projected hand lies on hand pixels."""
+    on_hand = visible = seen_frames = reach_frames = 0
+    seed, done = 0, 0
+    while done < count:
+        seed += 1
+        spec, plan = build_room(seed, "train")
+        rng = np.random.default_rng([seed, 77])
+        try:
+            motion = draw_motion(rng, plan, "train", Counter())
+        except NoRoomError:
+            continue
+        if not any(word in motion.behaviour for word in ("reach", "pick_up", "put_down", "open", "close")):
+            continue
+        renderer = EgoRenderer(spec, size, articulations=plan.articulations)
+        renderer.wear(motion.offsets, Clothing.draw(rng))
+        poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
+        frames = renderer.render(*poses, moves_of(motion), Labels(hand_pixels=True, depth=True, segmentation=True))
+        rows = [1 + renderer.things.index(f"body_{side}_Hand") for side in "LR"]
+        renderer.close()
+        assert frames.hand_pixels is not None
+        assert frames.segmentation is not None
+        assert frames.depth is not None
+        seen_frames += int((frames.hand_pixels > 0).any(axis=1).sum())
+        reach_frames += len(frames.images)
+        for hand, side in enumerate("LR"):
+            joint = XSENS_JOINTS.index(f"{side}_Hand")
+            palm = poses[0][:, joint] + poses[1][:, joint] @ np.array([0.0, 0.03 if hand == 0 else -0.03, 0.0])
+            hits, views = _on(
+                frames.intrinsics, frames.camera_pose, palm, frames.segmentation, frames.depth, rows[hand]
+            )
+            on_hand, visible = on_hand + hits, visible + views
+        done += 1
+    seen, agrees = 100 * seen_frames / reach_frames, 100 * on_hand / max(visible, 1)
+    print(f"{done} clips with reaching actions, {size} px: a hand is seen in {seen:.0f} % of their frames")
+    print(f"the projected wrist is on (or a pixel beside) its hand in {agrees:.2f} % of {visible} views")
+
+
+def _on(
+    camera: Pinhole,
+    poses: NDArray[np.float32],
+    points: NDArray[np.floating],
+    segmentation: NDArray[np.uint16],
+    depth: NDArray[np.float16],
+    row: int,
+) -> tuple[int, int]:
+    """How many of the points (F, 3) that lie in the picture with nothing before them lie on pixels of a thing."""
+    hits = views = 0
+    for k, point in enumerate(points):
+        optical = (point - poses[k, :3, 3]) @ poses[k, :3, :3].astype(float)
+        pixel, inside = camera.project(optical)
+        x, y = np.rint(pixel).astype(int)
+        if not inside or float(depth[k, y, x]) < optical[2] - SKIN_M:
+            continue
+        views += 1
+        hits += bool((segmentation[k, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] == row).any())
+    return hits, views
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rooms", type=int, default=6, help="rooms a worker (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--agreement", type=int, default=0, metavar="CLIPS")
+    options = parser.parse_args()
+    if options.agreement:
+        agreement(options.agreement, options.sizes[-1] if len(options.sizes) == 1 else 128)
+        return 0
+    print("CPU milliseconds a clip of 5 s; clips a second of two cores by CPU time, wanted, and as measured now")
+    print("| px | clips | room | motion | render | video | all | 2 cores | wanted | measured | kB |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for size in options.sizes:
+        speed(size, options.rooms, options.workers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -128,7 +128,7 @@ class EgoTwinConfig:
         """The embedded default: 64 px, MiniLM text states; trainable on two cores."""
         sizes = {
             "num_layers": 6, "num_motion_layers": 3, "num_heads": 4, "head_dim": 64, "time_embed_dim": 128,
-            "text_dim": 384, "text_length": 24, "latent_channels": 12, "latent_height": 8, "latent_width": 8,
+            "text_dim": 384, "text_length": 32, "latent_channels": 16, "latent_height": 8, "latent_width": 8,
             "motion_width": 256, "image_condition": "tile",
         }  # fmt: skip
         return cls(**{**sizes, **changes})

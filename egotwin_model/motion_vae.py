@@ -328,8 +328,13 @@ def motion_vae_loss(
     Returns:
         "loss" (with gradient), "kl" and one error per group, scalars in float32.
     """
-    square = (reconstruction.float() - features.float()).square()
-    terms = {name: torch.cat([square[..., part] for part in places], dim=-1).mean() for name, places in groups.items()}
+    terms = group_errors(reconstruction.float() - features.float(), groups)
     kl = distribution.kl().mean()
     loss = torch.stack([error + kl_weight * kl for error in terms.values()]).mean()
     return {"loss": loss, "kl": kl, **terms}
+
+
+def group_errors(error: Tensor, groups: Mapping[str, tuple[slice, ...]]) -> dict[str, Tensor]:
+    """Mean square of `error` (..., D) inside each feature group, scalars."""
+    square = error.square()
+    return {name: torch.cat([square[..., part] for part in places], dim=-1).mean() for name, places in groups.items()}

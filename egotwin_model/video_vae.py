@@ -28,14 +28,14 @@ INITIAL_LOGVAR = -5.0
 
 @dataclass(frozen=True)
 class VideoVAEConfig:
-    """Sizes of a `CausalVideoVAE`; the defaults are the mini model's (64 px -> 8 x 8 latents of 12 channels).
+    """Sizes of a `CausalVideoVAE`; the defaults are the mini model's (64 px -> 8 x 8 latents of 16 channels).
 
     Widths and blocks are listed in the order data flows: the encoder's fine to coarse, the decoder's coarse to fine.
     The number of resolutions sets how many pixels the first layer folds: spatial_compression_ratio / 2^(resolutions-1).
     """
 
     in_channels: int = 3
-    latent_channels: int = 12
+    latent_channels: int = 16
     temporal_compression_ratio: int = 4
     spatial_compression_ratio: int = 8
     encoder_widths: tuple[int, ...] = (64, 160)

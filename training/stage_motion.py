@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric, read_representation
-from egotwin_model.motion_vae import MotionVAE, initialise_linear_path, motion_vae_loss
+from egotwin_model.motion_vae import MotionVAE, group_errors, initialise_linear_path, motion_vae_loss
 from egotwin_model.store import save_tensors
 from egotwin_model.video_vae import LatentDistribution
 from training.configs import MotionVAERecipe
@@ -22,6 +22,7 @@ from training.trainer import Stage
 
 VALIDATION_CLIPS = 256
 START_CLIPS = 4000
+LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose: what changes less is not weighed up further
 SHEET_CLIPS = 4
 
 
@@ -48,6 +49,7 @@ class MotionVAEStage(Stage):
         self.statistics = MotionStatistics.fit(features, self.representation.slices)
         save_tensors(folder / "statistics.safetensors", self.statistics.to_tensors())
         self.features = self.statistics.normalise(features)
+        self.change = self.features.diff(dim=1).flatten(0, 1).std(0).clamp_min(LEAST_CHANGE)
         self.validation = self.statistics.normalise(features_of(validation, self.representation)[:VALIDATION_CLIPS])
         torch.manual_seed(recipe.train.seed)
         vae = MotionVAE(recipe.model)
@@ -65,9 +67,13 @@ class MotionVAEStage(Stage):
         features, c = batch["features"], self.recipe.model
         steps = 1 + (features.shape[1] - 1) // c.temporal_compression_ratio
         decoded, moments = model(features, draws.normal(c.latent_dim, steps).to(features.device))
-        return motion_vae_loss(
-            features, decoded.float(), LatentDistribution(moments), self.representation.groups, self.recipe.kl_weight
-        )
+        decoded, groups = decoded.float(), self.representation.groups
+        terms = motion_vae_loss(features, decoded, LatentDistribution(moments), groups, self.recipe.kl_weight)
+        if self.recipe.change_weight:
+            changes = (decoded - features).diff(dim=1) / self.change.to(features.device)
+            terms["change"] = torch.stack(list(group_errors(changes, groups).values())).mean()
+            terms["loss"] = terms["loss"] + self.recipe.change_weight * terms["change"]
+        return terms
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
@@ -76,9 +82,11 @@ class MotionVAEStage(Stage):
             self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (self.validation, decoded)
         )
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
+        steps = (truth.head_positions - found.head_positions).diff(dim=1)
         return {
             "val_joint_error_cm": float((truth.positions - found.positions).norm(dim=-1).mean()) * 100,
             "val_head_error_cm": float((truth.head_positions - found.head_positions).norm(dim=-1).mean()) * 100,
+            "val_head_step_error_cm": float(steps.norm(dim=-1).mean()) * 100,
             "val_head_error_deg": float(torch.rad2deg(cosine.clamp(-1, 1).arccos()).mean()),
         }
 

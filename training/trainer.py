@@ -357,8 +357,11 @@ def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
 
 
 def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """A projection of attention or MLP: what Muon is made for; embeddings, AdaLN and the heads stay with AdamW."""
-    return parameter.ndim == 2 and "_blocks." in name and ".norm" not in name
+    """A projection inside a block (attention, MLP, convolution as a matrix): what Muon is made for.
+
+    Embeddings, AdaLN and the heads stay with AdamW.
+    """
+    return parameter.ndim == 2 and any(part in name for part in ("_blocks.", "stages.")) and ".norm" not in name
 
 
 class _Flag:

@@ -239,11 +239,22 @@ class MotionVAE(nn.Module):
         self.encoder = MotionEncoder(config)
         self.decoder = MotionDecoder(config)
 
-    def forward(self, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The training pass: features (B, T, D) and unit noise (B, C, 1 + k) to the reconstruction (B, T, D) and the
-        latents' means and log-variances (B, 2C, 1 + k), what `LatentDistribution` takes."""
+    def forward(self, features: Tensor, noise: Tensor, offset: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The training pass.
+
+        Args:
+            features: (B, T, D). noise: unit noise (B, C, 1 + k) of the posterior.
+            offset: (B, C, 1 + k) what the decoder's latents are off by, in shares of their own root mean square.
+
+        Returns:
+            The reconstruction (B, T, D) and the latents' means and log-variances (B, 2C, 1 + k), what
+            `LatentDistribution` takes.
+        """
         moments = self.encoder(features)
-        return self.decoder(LatentDistribution(moments).at(noise)), moments
+        latents = LatentDistribution(moments).at(noise)
+        if offset is not None:
+            latents = latents + offset * latents.detach().square().mean((1, 2), keepdim=True).sqrt()
+        return self.decoder(latents), moments
 
     def encode(self, features: Tensor) -> LatentDistribution:
         """Features (B, T, D), T = 1 + 4k, to a normal over latents (B, C, 1 + k): `.mean`, `.logvar`, `.sample()`.

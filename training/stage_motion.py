@@ -66,7 +66,11 @@ class MotionVAEStage(Stage):
     def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         features, c = batch["features"], self.recipe.model
         steps = 1 + (features.shape[1] - 1) // c.temporal_compression_ratio
-        decoded, moments = model(features, draws.normal(c.latent_dim, steps).to(features.device))
+        noise, offset = draws.normal(c.latent_dim, steps).to(features.device), None
+        if self.recipe.latent_offset:
+            scale = self.recipe.latent_offset * draws.uniform()[:, None, None]
+            offset = (scale * draws.normal(c.latent_dim, steps)).to(features.device)
+        decoded, moments = model(features, noise, offset)
         decoded, groups = decoded.float(), self.representation.groups
         terms = motion_vae_loss(features, decoded, LatentDistribution(moments), groups, self.recipe.kl_weight)
         if self.recipe.change_weight:

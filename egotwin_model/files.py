@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from egotwin_model.errors import ModelError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # an OSError's errno where a file could not grow
 
 
 def sha256(path: Path) -> str:
@@ -20,7 +27,11 @@ def sha256(path: Path) -> str:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then give it its name; a failure leaves nothing behind."""
+    """Let `write` fill a temporary file beside `path`, then give it its name; a failure leaves nothing behind.
+
+    Raises:
+        OSError: among others with an errno of `NO_ROOM`, whichever library writes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
@@ -29,8 +40,22 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         temporary.chmod(0o644)
         os.replace(temporary, path)
+    except SafetensorError as error:  # holds the system's error as words alone
+        if (number := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def need_room(folder: Path, size: int, what: str) -> None:
+    """`ModelError` where the disk of `folder`, which exists, has less than `size` bytes left."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise ModelError(
+            f"{what} needs {size / 1e9:.2f} GB, but the disk of {folder} has {free / 1e9:.2f} GB left; make room, or "
+            "give another folder"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

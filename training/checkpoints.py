@@ -22,6 +22,7 @@ from egotwin_model.errors import ModelError
 from egotwin_model.files import read_json, write_json
 from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
 
+CURRENT, FRESH, OLD, STATE = "checkpoint", ".checkpoint-new", ".checkpoint-old", "state.json"
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 SEPARATOR = "|"  # between a parameter's name and the name of its optimiser state
 
@@ -35,7 +36,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, identity: dict[str, Any], *, is_main: bool) -> None:
         self.folder, self.is_main = folder, is_main
-        self.identity = json.dumps(identity, sort_keys=True)
+        self.identity = identity
 
     def save(
         self,
@@ -57,18 +58,25 @@ class Checkpoint:
         if not self.is_main:  # the whole state is gathered there alone
             return
         kept = weights if average is None else average.state_dict()
-        target, fresh = self.folder / "checkpoint", self.folder / ".checkpoint-new"
-        shutil.rmtree(fresh, ignore_errors=True)
+        self._put_right()
+        target, fresh, old = (self.folder / name for name in (CURRENT, FRESH, OLD))
         fresh.mkdir(parents=True)
-        save_tensors(fresh / "model.safetensors", weights)
-        if average is not None:
-            save_tensors(fresh / "ema.safetensors", kept)
-        for index, state in enumerate(states):
-            save_tensors(fresh / _optimizer_file(index), _flat(state["state"]))
-        write_json(fresh / "state.json", {"step": step, "averaged": count, "identity": self.identity})
-        shutil.rmtree(target, ignore_errors=True)
+        try:
+            save_tensors(fresh / "model.safetensors", weights)
+            if average is not None:
+                save_tensors(fresh / "ema.safetensors", kept)
+            for index, state in enumerate(states):
+                save_tensors(fresh / _optimizer_file(index), _flat(state["state"]))
+            save_tensors(self.folder / WEIGHTS, shipped(kept))
+            # last, since it vouches for the rest
+            write_json(fresh / STATE, {"step": step, "averaged": count, "identity": json.dumps(self.identity)})
+        except OSError:
+            shutil.rmtree(fresh, ignore_errors=True)  # a full disk gets its room back
+            raise
+        if target.is_dir():
+            target.rename(old)
         fresh.rename(target)
-        save_tensors(self.folder / WEIGHTS, shipped(kept))
+        shutil.rmtree(old, ignore_errors=True)
 
     def load(
         self, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: nn.Module | None
@@ -78,14 +86,18 @@ class Checkpoint:
         Raises:
             ModelError: it was written by another stage, configuration or seed.
         """
-        source = self.folder / "checkpoint"
+        source = self.folder / CURRENT
+        if self.is_main:
+            self._put_right()
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
         if not source.is_dir():
             return 0, 0
-        state = read_json(source / "state.json")
-        if state["identity"] != self.identity:
+        state = read_json(source / STATE)
+        if differ := differences(json.loads(state["identity"]), self.identity):
             raise ModelError(
-                f"{source} was written by another stage, configuration or seed; give another output folder, or repeat "
-                f"the configuration in {self.folder / 'recipe.json'}"
+                f"{source} was written by another stage, configuration or seed: {'; '.join(differ)}. Give another "
+                f"output folder, or repeat the configuration in {self.folder / 'recipe.json'}"
             )
         weights: dict[str, Any] = {**load_tensors(source / "model.safetensors")}
         set_model_state_dict(model, weights, options=WHOLE)
@@ -96,6 +108,26 @@ class Checkpoint:
         if average is not None:
             average.load_state_dict(load_tensors(source / "ema.safetensors"))
         return int(state["step"]), int(state["averaged"])
+
+    def _put_right(self) -> None:
+        """What a kill in the middle of `save` left: the newest whole checkpoint gets its name, the rest goes."""
+        target, fresh, old = (self.folder / name for name in (CURRENT, FRESH, OLD))
+        if not target.is_dir():
+            for whole in (fresh, old):
+                if (whole / STATE).is_file():
+                    whole.rename(target)
+                    break
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What two JSON values disagree on, "model.width is 4, was 5"; what only one of them has is not compared."""
+    before, now = (json.loads(json.dumps(value)) for value in (before, now))
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [key for key in before if key in now]
+        return [line for key in names for line in differences(before[key], now[key], f"{name}.{key}".lstrip("."))]
+    return [] if before == now else [f"{name} is {now}, was {before}"]
 
 
 def _optimizer_file(index: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,22 +13,35 @@ SHARED = 2**32 - 1  # the place of the numbers that all clips of a step have in 
 
 
 class Draws:
-    """The random numbers of some clips of one step; they follow from (seed, step, the clip's place in the batch)."""
+    """The random numbers of some clips of one step; they follow from (seed, step, the clip's place in the batch).
 
-    def __init__(self, seed: int, step: int, places: Sequence[int]) -> None:
+    Args:
+        device: where noise is drawn; a GPU draws other noise than a CPU, and much faster.
+    """
+
+    def __init__(self, seed: int, step: int, places: Sequence[int], device: torch.device | str = "cpu") -> None:
         self._clips = [np.random.default_rng((seed, step, place)) for place in places]
         self._shared = np.random.default_rng((seed, step, SHARED))
+        self._keys, self._device = [(seed, step, place) for place in places], device
 
     def __len__(self) -> int:
         return len(self._clips)
 
     def uniform(self, *shape: int) -> Tensor:
-        """In [0, 1): (clips, *shape) float32."""
+        """In [0, 1): (clips, *shape) float32, on the CPU."""
         return torch.from_numpy(np.stack([rng.random(shape, dtype=np.float32) for rng in self._clips]))
 
     def normal(self, *shape: int) -> Tensor:
-        """Unit normal: (clips, *shape) float32."""
-        return torch.from_numpy(np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in self._clips]))
+        """Unit normal: (clips, *shape) float32, on the device."""
+        noise = torch.empty(len(self), *shape, device=self._device)
+        for row, generator in zip(noise, self._generators, strict=True):
+            row.normal_(generator=generator)
+        return noise
+
+    @cached_property
+    def _generators(self) -> list[torch.Generator]:
+        seeds = (np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1 for key in self._keys)
+        return [torch.Generator(self._device).manual_seed(int(seed)) for seed in seeds]
 
     def shared_integer(self, high: int) -> int:
         """One number in [0, high), the same for all clips of the step."""

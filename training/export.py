@@ -31,7 +31,7 @@ from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tens
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
-from training.runs import codec_folder, diffusion_folder, motion_vae_folder
+from training.runs import CLIPS, RECIPE, SCALE, STATISTICS, codec_folder, diffusion_folder, motion_vae_folder
 
 OPSET = 18
 
@@ -98,8 +98,8 @@ def trained_networks(runs: Path, row: str = VARIANTS[0]) -> Networks:
         load_motion_vae(folder),
         video_vae,
         read_representation({"kind": settings.representation}),
-        MotionStatistics.from_tensors(load_tensors(folder / "statistics.safetensors")),
-        load_tensors(folder / "latent_scale.safetensors")["motion_latent.scale"],
+        MotionStatistics.from_tensors(load_tensors(folder / STATISTICS)),
+        load_tensors(folder / SCALE)["motion_latent.scale"],
     )
 
 
@@ -297,9 +297,9 @@ def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
         folders["video-codec"] = codec_folder(runs)
     for stage in (stage for stage in STAGES if (folders.get(stage, runs) / "metrics.jsonl").is_file()):
         last = (folders[stage] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        stages[stage] = {"recipe": read_json(folders[stage] / "recipe.json"), "last_metrics": json.loads(last)}
-    notes = [*sorted(runs.glob("video-latents-train.json")), *sorted(runs.glob("motion-latents-*train.json"))]
-    return {"clips": read_json(notes[0])["clips"], "stages": stages}
+        stages[stage] = {"recipe": read_json(folders[stage] / RECIPE), "last_metrics": json.loads(last)}
+    last = "joint" if settings.with_video else "text-to-motion"
+    return {"clips": read_json(folders[last] / CLIPS), "stages": stages}
 
 
 def main(argv: list[str] | None = None) -> int:

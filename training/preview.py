@@ -16,7 +16,7 @@ from egotwin_model.store import load_tensors
 from egotwin_model.video_vae import decode_video, load_video_vae
 from training.configs import DiffusionRecipe
 from training.latents import LatentClips
-from training.runs import codec_folder, motion_vae_folder
+from training.runs import SCALE, STATISTICS, codec_folder, motion_vae_folder
 from training.sheets import Sample, clip_of, to_frames
 
 NUM_STEPS = 6
@@ -37,21 +37,21 @@ class Preview:
 
     def samples(self, model: nn.Module) -> list[Sample]:
         """One future of every preview clip, without guidance."""
-        clips, generator = self.clips, torch.Generator().manual_seed(SEED)
-        text = clips.texts[clips.text_index[self.rows]].float()
-        video, motion = (None if z is None else z[self.rows].float() for z in (clips.video, clips.motion))
+        clips, generator, device = self.clips, torch.Generator().manual_seed(SEED), next(model.parameters()).device
+        text = clips.texts[clips.text_index[self.rows]].float().to(device)
+        video, motion = (None if z is None else z[self.rows].float().to(device) for z in (clips.video, clips.motion))
         rays = {}
         if video is not None and clips.camera is not None and clips.camera_poses is not None:
-            rays["camera"] = plucker_maps(clips.camera, clips.camera_poses[self.rows], *video.shape[-2:])
+            rays["camera"] = plucker_maps(clips.camera, clips.camera_poses[self.rows], *video.shape[-2:]).to(device)
         conditions = Conditions(
             text=text,
-            empty=clips.texts[:1].float().expand_as(text),
+            empty=clips.texts[:1].float().to(device).expand_as(text),
             image=None if video is None else video[:, 0],
             pose=None if motion is None else motion[..., 0],
             extra=rays,
         )
         noise_video, noise_motion = (
-            None if z is None else torch.randn(z.shape, generator=generator) for z in (video, motion)
+            None if z is None else torch.randn(z.shape, generator=generator).to(device) for z in (video, motion)
         )
         sampler = Sampler(model, self.recipe.schedule, asynchronous=self.recipe.model.asynchronous)
         mode = MODES[self.recipe.kind]
@@ -66,7 +66,7 @@ class Preview:
         if latents[0] is None:
             return [[None] * len(self.rows) for _ in latents]
         codec = load_video_vae(codec_folder(self.runs))
-        return [list(to_frames(decode_video(codec, z.transpose(1, 2)))) for z in latents if z is not None]
+        return [list(to_frames(decode_video(codec, z.cpu().transpose(1, 2)))) for z in latents if z is not None]
 
     def _bodies(self, *latents: Tensor | None) -> list[list[Any]]:
         """Decoded motions likewise, in the clip's frame."""
@@ -75,10 +75,10 @@ class Preview:
             return [[None] * len(self.rows) for _ in latents]
         folder, representation = motion_vae_folder(self.runs, kind), read_representation({"kind": kind})
         vae = load_motion_vae(folder)
-        statistics = MotionStatistics.from_tensors(load_tensors(folder / "statistics.safetensors"))
-        scale = load_tensors(folder / "latent_scale.safetensors")["motion_latent.scale"]
+        statistics = MotionStatistics.from_tensors(load_tensors(folder / STATISTICS))
+        scale = load_tensors(folder / SCALE)["motion_latent.scale"]
         motions = [
-            representation.decode_in_clip_frame(statistics.denormalise(vae.decode(z * scale).float()))
+            representation.decode_in_clip_frame(statistics.denormalise(vae.decode(z.cpu() * scale).float()))
             for z in latents
             if z is not None
         ]

@@ -5,7 +5,8 @@
     runs/mini/  video-codec/  motion-vae/  text-to-motion/  joint/          EgoTwin
                 motion-vae-root-centric/                                    stage 1 of the rows without reformulation
                 variants/vidmld/  text-to-motion/  joint/                   every other row's stages 2 and 3
-                video-latents-train.safetensors  motion-latents-….safetensors
+                latents/video/train/clips-00000.safetensors …               what networks make of clips, piece by piece
+                latents/{text,motion,features,motion-root-centric,…}/{train,val}/
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from egotwin_model.ablations import VARIANTS
+
+RECIPE, CLIPS = "recipe.json", "clips.json"  # beside every stage's weights: the whole recipe, and what clips they saw
+STATISTICS = "statistics.safetensors"  # beside a motion VAE: of the features it was trained on
+SCALE = "latent_scale.safetensors"  # and the deviation of its latents, which the transformer sees as 1
 
 
 def codec_folder(runs: Path) -> Path:
@@ -25,10 +30,9 @@ def motion_vae_folder(runs: Path, representation: str) -> Path:
     return runs / ("motion-vae" if representation == "head-centric" else f"motion-vae-{representation}")
 
 
-def motion_latents_path(runs: Path, representation: str, split: str) -> Path:
-    """Motion latents of a split."""
-    middle = "" if representation == "head-centric" else f"{representation}-"
-    return runs / f"motion-latents-{middle}{split}.safetensors"
+def latents_folder(runs: Path, what: str, split: str, representation: str = "head-centric") -> Path:
+    """What is kept of a split: "video" or "motion" latents, motion "features", "text" states."""
+    return runs / "latents" / (what if representation == "head-centric" else f"{what}-{representation}") / split
 
 
 def diffusion_folder(runs: Path, variant: str, stage: str) -> Path:

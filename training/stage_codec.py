@@ -15,7 +15,7 @@ from egotwin_model.video_vae import CausalVideoVAE
 from training.codec import codec_loss, initialise_shortcuts, psnr, random_crop, to_video
 from training.configs import VideoCodecRecipe
 from training.draws import Draws
-from training.sequences.dataset import ClipSet, open_clips
+from training.sequences.dataset import ClipSet
 from training.sheets import Sample, save_sheet, to_frames
 from training.trainer import Stage
 
@@ -30,14 +30,12 @@ def frames_of(clips: ClipSet, indices: Iterable[int]) -> Tensor:
 
 
 class VideoCodecStage(Stage):
-    """Trains `CausalVideoVAE` on the frames of a data folder with ``train`` and ``val`` splits."""
+    """Trains `CausalVideoVAE` on the frames of clips."""
 
     name = "video-codec"
 
-    def __init__(self, recipe: VideoCodecRecipe, data: Path) -> None:
-        self.recipe = recipe
-        self.clips = open_clips(data / "train")
-        validation = open_clips(data / "val")
+    def __init__(self, recipe: VideoCodecRecipe, train: ClipSet, validation: ClipSet) -> None:
+        self.recipe, self.clips = recipe, train
         self.validation = frames_of(validation, range(min(VALIDATION_CLIPS, len(validation))))
         torch.manual_seed(recipe.train.seed)
         vae = CausalVideoVAE(recipe.model)
@@ -64,9 +62,9 @@ class VideoCodecStage(Stage):
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, CausalVideoVAE)
-        scores = []
+        scores, device = [], next(model.parameters()).device
         for frames in self.validation.split(8):
-            video = to_video(frames)
+            video = to_video(frames.to(device))
             error = model.decode(model.encode(video).latent_dist.mode()).sample.float().clamp(-1, 1) - video
             scores.append(psnr(error))
         return {"val_psnr_db": float(torch.cat(scores).mean())}
@@ -75,7 +73,8 @@ class VideoCodecStage(Stage):
         """Clips of the validation split, each above what the codec makes of it."""
         assert isinstance(model, CausalVideoVAE)
         frames = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
-        decoded = model.decode(model.encode(to_video(frames)).latent_dist.mode()).sample
+        video = to_video(frames.to(next(model.parameters()).device))
+        decoded = model.decode(model.encode(video).latent_dist.mode()).sample
         pairs = zip(frames.numpy(), to_frames(decoded), strict=True)
         save_sheet(path, [Sample("", coded, true, None, None) for true, coded in pairs])
 

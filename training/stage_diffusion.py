@@ -58,7 +58,7 @@ class DiffusionStage(Stage):
         return _gather(self.train, indices, rows)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-        device = batch["text"].device
+        batch, device = _in_float(batch), batch["text"].device
         t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, draws))
         noise = {name: draws.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
         errors = self._errors(model, batch, noise, t_video, t_motion)
@@ -75,7 +75,7 @@ class DiffusionStage(Stage):
         device = next(model.parameters()).device
         indices = torch.arange(count)
         batch = _gather(self.validation, indices, self.validation.text_index[indices])
-        batch = {name: value.to(device) for name, value in batch.items()}
+        batch = _in_float({name: value.to(device) for name, value in batch.items()})
         draws = Draws(VALIDATION_SEED, 0, range(count))
         noise = {name: draws.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
         t = torch.linspace(0, PURE_NOISE, count).long().to(device)
@@ -144,13 +144,18 @@ def target_shares(recipe: DiffusionRecipe) -> dict[str, float]:
 
 
 def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tensor]:
-    batch = {"text": clips.texts[rows].float()}
+    batch = {"text": clips.texts[rows]}
     for name, latents in (("video", clips.video), ("motion", clips.motion)):
         if latents is not None:
-            batch[name] = latents[indices].float()
+            batch[name] = latents[indices]
     if clips.camera_poses is not None and clips.camera is not None:
         batch["camera"] = plucker_maps(clips.camera, clips.camera_poses[indices], *batch["video"].shape[-2:])
     return batch
+
+
+def _in_float(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is kept in float16 as float32: on the device, since half as much then goes there."""
+    return {name: value.float() for name, value in batch.items()}
 
 
 def _per_clip(predicted: Tensor, target: Tensor) -> Tensor:

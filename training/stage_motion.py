@@ -16,7 +16,9 @@ from egotwin_model.store import save_tensors
 from egotwin_model.video_vae import LatentDistribution
 from training.configs import MotionVAERecipe
 from training.draws import Draws
-from training.sequences.dataset import ClipSet, open_clips
+from training.latents import motion_features
+from training.runs import STATISTICS
+from training.sequences.dataset import ClipSet
 from training.sheets import Sample, clip_of, save_sheet
 from training.trainer import Stage
 
@@ -41,34 +43,36 @@ class MotionVAEStage(Stage):
 
     name = "motion-vae"
 
-    def __init__(self, recipe: MotionVAERecipe, data: Path, folder: Path) -> None:
+    def __init__(self, recipe: MotionVAERecipe, train: ClipSet, validation: ClipSet, runs: Path, folder: Path) -> None:
         self.recipe = recipe
-        train, validation = open_clips(data / "train"), open_clips(data / "val")
-        self.representation = read_representation({"kind": recipe.representation})
-        features = features_of(train, self.representation)
-        self.statistics = MotionStatistics.fit(features, self.representation.slices)
-        save_tensors(folder / "statistics.safetensors", self.statistics.to_tensors())
-        self.features = self.statistics.normalise(features)
-        self.change = self.features.diff(dim=1).flatten(0, 1).std(0).clamp_min(LEAST_CHANGE)
-        self.validation = self.statistics.normalise(features_of(validation, self.representation)[:VALIDATION_CLIPS])
+        self.representation = kind = read_representation({"kind": recipe.representation})
+        cached, held_out = motion_features(train, "train", runs, kind), motion_features(validation, "val", runs, kind)
+        parts = (part["features"] for part in cached.shards())
+        self.statistics = MotionStatistics.fit(parts, kind.slices)
+        save_tensors(folder / STATISTICS, self.statistics.to_tensors())
+        self.features = cached.rows("features")
+        rows = torch.linspace(0, len(self.features) - 1, min(START_CLIPS, len(self.features))).long().unique()
+        sample = self.statistics.normalise(self.features[rows])
+        self.change = sample.diff(dim=1).flatten(0, 1).std(0).clamp_min(LEAST_CHANGE)
+        self.validation = self.statistics.normalise(held_out.rows("features")[:VALIDATION_CLIPS])
         torch.manual_seed(recipe.train.seed)
         vae = MotionVAE(recipe.model)
         if recipe.model.linear_path:
-            initialise_linear_path(vae, self.features[:START_CLIPS], self.representation.groups)
+            initialise_linear_path(vae, sample, kind.groups)
         self.model: nn.Module = vae
 
     def __len__(self) -> int:
         return len(self.features)
 
     def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
-        return {"features": self.features[indices]}
+        return {"features": self.statistics.normalise(self.features[indices])}
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         features, c = batch["features"], self.recipe.model
         steps = 1 + (features.shape[1] - 1) // c.temporal_compression_ratio
         noise, offset = draws.normal(c.latent_dim, steps).to(features.device), None
         if self.recipe.latent_offset:
-            scale = self.recipe.latent_offset * draws.uniform()[:, None, None]
+            scale = self.recipe.latent_offset * draws.uniform()[:, None, None].to(features.device)
             offset = (scale * draws.normal(c.latent_dim, steps)).to(features.device)
         decoded, moments = model(features, noise, offset)
         decoded, groups = decoded.float(), self.representation.groups
@@ -81,7 +85,7 @@ class MotionVAEStage(Stage):
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
-        decoded = model.decode(model.encode(self.validation).mode()).float()
+        decoded = _through(model, self.validation)
         truth, found = (
             self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (self.validation, decoded)
         )
@@ -98,7 +102,7 @@ class MotionVAEStage(Stage):
         """Bodies and head paths of the validation split beside what the VAE makes of them."""
         assert isinstance(model, MotionVAE)
         features = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
-        decoded = model.decode(model.encode(features).mode()).float()
+        decoded = _through(model, features)
         truth, found = (
             self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (features, decoded)
         )
@@ -107,3 +111,9 @@ class MotionVAEStage(Stage):
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "MotionVAE", **asdict(self.recipe.model)}
+
+
+def _through(vae: MotionVAE, features: Tensor) -> Tensor:
+    """Features encoded and decoded on the VAE's device, where they came from again."""
+    device = next(vae.parameters()).device
+    return vae.decode(vae.encode(features.to(device)).mode()).float().to(features.device)

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.files import write_json
-from egotwin_model.store import WEIGHTS
+from egotwin_model.files import NO_ROOM, read_json, write_json
+from egotwin_model.offload import RuntimeOptions
+from egotwin_model.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.text import TextEncoder, load_text_encoder
+from training.checkpoints import differences
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
-from training.latents import encode_split
+from training.fit import check_clips, check_sizes
+from training.latents import encode_split, processes
 from training.preview import Preview
-from training.runs import codec_folder, diffusion_folder, motion_vae_folder
-from training.sequences.dataset import open_clips
+from training.runs import CLIPS, RECIPE, codec_folder, diffusion_folder, motion_vae_folder
+from training.sequences.dataset import ClipSet, open_clips
 from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
 from training.stage_motion import MotionVAEStage
 from training.trainer import Stage, train
+
+# what a run may go on with changed: how long it is, how it is watched, and what does not change its steps
+FREE = tuple(
+    f"train.{name} "
+    for name in (
+        "steps", "gradient_accumulation", "gradient_checkpointing", "save_every", "validate_every", "sheet_every",
+        "max_nonfinite", "tracker",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,11 @@ class Places:
     runs: Path
     pretrained: Path | None = None
 
+    @cached_property
+    def clips(self) -> dict[str, ClipSet]:
+        """Both splits, opened once."""
+        return {split: open_clips(self.data / split) for split in ("train", "val")}
+
     def of(self, name: str, recipe: Recipe) -> Path:
         """The folder of the stage `name`."""
         if isinstance(recipe, DiffusionRecipe):
@@ -49,47 +70,72 @@ def build(recipe: Recipe, places: Places, folder: Path) -> Stage:
     """The stage of a recipe; later stages read what the earlier ones left."""
     match recipe:
         case VideoCodecRecipe():
-            return VideoCodecStage(recipe, places.data)
+            return VideoCodecStage(recipe, places.clips["train"], places.clips["val"])
         case MotionVAERecipe():
-            return MotionVAEStage(recipe, places.data, folder)
+            return MotionVAEStage(recipe, places.clips["train"], places.clips["val"], places.runs, folder)
         case DiffusionRecipe():
             return _diffusion(recipe, places)
 
 
 def _diffusion(recipe: DiffusionRecipe, places: Places) -> DiffusionStage:
-    runs, data = places.runs, places.data
+    runs, clips = places.runs, places.clips
     if recipe.kind != "text-to-motion":
         _link_codec(places)
-        _needed(codec_folder(runs), "video-codec")
+        _trained(codec_folder(runs), "video-codec", ("CausalVideoVAE", "AutoencoderKLCogVideoX"))
     if recipe.representation is not None:
-        _needed(motion_vae_folder(runs, recipe.representation), "motion-vae")
+        _trained(motion_vae_folder(runs, recipe.representation), "motion-vae", ("MotionVAE",))
     start_from = places.pretrained
     if recipe.kind == "joint":
-        start_from = _needed(diffusion_folder(runs, recipe.variant, "text-to-motion"), "text-to-motion")
+        start_from = diffusion_folder(runs, recipe.variant, "text-to-motion")
+        _trained(start_from, "text-to-motion", ("EgoTwinTransformer",))
+        _same_model(start_from, recipe)
+    if start_from is None and (recipe.freeze_text or recipe.adapter_rank):
+        raise ModelError(
+            "the text and video branch cannot stay as it is: there is none yet; name CogVideoX-5b-I2V's "
+            "folder by --pretrained"
+        )
+    for part in clips.values():
+        check_sizes(part, recipe, runs)
     encoder = _text_encoder(recipe, places.pretrained)
-    train_clips = encode_split(data, "train", runs, recipe, encoder)
-    validation = encode_split(data, "val", runs, recipe, encoder)
-    texts = [str(record["text"]) for record in open_clips(data / "val").records]
+    train_clips, validation = (encode_split(part, split, runs, recipe, encoder) for split, part in clips.items())
+    texts = [str(record["text"]) for record in clips["val"].records]
     return DiffusionStage(recipe, train_clips, validation, start_from, Preview(recipe, runs, validation, texts))
 
 
-def _needed(folder: Path, stage: str) -> Path:
+def _trained(folder: Path, stage: str, classes: tuple[str, ...]) -> None:
+    """`ModelError` unless `folder` holds what `stage` leaves: weights of one of these classes."""
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} has no weights; run `egotwin train {stage}` first")
-    return folder
+    found = read_json(folder / CONFIG).get("_class_name")
+    if found not in classes:
+        raise ModelError(
+            f"{folder} holds a {found}, wanted what `egotwin train {stage}` leaves: {' or '.join(classes)}"
+        )
+
+
+def _same_model(folder: Path, recipe: DiffusionRecipe) -> None:
+    """`ModelError` unless stage 2's transformer is the one that stage 3 goes on with."""
+    if differ := differences(component_config(folder), asdict(recipe.model)):
+        raise ModelError(
+            f"{folder} was trained in another configuration: {'; '.join(differ)}. Train text-to-motion in this one, "
+            "or name another --runs folder"
+        )
 
 
 def _link_codec(places: Places) -> None:
     """The paper's video codec is CogVideoX's own: it takes the place of a stage."""
     codec = codec_folder(places.runs)
-    if places.pretrained is not None and not codec.exists():
+    if places.pretrained is not None and not codec.exists() and processes().is_main_process:
         codec.parent.mkdir(parents=True, exist_ok=True)
         codec.symlink_to((places.pretrained / "vae").resolve(), target_is_directory=True)
+    processes().wait_for_everyone()
 
 
 def _text_encoder(recipe: DiffusionRecipe, pretrained: Path | None) -> TextEncoder:
     if pretrained is not None:
-        return load_text_encoder(pretrained, "text_encoder", recipe.model.text_length)
+        device = processes().device
+        options = RuntimeOptions(str(device), "float32" if device.type == "cpu" else "bfloat16")
+        return load_text_encoder(pretrained, "text_encoder", recipe.model.text_length, options)
     encoder = TextEncoder.from_package(TEXT_PACKAGE, recipe.model.text_length)
     channels = encoder.cached("").shape[-1]
     if channels != recipe.model.text_dim:
@@ -117,14 +163,53 @@ def main(argv: list[str] | None = None) -> int:
             raise ModelError(f"configuration {arguments.config} has no stage {arguments.stage}")
         recipe = tyro.cli(type(named), default=named, args=overrides, prog=f"egotwin train {arguments.stage}")
         places = Places(arguments.data, arguments.runs, arguments.pretrained)
-        folder = places.of(arguments.stage, recipe)
-        stage = build(recipe, places, folder)
-        write_json(folder / "recipe.json", asdict(recipe))
-        train(stage, recipe.train, folder)
+        run(recipe, places, places.of(arguments.stage, recipe))
     except EgoTwinError as error:
         print(f"egotwin train: {error}")
         return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(
+            f"egotwin train: the disk is full ({error}); make room: the same command goes on from the last checkpoint"
+        )
+        return 1
     return 0
+
+
+def run(recipe: Recipe, places: Places, folder: Path) -> None:
+    """Train one stage, or go on with it, after everything that can be checked beforehand was checked."""
+    for clips in places.clips.values():
+        check_clips(clips)
+    notes = {RECIPE: asdict(recipe), CLIPS: identity_of(places.clips["train"])}
+    _check_notes(folder, notes)
+    stage = build(recipe, places, folder)
+    if processes().is_main_process:
+        for name, note in notes.items():
+            write_json(folder / name, note)
+    train(stage, recipe.train, folder)
+
+
+def _check_notes(folder: Path, notes: dict[str, Any]) -> None:
+    """`ModelError` where a run that is to go on was begun with another recipe or on other clips."""
+    if not (folder / "checkpoint").is_dir():
+        return
+    for name, note in notes.items():
+        before = read_json(folder / name) if (folder / name).is_file() else {}
+        differ = [line for line in differences(before, note) if not line.startswith(FREE)]
+        if differ:
+            what = "in another configuration" if name == RECIPE else "on other clips"
+            raise ModelError(
+                f"{folder} was begun {what}: {'; '.join(differ)}. Give another --runs folder, or repeat what "
+                f"{folder / name} says"
+            )
+
+
+def identity_of(clips: ClipSet) -> dict[str, Any]:
+    """What tells a folder of clips from others: how they were made, how many, and a checksum over all shards."""
+    shards = {name: entry["sha256"] for name, entry in clips.manifest.shards.items() if entry["clips"]}
+    digest = hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
+    return {**clips.manifest.settings(), "finished": len(clips), "sha256": digest}
 
 
 if __name__ == "__main__":

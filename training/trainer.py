@@ -2,7 +2,8 @@
 
 A stage brings its model, its batches and its loss; the loop brings the rest. Every step draws its clips and its noise
 from (seed, step, place in the batch) alone: a run that was stopped and resumed sees what an unbroken run would have
-seen, and so does one shared by another number of processes or split in micro-batches.
+seen, and so does one shared by another number of processes or split in micro-batches. For the same reason batches can
+be made ready ahead, in a thread, while the ones before are computed on.
 
     step      0 ─────── warm-up ─────── 1 ───────── cosine to 5 % ───────── steps
     weights   model (trained) → EMA (validated, shipped)
@@ -16,19 +17,21 @@ import json
 import logging
 import math
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
-from egotwin_model.files import write_json
+from egotwin_model.files import need_room, write_json
 from egotwin_model.store import save_tensors
 from training.checkpoints import Checkpoint
 from training.draws import Draws
@@ -120,9 +123,10 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
 
     Raises:
         ModelError: the folder's checkpoint is of another stage or configuration, the batch cannot be shared out, or too
-            many losses were not finite.
+            many losses were not finite; the disk has no room for a checkpoint.
+        OSError: the disk filled during the run. The last checkpoint is whole.
     """
-    return _Run(stage, config, folder).go()
+    return Run(stage, config, folder).go()
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
@@ -148,7 +152,31 @@ Terms = dict[str, Tensor]
 Result = TypeVar("Result")
 
 
-class _Run:
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one process computes on between two backward passes."""
+
+    draws: Draws
+    tensors: dict[str, Tensor]
+
+
+@dataclass
+class Pace:
+    """How fast steps were since it was last told; validation and saving aside."""
+
+    clips: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def told(self) -> dict[str, float]:
+        """Clips a second, and the share of the time that was spent waiting for batches; starts again."""
+        seconds = max(self.seconds, 1e-9)
+        rates = {"clips_per_s": self.clips / seconds, "data_wait": self.waited / seconds}
+        self.clips, self.seconds, self.waited = 0, 0.0, 0.0
+        return rates
+
+
+class Run:
     """One call of `train`: the prepared model, its average, its files."""
 
     def __init__(self, stage: Stage, config: TrainConfig, folder: Path) -> None:
@@ -168,32 +196,39 @@ class _Run:
                 f"batch_size={config.batch_size} cannot be shared evenly by {self.accelerator.num_processes} processes "
                 f"with gradient_accumulation={config.gradient_accumulation}; take a multiple of {shares}"
             )
+        self.spread = self.accelerator.distributed_type == DistributedType.FSDP
+        if self.spread and config.ema_decay:
+            raise ModelError(
+                f"ema_decay={config.ema_decay} with FSDP: an average of spread parameters is not kept; pass "
+                "--train.ema-decay 0, or train without FSDP"
+            )
         if config.gradient_checkpointing:
             stage.model.enable_gradient_checkpointing()  # type: ignore[operator]
         self.model, *self.optimizers = self.accelerator.prepare(stage.model, *_optimizers(stage.model, config))
         self.average = self._average()
         self.checkpoint = Checkpoint(folder, self._identity(), is_main=self.accelerator.is_main_process)
-        self.nonfinite = 0
+        self.nonfinite, self.pace = 0, Pace()
 
     def go(self) -> Path:
         config, main = self.config, self.accelerator.is_main_process
-        if main:
+        start = self._load()
+        if main:  # what is there is only replaced by what goes on from it
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / "config.json", self.stage.resolved())
-        start = self._load()
+        if main and start < config.steps:
+            need_room(self.folder, self._checkpoint_bytes(), "a checkpoint")
         if start < config.steps and config.tracker != "none":
             self.accelerator.init_trackers("logs", config=asdict(config))
         with (
             _stop_on_signal() as stop,
+            contextlib.closing(self.batches(start)) as batches,
             tqdm(
                 total=config.steps * config.batch_size, initial=start * config.batch_size, desc=self.stage.name,
                 unit="clip", mininterval=2, disable=not main,
             ) as bar,
         ):  # fmt: skip
             for step in range(start, config.steps):
-                for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in self.optimizers):
-                    group["lr"] = config.learning_rate * learning_rate_factor(step, config)
-                terms, stopped = self._step(step, stop)
+                terms, stopped = self.step(step, batches, stop)
                 bar.update(config.batch_size)
                 if terms is not None and step % LOG_EVERY == 0:
                     values = {name: float(value) for name, value in terms.items()}
@@ -211,50 +246,84 @@ class _Run:
         config, averaged = self.config, self.accelerator.unwrap_model(self.model)
         if self.average is not None:
             averaged = self.average.module
-        if self.accelerator.is_main_process and (last or done % config.validate_every == 0):
-            self._record(done, terms, self._evaluated(averaged, self.stage.validate))
-        if self.accelerator.is_main_process and config.sheet_every and (last or done % config.sheet_every == 0):
-            path = self.folder / "sheets" / f"step-{done:07d}.png"
+        main = self.accelerator.is_main_process
+        takes_part = main or self.spread  # each holds a part of spread parameters, and is asked for it
+        if takes_part and (last or done % config.validate_every == 0):
+            metrics = self._evaluated(averaged, self.stage.validate)
+            if main:
+                self._record(done, terms, metrics)
+        if takes_part and config.sheet_every and (last or done % config.sheet_every == 0):
+            # the other processes' sheets are the same, and go
+            name = f"step-{done:07d}.png" if main else f".process-{self.accelerator.process_index}.png"
+            path = self.folder / "sheets" / name
             path.parent.mkdir(exist_ok=True)
             self._evaluated(averaged, lambda model: self.stage.sheet(model, path))
+            if not main:
+                path.unlink(missing_ok=True)
         if last or done % config.save_every == 0:
             average, count = (None, 0) if self.average is None else (averaged, int(self.average.n_averaged))
             self.checkpoint.save(done, self.model, self._bare_optimizers(), average, count, self.stage.shipped)
 
-    def _step(self, step: int, stop: _Flag) -> tuple[Terms | None, bool]:
-        """One optimiser step: its loss terms, None where the weights were left alone; and whether to stop after it."""
+    def batches(self, start: int) -> Generator[MicroBatch, None, None]:
+        """This process's micro-batches from step `start` on, each made ready while the caller works on the last."""
+        count = self.config.gradient_accumulation
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+            ahead = None
+            for number in range(start * count, self.config.steps * count):
+                ready, ahead = ahead, pool.submit(self._micro_batch, number)
+                if ready is not None:
+                    yield ready.result()
+            if ahead is not None:
+                yield ahead.result()
+
+    def _micro_batch(self, number: int) -> MicroBatch:
         config, accelerator = self.config, self.accelerator
+        step, index = divmod(number, config.gradient_accumulation)
         micro = config.batch_size // (accelerator.num_processes * config.gradient_accumulation)
+        first = (accelerator.process_index * config.gradient_accumulation + index) * micro
+        draws = Draws(config.seed, step, range(first, first + micro), accelerator.device)
         indices = draw_indices(step, config.batch_size, len(self.stage), config.seed)
+        batch = self.stage.batch(indices[first : first + micro], draws)
+        return MicroBatch(draws, {name: value.to(accelerator.device) for name, value in batch.items()})
+
+    def step(self, step: int, batches: Iterator[MicroBatch], stop: StopFlag | None = None) -> tuple[Terms | None, bool]:
+        """One optimiser step on the next of `batches`: its loss terms, None where the weights were left alone; and
+        whether to stop after it, because `stop` was set in any process."""
+        config, accelerator, begun = self.config, self.accelerator, time.perf_counter()
+        for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in self.optimizers):
+            group["lr"] = config.learning_rate * learning_rate_factor(step, config)
         totals: Terms = {}
         for index in range(config.gradient_accumulation):
-            first = (accelerator.process_index * config.gradient_accumulation + index) * micro
-            places = range(first, first + micro)
-            draws = Draws(config.seed, step, places)
-            batch = self.stage.batch(indices[first : first + micro], draws)
-            batch = {name: value.to(accelerator.device) for name, value in batch.items()}
+            asked = time.perf_counter()
+            batch = next(batches)
+            self.pace.waited += time.perf_counter() - asked
             whole = index + 1 == config.gradient_accumulation
             with contextlib.nullcontext() if whole else accelerator.no_sync(self.model):
                 with accelerator.autocast():
-                    terms = self.stage.loss(self.model, batch, draws)
+                    terms = self.stage.loss(self.model, batch.tensors, batch.draws)
                 accelerator.backward(terms["loss"] / config.gradient_accumulation)
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / config.gradient_accumulation
             if not torch.isfinite(terms["loss"]):
-                self._keep_batch(step, index, batch)
-        totals, bad, stopped = self._agreed(totals, stop)
+                self._keep_batch(step, index, batch.tensors)
+        totals, bad, stopped = self._agreed(totals, stop or StopFlag())
         if bad:
             self._skip(step)
-            return None, stopped
-        accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        else:
+            self._update()
+        self.pace.clips += config.batch_size
+        self.pace.seconds += time.perf_counter() - begun
+        return None if bad else totals, stopped
+
+    def _update(self) -> None:
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
-            self.average.update_parameters(accelerator.unwrap_model(self.model))
-        return totals, stopped
+            self.average.update_parameters(self.accelerator.unwrap_model(self.model))
 
-    def _agreed(self, terms: Terms, stop: _Flag) -> tuple[Terms, bool, bool]:
+    def _agreed(self, terms: Terms, stop: StopFlag) -> tuple[Terms, bool, bool]:
         """Terms averaged over the processes; whether a loss was not finite in any; whether any was told to stop.
 
         All of them must skip a step, or stop after it, together.
@@ -289,6 +358,13 @@ class _Run:
         average = AveragedModel(model, multi_avg_fn=_averaging(self.config.ema_decay), use_buffers=False)
         return average.requires_grad_(False)
 
+    def _checkpoint_bytes(self) -> int:
+        """Of a whole checkpoint and what is shipped, at most: two optimiser states for each trained weight."""
+        model = self.accelerator.unwrap_model(self.model)
+        weights = sum(tensor.nbytes for tensor in model.state_dict().values())
+        trained = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+        return weights * (2 + (self.average is not None)) + 2 * trained
+
     def _identity(self) -> dict[str, Any]:
         config = self.config
         return {
@@ -307,6 +383,7 @@ class _Run:
         return step
 
     def _record(self, step: int, terms: Terms, metrics: dict[str, float]) -> None:
+        metrics = {**metrics, **self.pace.told()}
         line = {"step": step, **{name: float(value) for name, value in terms.items()}, **metrics}
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -364,14 +441,16 @@ def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim == 2 and any(part in name for part in ("_blocks.", "stages.")) and ".norm" not in name
 
 
-class _Flag:
+class StopFlag:
+    """Whether this process was told to stop."""
+
     is_set = False
 
 
 @contextlib.contextmanager
-def _stop_on_signal() -> Iterator[_Flag]:
+def _stop_on_signal() -> Iterator[StopFlag]:
     """SIGTERM and SIGINT ask the loop to save and stop after the current step."""
-    flag = _Flag()
+    flag = StopFlag()
 
     def handler(signum: int, frame: Any) -> None:
         flag.is_set = True

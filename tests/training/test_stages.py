@@ -30,7 +30,6 @@ from training.adapters import add_adapters, merged
 from training.configs import RECIPES, STAGES, DiffusionRecipe
 from training.curves import read_curves
 from training.draws import Draws
-from training.evaluate import mean_head_paths
 from training.export import export, trained_networks
 from training.runs import diffusion_folder
 from training.stage_diffusion import draw_timesteps
@@ -82,12 +81,6 @@ def test_the_exported_model_imagines_from_an_unseen_clip(runs: Path, data: Path,
     found = pipeline(str(clips.records[0]["text"]), clips.tensor("frames", 0)[0], pose, seed=0)
     assert found.frames.shape == (1, 41, 64, 64, 3)
     assert found.motion.positions.shape == (1, 81, 23, 3)
-
-
-def test_mean_paths_start_at_the_head(data: Path) -> None:
-    paths = mean_head_paths(open_clips(data / "train"))
-    assert paths
-    assert all(abs(path[0]).max() < 1e-5 and path.shape == (81, 3) for path in paths.values())
 
 
 def test_sheets_show_what_each_stage_makes(runs: Path, data: Path, tmp_path: Path) -> None:

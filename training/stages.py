@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.files import NO_ROOM, read_json, write_json
+from egotwin_model.files import NO_ROOM, read_json
 from egotwin_model.offload import RuntimeOptions
 from egotwin_model.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.text import TextEncoder, load_text_encoder
@@ -184,10 +184,7 @@ def run(recipe: Recipe, places: Places, folder: Path) -> None:
     notes = {RECIPE: asdict(recipe), CLIPS: identity_of(places.clips["train"])}
     _check_notes(folder, notes)
     stage = build(recipe, places, folder)
-    if processes().is_main_process:
-        for name, note in notes.items():
-            write_json(folder / name, note)
-    train(stage, recipe.train, folder)
+    train(stage, recipe.train, folder, notes)
 
 
 def _check_notes(folder: Path, notes: dict[str, Any]) -> None:

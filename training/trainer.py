@@ -18,7 +18,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,12 +111,13 @@ class Stage(Protocol):
         ...
 
 
-def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
+def train(stage: Stage, config: TrainConfig, folder: Path, notes: Mapping[str, Any] | None = None) -> Path:
     """Train `stage`, or go on where `folder`'s checkpoint stopped.
 
     Args:
         folder: receives ``config.json``, the averaged weights, ``metrics.jsonl``, ``logs/``, ``sheets/`` and
             ``checkpoint/``.
+        notes: JSON files to write there too, by name, once it is clear that the run goes on from what is there.
 
     Returns:
         `folder`.
@@ -126,7 +127,7 @@ def train(stage: Stage, config: TrainConfig, folder: Path) -> Path:
             many losses were not finite; the disk has no room for a checkpoint.
         OSError: the disk filled during the run. The last checkpoint is whole.
     """
-    return Run(stage, config, folder).go()
+    return Run(stage, config, folder).go(notes or {})
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
@@ -209,12 +210,14 @@ class Run:
         self.checkpoint = Checkpoint(folder, self._identity(), is_main=self.accelerator.is_main_process)
         self.nonfinite, self.pace = 0, Pace()
 
-    def go(self) -> Path:
+    def go(self, notes: Mapping[str, Any]) -> Path:
+        """Trains to the end, or until told to stop."""
         config, main = self.config, self.accelerator.is_main_process
         start = self._load()
         if main:  # what is there is only replaced by what goes on from it
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(self.folder / "config.json", self.stage.resolved())
+            for name, note in {"config.json": self.stage.resolved(), **notes}.items():
+                write_json(self.folder / name, note)
         if main and start < config.steps:
             need_room(self.folder, self._checkpoint_bytes(), "a checkpoint")
         if start < config.steps and config.tracker != "none":

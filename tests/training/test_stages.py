@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,6 +185,119 @@ def test_stages_out_of_order_and_missing_data_are_named(
     assert "manifest.json is missing" in capsys.readouterr().out
     assert main(["joint", "--config", "smoke/motion-only", "--data", str(data), "--runs", str(tmp_path)]) == 1
     assert "configuration smoke/motion-only has no stage joint" in capsys.readouterr().out
+
+
+Spoil = Callable[[Path, Path], None]  # given copies of the data and the runs folder
+
+
+def other_clips(data: Path, runs: Path) -> None:
+    shutil.rmtree(data / "train")
+    shutil.copytree(data / "val", data / "train")
+
+
+def one_shard_gone(data: Path, runs: Path) -> None:
+    next((data / "train").glob("*.safetensors")).unlink()
+
+
+def latents_altered(data: Path, runs: Path) -> None:
+    path = next((runs / "latents/video/train").glob("*.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 64
+    path.write_bytes(content)
+
+
+def text_states_gone(data: Path, runs: Path) -> None:
+    next((runs / "latents/text/val").glob("*.safetensors")).unlink()
+
+
+def codec_for_motion_vae(data: Path, runs: Path) -> None:
+    shutil.rmtree(runs / "motion-vae")
+    shutil.copytree(runs / "video-codec", runs / "motion-vae")
+
+
+def stage_2_of_another_model(data: Path, runs: Path) -> None:
+    shutil.rmtree(runs / "joint")
+    path = runs / "text-to-motion/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "interaction": False}))
+
+
+def begun_otherwise(data: Path, runs: Path) -> None:
+    path = runs / "joint/recipe.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "text_dropout": 0.5}))
+
+
+def truncated_checkpoint(data: Path, runs: Path) -> None:
+    path = runs / "joint/checkpoint/model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (other_clips, r"joint was begun on other clips: .*finished is 3, was 6"),
+        (one_shard_gone, r"clips-00000\.safetensors cannot be read"),
+        (latents_altered, r"latents/video/train/clips-00000\.safetensors is damaged or altered"),
+        (text_states_gone, r"latents/text/val/texts-00000\.safetensors is missing"),
+        (codec_for_motion_vae, r"motion-vae holds a CausalVideoVAE, wanted what `egotwin train motion-vae` leaves"),
+        (stage_2_of_another_model, r"another configuration: interaction is True, was False"),
+        (begun_otherwise, r"joint was begun in another configuration: text_dropout is 0\.1, was 0\.5"),
+        (truncated_checkpoint, r"checkpoint/model\.safetensors is not a whole safetensors file"),
+    ],
+)
+def test_what_cannot_go_on_is_named_before_the_first_step(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Spoil, message: str
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    shutil.copytree(data, tmp_path / "data")
+    spoil(tmp_path / "data", tmp_path / "runs")
+    before = contents(tmp_path / "runs/joint")
+    arguments = ["joint", "--config", "smoke", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    assert main([*arguments, "--train.steps", "4"]) == 1
+    assert re.search(message, capsys.readouterr().out)
+    assert contents(tmp_path / "runs/joint") == before  # nothing was overwritten before it was refused
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below `folder`."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_another_data_set_does_not_replace_the_statistics(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    shutil.copytree(data, tmp_path / "data")
+    other_clips(tmp_path / "data", tmp_path / "runs")
+    before = contents(tmp_path / "runs/motion-vae")
+    arguments = ["--config", "smoke", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    assert main(["motion-vae", *arguments]) == 1
+    assert "motion-vae was begun on other clips" in capsys.readouterr().out
+    assert contents(tmp_path / "runs/motion-vae") == before
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files that cannot grow stand for the disk: the same kind of error, from the same calls."""
+    shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("joint"))
+    arguments = ["joint", "--config", "smoke", "--data", str(data), "--runs", str(tmp_path / "runs")]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        assert main(arguments) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "egotwin train: the disk is full" in capsys.readouterr().out
+    assert main(arguments) == 0
+
+
+def test_a_frozen_branch_needs_weights_to_be_frozen(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("text-to-motion"))
+    arguments = ["--config", "smoke", "--data", str(data), "--runs", str(tmp_path / "runs"), "--freeze-text"]
+    assert main(["text-to-motion", *arguments]) == 1
+    assert "there is none yet" in capsys.readouterr().out
 
 
 def test_timesteps_follow_the_recipes_shares() -> None:

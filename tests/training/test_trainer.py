@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,12 +91,117 @@ def test_resume_equals_an_unbroken_run_to_the_bit(tmp_path: Path) -> None:
         assert all(torch.equal(whole[key], broken[key]) for key in whole), name
 
 
+def equal_weights(one: Path, other: Path) -> bool:
+    first, second = load_tensors(one / WEIGHTS), load_tensors(other / WEIGHTS)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_stops_and_the_run_goes_on_to_the_bit(tmp_path: Path, number: signal.Signals) -> None:
+    class Told(Regression):
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+            if self.calls == 2:
+                os.kill(os.getpid(), number)
+            return super().loss(model, batch, draws)
+
+    config = replace(CONFIG, save_every=100)
+    train(Regression(), config, tmp_path / "whole")
+    handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    train(Told(), config, tmp_path / "told")
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert json.loads((tmp_path / "told/checkpoint/state.json").read_text())["step"] == 3  # the step it came in
+    train(Regression(), config, tmp_path / "told")
+    assert equal_weights(tmp_path / "whole", tmp_path / "told")
+
+
+@pytest.mark.parametrize("left", [".checkpoint-new", ".checkpoint-old"])
+def test_a_kill_between_two_checkpoints_leaves_a_whole_one(tmp_path: Path, left: str) -> None:
+    """As if stopped after the old one was moved away, with the new one whole or not."""
+    train(Regression(), replace(CONFIG, steps=2), tmp_path / "killed")
+    (tmp_path / "killed/checkpoint").rename(tmp_path / "killed" / left)
+    if left == ".checkpoint-old":
+        (tmp_path / "killed/.checkpoint-new").mkdir()
+        (tmp_path / "killed/.checkpoint-new/model.safetensors").write_bytes(b"half")
+    stage = Regression()
+    train(stage, CONFIG, tmp_path / "killed")
+    assert stage.calls == 2  # not from the start
+    assert sorted(path.name for path in (tmp_path / "killed").glob("*checkpoint*")) == ["checkpoint"]
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes: what a disk that fills looks like to a program."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    class Large(Regression):
+        def __init__(self, fills_at: int | None = None) -> None:
+            super().__init__()
+            self.fills_at, self.full = fills_at, largest_file(20_000)
+            self.model = nn.Sequential(nn.Linear(4, 4000), nn.Linear(4000, 2))
+
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+            if self.calls == self.fills_at:
+                self.full.__enter__()
+            return super().loss(model, batch, draws)
+
+    stage = Large(fills_at=3)
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            train(stage, CONFIG, tmp_path)
+    finally:
+        stage.full.__exit__(None, None, None)
+    assert json.loads((tmp_path / "checkpoint/state.json").read_text())["step"] == 2
+    assert not (tmp_path / ".checkpoint-new").exists()  # it gave its room back
+    train(Large(), CONFIG, tmp_path)
+    assert json.loads((tmp_path / "checkpoint/state.json").read_text())["step"] == 4
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_named_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, free = Regression(), shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free._replace(free=100))
+    with pytest.raises(ModelError, match="a checkpoint needs"):
+        train(stage, CONFIG, tmp_path)
+    assert stage.calls == 0
+
+
+def test_metrics_tell_how_fast_and_how_much_was_waited(tmp_path: Path) -> None:
+    train(Regression(), CONFIG, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert all(line["clips_per_s"] > 0 and 0 <= line["data_wait"] <= 1 for line in lines)
+
+
+def test_what_breaks_in_a_batch_is_told(tmp_path: Path) -> None:
+    """Batches are made in a thread; its errors are the run's."""
+
+    class Broken(Regression):
+        def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+            raise ModelError("clip 7 is damaged")
+
+    with pytest.raises(ModelError, match="clip 7 is damaged"):
+        train(Broken(), CONFIG, tmp_path)
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     train(Regression(), CONFIG, tmp_path)
-    with pytest.raises(ModelError, match="another stage, configuration or seed"):
+    with pytest.raises(ModelError, match=r"another stage, configuration or seed: model\.size is 5, was 4\. Give"):
         train(Regression(size=5), CONFIG, tmp_path)
-    with pytest.raises(ModelError, match="another stage, configuration or seed"):
+    with pytest.raises(ModelError, match="another stage, configuration or seed: seed is 1, was 0"):
         train(Regression(), replace(CONFIG, seed=1), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text()) == {"size": 4}  # what the weights are stays written
+    other = Regression()
+    other.name = "classification"
+    with pytest.raises(ModelError, match="stage is classification, was regression"):
+        train(other, CONFIG, tmp_path)
 
 
 def test_losses_that_are_not_finite_are_skipped_then_stop_the_run(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import contextlib
 import itertools
 import json
 import logging
-import math
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -35,6 +34,7 @@ from egotwin_model.files import need_room, write_json
 from egotwin_model.store import save_tensors
 from training.checkpoints import Checkpoint
 from training.draws import Draws
+from training.optimizers import averaging, learning_rate_factor, make_optimizers
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 10
@@ -130,14 +130,6 @@ def train(stage: Stage, config: TrainConfig, folder: Path, notes: Mapping[str, A
     return Run(stage, config, folder).go(notes or {})
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
-    """Share of the peak learning rate at `step`."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
-
-
 def draw_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
     """The clips of one step: a seeded permutation per epoch, without replacement, (batch_size,)."""
     positions = torch.arange(step * batch_size, (step + 1) * batch_size)
@@ -205,7 +197,7 @@ class Run:
             )
         if config.gradient_checkpointing:
             stage.model.enable_gradient_checkpointing()  # type: ignore[operator]
-        self.model, *self.optimizers = self.accelerator.prepare(stage.model, *_optimizers(stage.model, config))
+        self.model, *self.optimizers = self.accelerator.prepare(stage.model, *make_optimizers(stage.model, config))
         self.average = self._average()
         self.checkpoint = Checkpoint(folder, self._identity(), is_main=self.accelerator.is_main_process)
         self.nonfinite, self.pace = 0, Pace()
@@ -358,7 +350,7 @@ class Run:
         if self.config.ema_decay == 0:
             return None
         model = self.accelerator.unwrap_model(self.model)
-        average = AveragedModel(model, multi_avg_fn=_averaging(self.config.ema_decay), use_buffers=False)
+        average = AveragedModel(model, multi_avg_fn=averaging(self.config.ema_decay), use_buffers=False)
         return average.requires_grad_(False)
 
     def _checkpoint_bytes(self) -> int:
@@ -400,48 +392,6 @@ class Run:
             result = function(model)
         model.train(training)
         return result
-
-
-Tensors = list[Tensor] | tuple[Tensor, ...]
-
-
-def _averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Exponential average whose memory grows with the steps taken, so that the random start is soon forgotten."""
-
-    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        memory = min(decay, (1 + float(count)) / (10 + float(count)))
-        torch._foreach_lerp_(averaged, current, 1 - memory)
-
-    return update
-
-
-def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    muon = {name for name, p in trained.items() if config.optimizer == "muon" and _is_block_matrix(name, p)}
-    rest = [p for name, p in trained.items() if name not in muon]
-    groups = [
-        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
-    ]
-    if muon:
-        matrices = [p for name, p in trained.items() if name in muon]
-        optimizers.append(
-            torch.optim.Muon(
-                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
-        )
-    return optimizers
-
-
-def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """A projection inside a block (attention, MLP, convolution as a matrix): what Muon is made for.
-
-    Embeddings, AdaLN and the heads stay with AdamW.
-    """
-    return parameter.ndim == 2 and any(part in name for part in ("_blocks.", "stages.")) and ".norm" not in name
 
 
 class StopFlag:

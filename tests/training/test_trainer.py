@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from egotwin_model.errors import ModelError
 from egotwin_model.store import WEIGHTS, load_tensors
 from training.draws import Draws
-from training.trainer import Stage, TrainConfig, draw_indices, learning_rate_factor, train
+from training.optimizers import learning_rate_factor
+from training.trainer import Stage, TrainConfig, draw_indices, train
 
 CONFIG = TrainConfig(
     steps=4,

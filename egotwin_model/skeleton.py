@@ -62,13 +62,13 @@ def forward_kinematics(
     Args:
         pelvis_positions: (..., 3) metres.
         rotations: (..., 23, 3, 3) global rotations of the segment frames.
-        offsets: (23, 3) metres, each joint's offset in its parent's frame (`reference_offsets`, or scaled).
+        offsets: (..., 23, 3) metres, each joint's offset in its parent's frame (`reference_offsets`, or scaled).
 
     Returns:
         (..., 23, 3) positions in the frame of the inputs.
     """
     parents = np.array(XSENS_PARENTS)
-    bones = np.einsum("...jab,jb->...ja", rotations[..., parents[1:], :, :], offsets[1:])
+    bones = np.einsum("...jab,...jb->...ja", rotations[..., parents[1:], :, :], offsets[..., 1:, :])
     positions = np.empty((*rotations.shape[:-2], 3), dtype=np.result_type(pelvis_positions, rotations))
     positions[..., 0, :] = pelvis_positions
     for joint, parent in enumerate(XSENS_PARENTS[1:], start=1):  # 22 steps down the tree, over all frames at once

@@ -34,6 +34,7 @@ class MotionVAERecipe:
             in metres hides how it got there: without it a small decoder walks in jumps from latent to latent.
         latent_offset: the decoder learns on latents with white noise of up to this share of their own scale, as a
             sampler's are off. 0 in the paper's.
+        variety: share of the clips that are varied (`training.variety`), 0 where the data are recordings of people.
         representation: "head-centric" (the paper's) or "root-centric" (its ablation).
     """
 
@@ -42,6 +43,7 @@ class MotionVAERecipe:
     kl_weight: float = 1e-4
     change_weight: float = 0.0
     latent_offset: float = 0.0
+    variety: float = 0.0
     representation: str = "head-centric"
 
 
@@ -153,9 +155,12 @@ _MINI: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(TrainConfig(4000, 8, 3e-3, optimizer="muon", validate_every=500)),
     "motion-vae": MotionVAERecipe(
         TrainConfig(1500, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
-        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1,
+        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
     ),
-    "text-to-motion": DiffusionRecipe(TrainConfig(400, 48, 1e-3, warmup=40), EgoTwinConfig.mini(), "text-to-motion"),
+    "text-to-motion": DiffusionRecipe(
+        TrainConfig(2800, 48, 1e-3, ema_decay=0.997, save_every=700, validate_every=700),
+        EgoTwinConfig.mini(), "text-to-motion",
+    ),
     "joint": DiffusionRecipe(
         TrainConfig(
             3600, 48, 1e-3, warmup=100, optimizer="muon", ema_decay=0.997, save_every=100, validate_every=200,
@@ -169,7 +174,9 @@ _SMOKE: dict[str, Recipe] = {
         _tiny(2, 2, 1e-3),
         VideoVAEConfig(encoder_widths=(8, 8), encoder_blocks=(1, 1), decoder_widths=(8, 8), decoder_blocks=(1, 1)),
     ),
-    "motion-vae": MotionVAERecipe(_tiny(2, 2, 1e-3), MotionVAEConfig.smoke(), change_weight=0.1, latent_offset=0.1),
+    "motion-vae": MotionVAERecipe(
+        _tiny(2, 2, 1e-3), MotionVAEConfig.smoke(), change_weight=0.1, latent_offset=0.1, variety=0.5
+    ),
     "text-to-motion": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "text-to-motion"),
     "joint": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "joint"),
 }

@@ -21,6 +21,7 @@ from training.runs import STATISTICS
 from training.sequences.dataset import ClipSet
 from training.sheets import Sample, clip_of, save_sheet
 from training.trainer import Stage
+from training.variety import varied
 
 VALIDATION_CLIPS = 256
 START_CLIPS = 4000
@@ -52,7 +53,7 @@ class MotionVAEStage(Stage):
         save_tensors(folder / STATISTICS, self.statistics.to_tensors())
         self.features = cached.rows("features")
         rows = torch.linspace(0, len(self.features) - 1, min(START_CLIPS, len(self.features))).long().unique()
-        sample = self.statistics.normalise(self.features[rows])
+        sample = self.batch(rows, Draws(recipe.train.seed, 0, range(len(rows))))["features"]
         self.change = sample.diff(dim=1).flatten(0, 1).std(0).clamp_min(LEAST_CHANGE)
         self.validation = self.statistics.normalise(held_out.rows("features")[:VALIDATION_CLIPS])
         torch.manual_seed(recipe.train.seed)
@@ -65,7 +66,10 @@ class MotionVAEStage(Stage):
         return len(self.features)
 
     def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
-        return {"features": self.statistics.normalise(self.features[indices])}
+        features = self.features[indices]
+        if self.recipe.variety:
+            features = varied(features, self.representation, self.recipe.variety, draws)
+        return {"features": self.statistics.normalise(features)}
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         features, c = batch["features"], self.recipe.model

@@ -13,7 +13,7 @@ from scipy.interpolate import BSpline
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from egotwin_model.representation import Representation
+from egotwin_model.motion import HeadCentric, RootCentric
 from egotwin_model.skeleton import NUM_JOINTS, XSENS_JOINTS, XSENS_PARENTS, forward_kinematics, local_rotations
 from training.draws import Draws
 from training.world.gaits import global_rotations
@@ -27,7 +27,7 @@ WANDER_M, PATH_SCALE, BODY_SCALE = 0.25, 0.4, 0.08  # of the pelvis; log-scale o
 _BENDS = np.array([BEND_RAD[name.removeprefix("R_").removeprefix("L_")] for name in XSENS_JOINTS])
 
 
-def varied(features: Tensor, representation: Representation, share: float, draws: Draws) -> Tensor:
+def varied(features: Tensor, representation: HeadCentric | RootCentric, share: float, draws: Draws) -> Tensor:
     """Features (B, T, D), float32 and not standardised, of which about `share` of the clips are varied.
 
     How much differs from clip to clip, from not at all to bends of `BEND_RAD`. Bones keep their lengths' proportions.

@@ -4,26 +4,25 @@
     python benchmarks/world.py --agreement 40        skeleton against picture on 40 clips
 
 CPU seconds of one process do not depend on what else the machine does, as clips per second do; both are printed.
-Video encoding (H.264, one thread) is included.
+Video encoding (H.264 as shards are written, one thread) is included.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import multiprocessing
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.camera import Pinhole
 from egotwin_model.skeleton import XSENS_JOINTS
+from training.sequences.video import Compression, encode_clip
 from training.world.body_geoms import Clothing
 from training.world.clips import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
 from training.world.generate import CLIPS_PER_ROOM
@@ -34,19 +33,6 @@ from training.world.scene import build_room
 TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
 SKIN_M = 0.03  # metres from the wrist's middle to the skin before it; what lies farther before it hides it
 STEPS = ("room", "motion", "render", "video")
-
-
-def encode(frames: NDArray[np.uint8], rate: int = 8) -> bytes:
-    """The clip as H.264 in an mp4, one thread."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        stream.options = {"crf": "18", "preset": "veryfast", "x264-params": "threads=1:lookahead-threads=1"}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    return buffer.getvalue()
 
 
 def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float], int]:
@@ -73,7 +59,7 @@ def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float],
             seen = renderer.render(*poses, moves_of(motion))
             spent["render"] += time.process_time() - start
             start = time.process_time()
-            written += len(encode(seen.images))
+            written += len(encode_clip(seen.images, 8, Compression()))
             spent["video"] += time.process_time() - start
             made += 1
         renderer.close()

@@ -5,7 +5,7 @@
 Draws clips as a data set would (train rooms and people) and prints one line per quantity. CPU time is this process'
 own, rooms excluded. Stance speed is that of the slower of heel and toe of a foot that stands, between two poses at
 16 Hz. A hand's miss is from its grip to the handle while a part moves, a drift how far a carried object moves in the
-hand. Motions that pass through something are counted, not left out; a data set draws them anew.
+hand. Motions that pass through something or snap are counted, not left out; a data set draws them anew.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> int:
     print(f"stance speed, m/s: median {np.median(slides):.4f}, p99 {np.percentile(slides, 99):.4f}, n {len(slides)}")
     print(f"hand to handle, mm: worst {np.nanmax(misses) * 1e3:.2f} of {np.isfinite(misses).sum()} clips")
     print(f"drift in the hand, mm: worst {np.nanmax(drifts) * 1e3:.2f} of {np.isfinite(drifts).sum()} clips")
-    print(f"pass through something: {sum(n for fault, n in faults.items() if fault) / len(made):.1%}")
+    print("drawn anew: " + ", ".join(f"{name} {count / len(made):.1%}" for name, count in faults.items() if name))
     print("ambiguous: " + ", ".join(f"{name or 'no'} {count / len(made):.1%}" for name, count in sorted(vague.items())))
     return 0
 

@@ -3,6 +3,7 @@
 ```
 run_shards(make, todo, workers=2, on_done=note)                       two local processes
 run_shards(make, todo, workers=64, address="auto", on_done=note)      a Ray cluster that runs already
+run_shards(make, todo, here=True, on_done=note)                       this process, which spares starting another
 ```
 
 One shard is one call of `make` in some worker; it writes its own file, whole or not at all, and what it returns goes
@@ -19,15 +20,19 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any, Generic, TypeVar
+
+from egotwin_model.errors import EgoTwinError
 
 log = logging.getLogger("egotwin.fanout")
 
@@ -58,6 +63,7 @@ def run_shards(
     *,
     workers: int = 1,
     address: str | None = None,
+    here: bool = False,
     on_done: Callable[[Item, Result], None],
     on_broken: Callable[[Item, str], None] | None = None,
 ) -> Report[Item]:
@@ -69,6 +75,7 @@ def run_shards(
         workers: processes at a time.
         address: of a Ray cluster ("auto": the one of this machine); None: local workers, by Ray where more than
             `POOL_WORKERS` are asked for and it is installed, else by a process pool.
+        here: in this process, one after the other, for few small shards; a crash of a library then ends the run.
         on_done: called here with each item and what `make` returned for it.
         on_broken: called here with each item that failed and why; it is logged either way.
 
@@ -84,7 +91,7 @@ def run_shards(
         try:
             result = outcome()
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in FULL_DISK:
+            if is_full_disk(error):
                 raise
             reason = f"{type(error).__name__}: {error}"
             log.warning("%s is passed over: %s", item, reason)
@@ -96,11 +103,40 @@ def run_shards(
             on_done(item, result)
 
     with _sigterm_as_interrupt():
-        if todo and _ray_is_up(workers, address):
+        if here:
+            for item in todo:
+                take(item, partial(make, item))
+        elif todo and _ray_is_up(workers, address):
             _by_ray(make, list(todo), workers, take)
         else:
             _by_pool(make, list(todo), workers, take)
     return report
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that no more can be written: what is whole stays, the rest has to wait for space."""
+    return isinstance(error, OSError) and error.errno in FULL_DISK
+
+
+def run_command(name: str, work: Callable[[], int]) -> int:
+    """Calls `work`, the body of a command that makes shards; tells in one line what ends it.
+
+    Returns:
+        The exit status: `work`'s own; 1 the disk is full, 2 bad input, 130 interrupted.
+    """
+    try:
+        return work()
+    except (EgoTwinError, ConnectionError) as error:
+        print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        print(f"{name}: {error}; make space, the same command goes on from here", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
 
 
 def _by_pool(make: Callable[[Any], Any], todo: list[Any], workers: int, take: Callable[[Any, Any], None]) -> None:

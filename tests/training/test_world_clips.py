@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 import training.world  # noqa: F401  before mujoco: chooses rendering without a screen
 
@@ -15,13 +24,20 @@ pytest.importorskip("pybullet_data", reason="the captured gait comes with the py
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.skeleton import HEAD, forward_kinematics
-from training.world import generate, leakage, show
+from training.sequences import card, dataset, facts
+from training.sequences.video import Compression, write_video
+from training.world import generate, show
+from training.world.behaviours import synthesise
 from training.world.canvas import gl_context
-from training.world.clips import BODY_SEEDS, Options
+from training.world.clips import BODY_SEEDS, Options, fault_of
 from training.world.collisions import penetration
 from training.world.plan import RoomPlan, Solids
 from training.world.scene import SPLIT_SEEDS
-from training.world.shards import open_clips
+from training.world.shards import Manifest, open_clips
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("EGOTWIN_SHARED", ROOT / "../shared"))
+CMU = SHARED / "data/cmu"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,7 +115,7 @@ def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
     assert len({float(clips[k]["intrinsics"][0]) for k in range(3)}) == 3
     film = show.overlay(clips[1], 64)
     assert film.shape == (41, 64 + show.CAPTION_HEIGHT, 128, 3)
-    show.write_film(tmp_path / "film.mp4", [film])
+    write_video(tmp_path / "film.mp4", iter(film), 8, show.FILM)
     with av.open(str(tmp_path / "film.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 41
     assert show.contact_sheet(clips, [0, 2], columns=4, tile=32).shape == (2 * (32 + show.CAPTION_HEIGHT), 128, 3)
@@ -107,13 +123,149 @@ def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
 
 def test_leaks_between_splits_are_found(tmp_path: Path) -> None:
     for split in ("train", "test"):
-        generate.generate(tmp_path / split, split, 3, seed=1, size=16, workers=1)
+        made = generate.generate(tmp_path / split, split, 3, seed=1, size=16, workers=1)
+        for record in open_clips(tmp_path / split).records:
+            for key in ("room_seeds", "body_seeds"):
+                first, end = made.drawn_from[key]
+                assert first <= record[key[:-1]] < end
+            assert record["wall_style"] in made.drawn_from["wall_styles"]
+            assert set(record["things"]) <= set(made.drawn_from["objects"])
+    assert card.main([str(tmp_path)]) == 0
+    assert "wall styles, objects and motions" in (tmp_path / "card.html").read_text()
     clips = {split: open_clips(tmp_path / split) for split in ("train", "test")}
-    assert leakage.leaks(clips) == []
     clips["test"].records[0] = clips["train"].records[0]
-    found = "\n".join(leakage.leaks(clips))
-    for what in ("rooms", "bodies", "wall_styles"):
-        assert f"train/test: 1 {what} in both" in found
+    found = {leak.what for leak in facts.leaks({split: facts.measure(c) for split, c in clips.items()})}
+    assert found >= {"rooms", "bodies", "wall styles", "objects"}
+
+
+def test_compressed_clips_stream_and_are_the_same_but_for_the_pictures(tmp_path: Path) -> None:
+    options = Options(32, outside=True)
+    generate.generate(tmp_path / "raw", "val", 2, seed=4, workers=1, options=options)
+    made = generate.generate(
+        tmp_path / "tar", "val", 2, seed=4, workers=1, options=options, compression=Compression(crf=4)
+    )
+    raw, tar = dataset.open_clips(tmp_path / "raw", verify=True), dataset.open_clips(tmp_path / "tar", verify=True)
+    assert raw.records == tar.records
+    assert (tmp_path / "tar/clips-00000.tar").stat().st_size < (tmp_path / "raw/clips-00000.safetensors").stat().st_size
+    for k, streamed in enumerate(dataset.stream(tmp_path / "tar")):
+        one, two = raw[k], tar[k]
+        assert set(one) == set(two)
+        for name in one:
+            if name.endswith("frames"):
+                assert 10 * np.log10(255**2 / np.mean((one[name].astype(float) - two[name]) ** 2)) > 38
+                np.testing.assert_array_equal(two[name], streamed[name])
+            else:
+                np.testing.assert_array_equal(one[name], two[name])
+    with pytest.raises(RecordingError, match="no WebDataset shards"):
+        dataset.stream(tmp_path / "raw")
+    (tmp_path / "tar/clips-00000.tar").unlink()
+    again = generate.generate(
+        tmp_path / "tar", "val", 2, seed=4, workers=1, options=options, compression=Compression(crf=4)
+    )
+    assert again.shards == made.shards
+    with pytest.raises(RecordingError, match="choose another folder"):
+        generate.generate(tmp_path / "tar", "val", 2, seed=4, workers=1, options=options)
+
+
+GENERATE = "import sys; from training.world import generate as g; g.SHARD_CLIPS = 2; sys.exit(g.main(sys.argv[1:]))"
+"""Shards of two clips, so that several are made in a moment."""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_keeps_its_shards_and_goes_on(
+    how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["--out", str(tmp_path), "--split", "val", "--size", "16", "--clips", "24", "--workers", "1"]
+    process = subprocess.Popen([sys.executable, "-c", GENERATE, *settings], cwd=ROOT, stderr=subprocess.DEVNULL)
+    manifest, deadline = tmp_path / "manifest.json", time.monotonic() + 120
+    while not manifest.is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(how)
+    assert process.wait(60) == (130 if how is signal.SIGTERM else -signal.SIGKILL)
+    finished = open_clips(tmp_path, verify=True)
+    assert 2 <= len(finished) < 24
+    before = {name: (tmp_path / f"{name}.safetensors").stat().st_mtime_ns for name in finished.names}
+    monkeypatch.setattr(generate, "SHARD_CLIPS", 2)
+    made = generate.generate(tmp_path, "val", 24, size=16, workers=1)
+    assert len(open_clips(tmp_path, verify=True)) == 24
+    assert before == {name: (tmp_path / f"{name}.safetensors").stat().st_mtime_ns for name in before}
+    assert not list(tmp_path.glob(".*"))
+    whole = generate.generate(tmp_path / "whole", "val", 4, size=16, workers=1)
+    assert whole.shards == {name: made.shards[name] for name in whole.shards}
+
+
+def test_a_full_disk_leaves_finished_shards_and_is_told(tmp_path: Path) -> None:
+    """On a file system of 1.5 MB of its own, which only a name space of its own lets one mount."""
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=1536k none {disk}"
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("no file system may be mounted here, not even in a name space")
+    command = f'{mount} && "$0" -c "$1" --out {disk} --split val --size 16 --clips 12 --workers 1; code=$?; '
+    script = command + f"cp -r {disk} {kept}; exit $code"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, sys.executable, GENERATE],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "make space, the same command goes on" in done.stderr
+    finished = open_clips(kept, verify=True)
+    assert 0 < len(finished) < 12
+    assert not [path for path in kept.iterdir() if path.name.startswith(".")]
+
+
+def test_a_shard_that_fails_is_passed_over_noted_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "SHARD_CLIPS", 1)
+    (tmp_path / "clips-00001.safetensors").mkdir(parents=True)  # nothing can be written under that name
+    arguments = ["--out", str(tmp_path), "--split", "val", "--size", "16", "--clips", "3", "--workers", "1"]
+    assert generate.main(arguments) == 1
+    manifest = Manifest.load(tmp_path)
+    assert sorted(manifest.shards) == ["clips-00000", "clips-00002"]
+    assert manifest.left_out["clips-00001"].startswith("shard failed: IsADirectoryError")
+    assert manifest.skipped["shard failed"] == 1
+    (tmp_path / "clips-00001.safetensors").rmdir()
+    assert generate.main(arguments) == 0
+    assert Manifest.load(tmp_path).left_out == {}
+    assert len(open_clips(tmp_path, verify=True)) == 3
+
+
+@pytest.mark.skipif(not (CMU / "02_01.amc").is_file(), reason=f"no CMU samples in {CMU}")
+def test_motion_capture_is_known_by_its_contents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mocap, out = tmp_path / "mocap", tmp_path / "clips"
+    mocap.mkdir()
+    for name in ("02.asf", "02_01.amc", "02_03.amc"):
+        shutil.copy(CMU / name, mocap / name)
+    (mocap / "02_04.amc").write_text("#!OML\n:DEGREES\n1\nroot 0 0\n")
+    arguments = ["--split", "train", "--size", "16", "--clips", "2", "--workers", "1", "--out", str(out)]
+    assert generate.main([*arguments, "--mocap", str(mocap)]) == 0
+    assert "left out: 1 × motion capture not used" in capsys.readouterr().out
+    manifest = Manifest.load(out)
+    assert len(manifest.options["mocap"]) == 64
+    assert "2 numbers for 'root'" in manifest.left_out["02_04.amc"]
+    mocap.rename(tmp_path / "elsewhere")  # the same recordings
+    assert generate.main([*arguments, "--mocap", str(tmp_path / "elsewhere")]) == 0
+    (tmp_path / "elsewhere/02_03.amc").unlink()
+    assert generate.main([*arguments, "--mocap", str(tmp_path / "elsewhere")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    assert generate.main([*arguments, "--mocap", str(tmp_path / "nowhere")]) == 2
+    assert "holds no .amc or .bvh files" in capsys.readouterr().err
+
+
+def test_a_clip_set_made_before_a_setting_came_is_gone_on_with(tmp_path: Path) -> None:
+    made = generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1)
+    value = json.loads((tmp_path / "manifest.json").read_text())
+    for name in ("compression", "drawn_from", "left_out"):
+        del value[name]
+    del value["options"]["ambiguous"]
+    (tmp_path / "manifest.json").write_text(json.dumps(value))
+    assert generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1).shards == made.shards
+    value["shards"]["pipe:touch x"] = {"clips": 1}
+    (tmp_path / "manifest.json").write_text(json.dumps(value))
+    with pytest.raises(RecordingError, match="make the clips again"):
+        open_clips(tmp_path)
 
 
 def test_what_a_killed_worker_left_is_cleared(tmp_path: Path) -> None:
@@ -132,3 +284,14 @@ def test_a_body_in_a_cupboard_is_noticed() -> None:
     plan = RoomPlan(seed=0, size=(4.0, 4.0), free=[], targets=[], solids=box)
     assert penetration(plan, clips, turned) == 0
     assert 0.15 < penetration(plan, clips + np.array([0.4, 0.0, 0.0]), turned) < 0.4
+
+
+def test_a_head_that_snaps_round_is_noticed() -> None:
+    plan = RoomPlan.empty((6.0, 6.0))
+    motion = synthesise(np.random.default_rng(1), plan, "stand_still")
+    assert fault_of(motion, plan) == ""
+    rotations = motion.rotations.copy()
+    for degrees, fault in ((20, ""), (30, "snap")):  # within a sixteenth of a second
+        turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+        rotations[40:, HEAD] = turn @ motion.rotations[40:, HEAD]
+        assert fault_of(replace(motion, rotations=rotations), plan) == fault

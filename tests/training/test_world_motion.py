@@ -345,6 +345,8 @@ def test_clips_are_varied_told_and_labelled() -> None:
     vague = np.mean([motion.meta["ambiguous"] != "" for motion in motions])
     print(f"ambiguous: {vague:.2f}")
     assert 0.02 < vague < 0.2
+    wanted = [synthesise(np.random.default_rng(1000 + seed), ROOM, ambiguous=1.0) for seed in range(40)]
+    assert np.mean([motion.meta["ambiguous"] != "" for motion in wanted]) > 0.5
     for motion in motions:
         assert set(motion.meta["texts"]) == {"action", "posture", "focus"}
         assert all("{" not in text and text for text in motion.meta["texts"].values())

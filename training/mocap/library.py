@@ -3,6 +3,7 @@ are, and each is told by what its rules say is done."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.files import sha256
 from egotwin_model.skeleton import HEAD, local_rotations
 from training.mocap.cutting import Cut, cut
 from training.mocap.recording import read
@@ -48,7 +50,7 @@ class Library:
             RecordingError: the folder is missing, or nothing in it can be used.
         """
         folder = Path(folder)
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".amc", ".bvh"))
+        paths = _files(folder, (".amc", ".bvh"))
         if not paths:
             raise RecordingError(f"{folder} holds no .amc or .bvh files; give a folder of motion capture")
         motions, skipped = [], {}
@@ -84,6 +86,18 @@ class Library:
             if placed is not None:
                 return _told(rng, motion, self.cuts[index], *placed, begin, duration_s, split)
         raise NoRoomError(f"room {room.seed}: no recording of {duration_s} s fits into its free area")
+
+
+def checksum(folder: Path | str) -> str:
+    """Hex SHA-256 of every motion and skeleton under a folder, names and contents: equal ones make equal clips."""
+    digest = hashlib.sha256()
+    for path in _files(Path(folder), (".amc", ".asf", ".bvh")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file())
 
 
 def gaits_of(motion: Captured, cuts: Sequence[Cut]) -> list[WalkCycle]:

@@ -19,9 +19,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from egotwin_model.errors import EgoTwinError, ModelError, RecordingError
+from egotwin_model.errors import ModelError, RecordingError
 from egotwin_model.files import read_json
-from training.fanout import FULL_DISK, run_shards
+from training.fanout import is_full_disk, run_command, run_shards
 from training.nymeria.splits import SPLITS, UNKNOWN, SplitSettings, assign
 from training.sequences.clips import Clip, CutSettings, Cutter
 from training.sequences.layout import BODY, HEAD, METADATA, NARRATIONS
@@ -88,7 +88,7 @@ def _clips(settings: PrepareSettings, folder: Path, made: Made) -> Iterator[Clip
         made.sequences[folder.name] = _found(reader, cutter, kept)
         made.skipped.update({str(reason): count for reason, count in cutter.skipped.items()})
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL_DISK:
+        if is_full_disk(error):
             raise
         reason = error.reason if isinstance(error, Unfit) else Reason.BROKEN
         made.left_out[folder.name] = f"{reason}: {error}"
@@ -321,19 +321,16 @@ def summary(manifests: dict[str, ClipManifest]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; 0 done, 1 no clip came out, 2 bad input, 130 interrupted."""
+    """Runs the command; 0 done, 1 no clip came out or the disk is full, 2 bad input, 130 interrupted."""
     options = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    return run_command("egotwin data nymeria", lambda: _prepare(options))
+
+
+def _prepare(options: argparse.Namespace) -> int:
     run = Preparation(options.sequences, options.out, settings_of(options), options.sequences_per_shard, options.retry)
-    try:
-        manifests = run.run(options.workers, options.ray)
-        write_statistics(options.out)
-    except (EgoTwinError, ConnectionError) as error:
-        print(f"egotwin data nymeria: {type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("egotwin data nymeria: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    manifests = run.run(options.workers, options.ray)
+    write_statistics(options.out)
     print(summary(manifests))
     return 0 if any(manifest.finished_clips for manifest in manifests.values()) else 1
 

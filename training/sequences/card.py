@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
+import matplotlib as mpl
 import numpy as np
 from jinja2 import Environment
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from egotwin_model.errors import EgoTwinError
@@ -21,7 +24,7 @@ from training.sequences.dataset import ClipSet
 from training.sequences.facts import IDENTITIES, Leak, SplitFacts, find_splits, leaks, measure, seen_texts
 
 WORDS, ACTIONS = 30, 24
-SHEET_CLIPS, SHEET_COLUMNS = 6, 6
+SHEET_CLIPS, SHEET_COLUMNS, QUALITY = 4, 8, 75
 
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Data card: {{ title }}</title>
@@ -29,7 +32,8 @@ TEMPLATE = """<!DOCTYPE html>
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: .6rem 0 1.4rem } td, th { padding: .2rem .8rem .2rem 0; text-align: left }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } th { border-bottom: 1px solid #999 }
-img { max-width: 100% } h2 { margin-top: 2.2rem } .bad { color: #b00020 } .good { color: #1b6e3c }
+img { max-width: 100% } figure { margin: .5rem 0 } figure img { width: 100% } figcaption { font-size: .9em }
+h2 { margin-top: 2.2rem } .bad { color: #b00020 } .good { color: #1b6e3c }
 code { background: #f3f3f3; padding: 0 .2rem } details { margin: .4rem 0 }
 </style></head><body>
 <h1>Data card: {{ title }}</h1>
@@ -45,8 +49,9 @@ code { background: #f3f3f3; padding: 0 .2rem } details { margin: .4rem 0 }
 {% for name, share in seen.items() %}<p>{{ "%.1f" % (100 * share) }} % of the clips of {{ name }} have a text
 that also occurs in train.</p>{% endfor %}
 <h2>What it looks like</h2>
-{% for f in facts %}{% if sheets[f.name] %}<p>{{ f.name }}</p>
-<img alt="frames of {{ f.name }}" src="{{ sheets[f.name] }}">{% endif %}{% endfor %}
+{% for f in facts %}{% if sheets[f.name] %}<p>{{ f.name }}</p>{% for text, strip in sheets[f.name] %}
+<figure><img alt="frames of a clip" src="{{ strip }}"><figcaption>{{ text }}</figcaption></figure>
+{% endfor %}{% endif %}{% endfor %}
 <h2>Actions</h2><img alt="clips by action" src="{{ figures.actions }}">
 <h2>Words</h2><img alt="most frequent words" src="{{ figures.words }}">
 <p>{% for f in facts %}{{ f.name }}: {{ f.texts|length }} different texts, {{ f.words|length }} different words.
@@ -56,10 +61,11 @@ that also occurs in train.</p>{% endfor %}
 {% for row in speeds %}<tr><td>{{ row[0] }}</td><td>{{ row[1] }}</td>
 {% for value in row[2:] %}<td class="n">{{ value }}</td>{% endfor %}</tr>{% endfor %}</table>
 <h2>Hands in view</h2>
-{% for f in facts %}{% if f.hands %}<p>{{ f.name }}, share of frames</p>
+{% for f in facts %}{% if f.hands %}
+<details{% if loop.first %} open{% endif %}><summary>{{ f.name }}, share of frames</summary>
 <table><tr><th>action</th><th class="n">left</th><th class="n">right</th><th class="n">any</th></tr>
 {% for action, share in f.hands.items() %}<tr><td>{{ action }}</td>
-{% for value in share %}<td class="n">{{ "%.1f" % (100 * value) }} %</td>{% endfor %}</tr>{% endfor %}</table>
+{% for value in share %}<td class="n">{{ "%.1f" % (100 * value) }} %</td>{% endfor %}</tr>{% endfor %}</table></details>
 {% else %}<p>{{ f.name }}: the clips do not say.</p>{% endif %}{% endfor %}
 <h2>Left out</h2>
 {% for f in facts %}{% if f.skipped %}<p>{{ f.name }}</p><table>
@@ -93,7 +99,7 @@ def card(folder: Path, pictures: bool = True) -> tuple[str, list[Leak]]:
         leaks=shared,
         compared=[what for key, what in IDENTITIES.items() if all(key in f.identities for f in everyone)],
         seen=seen_texts(facts),
-        sheets={name: _sheet(clips) if pictures else "" for name, clips in splits.items()},
+        sheets={name: _sheet(clips) if pictures else [] for name, clips in splits.items()},
         figures={"actions": _actions(everyone), "words": _words(everyone), "speeds": _speeds(everyone)},
         speeds=[
             (f.name, what, *(f"{np.quantile(values, q):.2f}" for q in (0.5, 0.95, 1.0)))
@@ -113,6 +119,8 @@ def _counts(facts: list[SplitFacts]) -> list[dict[str, Any]]:
         "megabytes": lambda f: f"{f.megabytes:.1f}",
         "actions": lambda f: len(f.actions),
     }
+    if any(f.ambiguous for f in facts):
+        rows["texts that leave something open"] = lambda f: f"{100 * sum(f.ambiguous.values()) / f.clips:.1f} %"
     for key, what in IDENTITIES.items():
         if any(key in f.identities for f in facts):
             rows[what] = lambda f, key=key: len(f.identities.get(key, ()))  # type: ignore[misc]
@@ -140,7 +148,7 @@ def _bars(facts: list[SplitFacts], counts: list[Mapping[str, int]], most: int, w
     axes.invert_yaxis()
     axes.set_xlabel(f"% of {what}")
     axes.legend()
-    return _as_png(figure)
+    return _drawn(figure)
 
 
 def _actions(facts: list[SplitFacts]) -> str:
@@ -158,34 +166,40 @@ def _speeds(facts: list[SplitFacts]) -> str:
         top = max(float(np.quantile(f.speeds[what], 0.995)) for f in facts if what in f.speeds)
         for f in facts:
             if what in f.speeds:
-                axes.hist(f.speeds[what], 60, range=(0.0, max(top, 1e-6)), density=True, histtype="step", label=f.name)
+                axes.hist(f.speeds[what], 40, range=(0.0, max(top, 1e-6)), density=True, histtype="step", label=f.name)
         axes.set_title(what)
         axes.set_xlabel("degrees/s" if "turning" in what else "m/s")
         axes.set_yscale("log")
+        axes.minorticks_off()
         axes.legend(loc="upper right")
-    return _as_png(figure)
+    return _drawn(figure)
 
 
-def _sheet(clips: ClipSet) -> str:
-    """A few clips spread over the split, each a row of frames under its text."""
+def _sheet(clips: ClipSet) -> list[tuple[str, str]]:
+    """A few clips spread over the split: the text of each, and a row of its frames as they are, as a data URL."""
     if len(clips) == 0:
-        return ""
-    chosen = np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).astype(int))
-    figure = Figure(figsize=(10, 2.0 * len(chosen)))
-    for axes, clip in zip(np.ravel(figure.subplots(len(chosen), 1)), chosen, strict=True):
-        frames = clips.tensor("frames", int(clip))
-        axes.imshow(np.hstack(frames[np.linspace(0, len(frames) - 1, SHEET_COLUMNS).astype(int)]))
-        axes.set_axis_off()
-        axes.set_title(str(clips.records[int(clip)]["text"])[:110], loc="left", fontsize=9)
-    return _as_png(figure)
+        return []
+    rows = []
+    for clip in np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).astype(int)).tolist():
+        frames = clips.tensor("frames", clip)
+        strip = np.hstack(frames[np.linspace(0, len(frames) - 1, SHEET_COLUMNS).astype(int)])
+        _, webp = cv2.imencode(".webp", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+        rows.append((str(clips.records[clip]["text"]), _as_url(webp.tobytes(), "webp")))
+    return rows
 
 
-def _as_png(figure: Figure) -> str:
-    """A figure as a data URL."""
+def _drawn(figure: Figure) -> str:
+    """A figure as a data URL; the same figure gives the same bytes."""
     figure.set_layout_engine("tight")
-    out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    out = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "card"}):
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+    short = re.sub(r"(\d\.\d\d)\d+", r"\1", out.getvalue())  # hundredths of a point, half the size
+    return _as_url(short.encode(), "svg+xml")
+
+
+def _as_url(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(data).decode()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -142,7 +142,7 @@ class Cutter:
         record = {
             "text": said, "texts": texts, "sequence": reader.name, "person": reader.person, "place": reader.place,
             "behaviour": str(reader.metadata.get("script", "")), "start_s": start_s, "duration_s": s.length_s,
-            **extras_between(reader.narrations, start_s, start_s + s.length_s),
+            **reader.said_of_clips, **extras_between(reader.narrations, start_s, start_s + s.length_s),
         }  # fmt: skip
         return Clip(f"{reader.name}-{number:05d}".replace(".", "_"), arrays, record)
 

@@ -1,7 +1,8 @@
 """Clips opened for training: one interface over both storage forms, by index or as a stream.
 
 `open_clips` tells from a folder's manifest whether it holds the world's shards of tensors
-(`training.world.shards`) or WebDataset shards (`training.sequences.store`), and gives the same interface for either:
+(`training.world.shards`) or WebDataset shards (`training.sequences.store`), of sequences or of the world, and gives the
+same interface for either:
 ``records``, ``len``, ``tensor(name, clip)``, ``[clip]``, ``shards(*names)``, ``gather(name)``, ``manifest.settings()``.
 """
 
@@ -19,7 +20,7 @@ from safetensors.numpy import load
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.files import sha256
-from training.sequences.store import ARRAYS, FORMAT, RECORD, VIDEO, ClipManifest, decode_sample, members
+from training.sequences.store import ARRAYS, FORMAT, VIDEOS, ClipManifest, decode_sample, members
 from training.sequences.video import decode_clip
 
 
@@ -60,13 +61,16 @@ class TarClips:
 
     Reads are by position in the file (`os.pread`), so an opened set may be shared by forked loader processes.
 
+    Args:
+        manifest: of the folder, where it is not `ClipManifest`'s: the world's.
+
     Attributes:
         manifest: as of opening. records: one dictionary a clip, in the order of the clips.
     """
 
-    def __init__(self, folder: Path | str, verify: bool = False) -> None:
+    def __init__(self, folder: Path | str, verify: bool = False, manifest: ManifestLike | None = None) -> None:
         self.folder = Path(folder)
-        self.manifest = ClipManifest.load(self.folder)
+        self.manifest: ManifestLike = manifest or ClipManifest.load(self.folder)
         self.names = sorted(name for name, entry in self.manifest.shards.items() if entry["clips"])
         self.records: list[dict[str, Any]] = []
         self._where: list[tuple[str, int]] = []
@@ -93,14 +97,22 @@ class TarClips:
         return len(self._where)
 
     def _read(self, clip: int, extension: str) -> bytes:
+        descriptor, files = self._of(clip)
+        offset, size = files[extension]
+        return os.pread(descriptor, size, offset)
+
+    def _extensions(self, clip: int) -> list[str]:
+        return list(self._of(clip)[1])
+
+    def _of(self, clip: int) -> tuple[int, dict[str, tuple[int, int]]]:
+        """A clip's shard, open, and where its files lie in it."""
         shard, row = self._where[clip]
         if shard not in self._files:
             path = self.folder / f"{shard}.tar"
             rows = list(members(path).values())  # before the file stays open
             self._files[shard] = (os.open(path, os.O_RDONLY), rows)
         descriptor, rows = self._files[shard]
-        offset, size = rows[row][extension]
-        return os.pread(descriptor, size, offset)
+        return descriptor, rows[row]
 
     def close(self) -> None:
         """Closes the shards; they open again when asked."""
@@ -114,21 +126,20 @@ class TarClips:
 
     def tensor(self, name: str, clip: int) -> NDArray[Any]:
         """One clip's array, for instance ``tensor("frames", 5)`` (41, H, W, 3)."""
-        if name == "frames":
-            return decode_clip(self._read(clip, VIDEO))
+        if name in VIDEOS:
+            return decode_clip(self._read(clip, VIDEOS[name]))
         return load(self._read(clip, ARRAYS))[name]
 
     def _arrays(self, clip: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The named arrays of one clip, each file read once."""
-        arrays = load(self._read(clip, ARRAYS)) if set(names) - {"frames"} else {}
-        return {name: self.tensor(name, clip) if name == "frames" else arrays[name] for name in names}
+        arrays = load(self._read(clip, ARRAYS)) if set(names) - set(VIDEOS) else {}
+        return {name: self.tensor(name, clip) if name in VIDEOS else arrays[name] for name in names}
 
     def __getitem__(self, clip: int) -> dict[str, Any]:
         """All arrays of one clip and its record's entries."""
         if not 0 <= clip < len(self):
             raise IndexError(f"clip {clip} of {len(self)}")
-        sample = {extension: self._read(clip, extension) for extension in (VIDEO, ARRAYS, RECORD)}
-        decoded = decode_sample(sample)
+        decoded = decode_sample({extension: self._read(clip, extension) for extension in self._extensions(clip)})
         return {**decoded.pop("record"), **{name: value for name, value in decoded.items() if name != "key"}}
 
     def shards(self, *names: str) -> Iterator[dict[str, NDArray[Any]]]:
@@ -156,10 +167,15 @@ def open_clips(folder: Path | str, verify: bool = False) -> ClipSet:
 
     path = Path(folder) / "manifest.json"
     try:
-        tars = json.loads(path.read_text(encoding="utf-8")).get("format") == FORMAT
+        value = json.loads(path.read_text(encoding="utf-8"))
+        of_sequences, compressed = value.get("format") == FORMAT, bool(value.get("compression"))
     except (OSError, ValueError, AttributeError):
-        tars = False  # the other form's words for what is wrong
-    return TarClips(folder, verify) if tars else shards.open_clips(folder, verify)
+        of_sequences = compressed = False  # the other form's words for what is wrong
+    if of_sequences:
+        return TarClips(folder, verify)
+    if compressed:
+        return TarClips(folder, verify, shards.Manifest.load(Path(folder)))
+    return shards.open_clips(folder, verify)
 
 
 def stream(
@@ -178,11 +194,13 @@ def stream(
         prepare: applied to each clip's dictionary (arrays, ``record``, ``key``), in the loader's worker.
 
     Raises:
-        RecordingError: as `open_clips`.
+        RecordingError: as `open_clips`, or the folder holds tensors, which are read by index.
     """
     import webdataset
 
-    opened = TarClips(folder)
+    opened = open_clips(folder)
+    if not isinstance(opened, TarClips):
+        raise RecordingError(f"{folder} holds tensors, no WebDataset shards: make them with --crf, or use open_clips")
     urls = [str((opened.folder / f"{name}.tar").resolve()) for name in opened.names]
     data = webdataset.WebDataset(
         urls,

@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 IDENTITIES = {
     "sequence": "sequences", "person": "people", "place": "places", "room_seed": "rooms", "body_seed": "bodies",
+    "wall_style": "wall styles", "things": "objects", "recording": "recordings of motion capture",
 }  # fmt: skip
 """Entries of a clip's record that name something of which val and test must not share any with train."""
 
@@ -42,6 +43,7 @@ class SplitFacts:
             clips carry no such label.
         speeds: by what moves, values (N,) of all clips and times: m/s, of "turning of the head" degrees/s.
         identities: values of each of `IDENTITIES` that the records have. motions: hashes of the clips' motions.
+        ambiguous: clips by what their text leaves open on purpose ("target", "side", "hand").
     """
 
     name: str
@@ -58,6 +60,7 @@ class SplitFacts:
     speeds: dict[str, Array]
     identities: dict[str, set[str]]
     motions: Counter[str]
+    ambiguous: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -120,13 +123,15 @@ def measure(clips: ClipSet) -> SplitFacts:
         speeds={what: np.concatenate(values) for what, values in speeds.items()},
         identities={key: named for key in IDENTITIES if (named := _values(records, key))},
         motions=motions,
+        ambiguous=Counter(str(record["ambiguous"]) for record in records if record.get("ambiguous")),
         skipped=dict(getattr(manifest, "skipped", {})),
         left_out=dict(getattr(manifest, "left_out", {})),
     )
 
 
 def _values(records: list[dict[str, Any]], key: str) -> set[str]:
-    return {str(record[key]) for record in records if record.get(key) not in (None, "")}
+    values = [record[key] for record in records if record.get(key) not in (None, "")]
+    return {str(one) for value in values for one in (value if isinstance(value, list) else [value])}
 
 
 def _speeds(positions: NDArray[Any], rotations: NDArray[Any], rate: float) -> dict[str, Array]:

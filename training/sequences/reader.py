@@ -108,6 +108,12 @@ class SequenceReader:
     def place(self) -> str:
         return str(self.metadata.get("location") or "unknown")
 
+    @property
+    def said_of_clips(self) -> dict[str, Any]:
+        """What a synthetic sequence's metadata has for the record of each of its clips: seeds, styles, things."""
+        said = self.metadata.get("record")
+        return said if isinstance(said, dict) else {}
+
     def _head_on_device(self) -> Array:
         """T_device_head: given by the sequence, else solved from both paths."""
         if "T_device_head" in self.metadata:

@@ -2,7 +2,8 @@
 
 ```
 DIR/manifest.json    what made the clips; each finished shard's clips, bytes and SHA-256; what was left out and why
-DIR/NAME.tar         for each clip: KEY.mp4 (H.264) · KEY.safetensors (all other arrays) · KEY.json (its record)
+DIR/NAME.tar         for each clip: KEY.mp4 (H.264) · KEY.safetensors (all other arrays) · KEY.json (its record); and
+                     KEY.outside.mp4 of an outside camera
 DIR/NAME.json        the shard's records in order, so that texts are read without the tar
 ```
 
@@ -35,7 +36,9 @@ from training.sequences.clips import Clip
 from training.sequences.video import Compression, decode_clip, encode_clip
 
 FORMAT = "egotwin-clips/2"
-VIDEO, ARRAYS, RECORD = "mp4", "safetensors", "json"
+ARRAYS, RECORD = "safetensors", "json"
+VIDEOS = {"frames": "mp4", "outside_frames": "outside.mp4"}
+"""Arrays that are kept as video, and their extensions."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
@@ -120,10 +123,14 @@ def write_shard(
     def write(temporary: Path) -> None:
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for clip in clips:
-                arrays = {k: np.ascontiguousarray(v) for k, v in clip.arrays.items() if k != "frames"}
-                video = encode_clip(clip.arrays["frames"], round(frame_rate), compression)
-                record = json.dumps(clip.record, ensure_ascii=False).encode()
-                for extension, data in ((VIDEO, video), (ARRAYS, save(arrays)), (RECORD, record)):
+                arrays = {k: np.ascontiguousarray(v) for k, v in clip.arrays.items() if k not in VIDEOS}
+                files = {
+                    extension: encode_clip(clip.arrays[name], round(frame_rate), compression)
+                    for name, extension in VIDEOS.items()
+                    if name in clip.arrays
+                }
+                files |= {ARRAYS: save(arrays), RECORD: json.dumps(clip.record, ensure_ascii=False).encode()}
+                for extension, data in files.items():
                     member = tarfile.TarInfo(f"{clip.key}.{extension}")  # no time, no owner: equal clips, equal bytes
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))
@@ -152,8 +159,9 @@ def decode_sample(sample: Mapping[str, Any], names: Iterable[str] | None = None)
     except SafetensorError as error:
         raise RecordingError(f"clip {result['key']}: its arrays are damaged ({error}): prepare it again") from error
     result |= {name: array for name, array in arrays.items() if wanted is None or name in wanted}
-    if wanted is None or "frames" in wanted:
-        result["frames"] = decode_clip(sample[VIDEO])
+    for name, extension in VIDEOS.items():
+        if extension in sample and (wanted is None or name in wanted):
+            result[name] = decode_clip(sample[extension])
     return result
 
 

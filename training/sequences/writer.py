@@ -47,7 +47,8 @@ class SyntheticSequence:
         positions: (T, 23, 3) m. rotations: (T, 23, 3, 3) global.
         mount: where the camera sits on the head (the device's place follows from it).
         narrations: rows, in seconds of the same clock.
-        metadata: more for ``metadata.json``: `fake_name` (who), `location` (which room), `script`, `split`, seeds.
+        metadata: more for ``metadata.json``: `fake_name` (who), `location` (which room), `script`, `split`; `record`
+            is repeated in every clip's record.
         labels: arrays with one row a picture, for instance ``hand_visible`` uint8 (F, 2).
         device_start_ns, timecode_start_ns: what the two clocks say at time 0.
     """

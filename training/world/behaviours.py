@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.skeleton import HEAD
 from training.world import telling
+from training.world.narration import AMBIGUOUS_SHARE
 from training.world.observing import head_yaw
 from training.world.outcome import find_fault, object_poses
 from training.world.people import Person, draw_person
@@ -121,6 +122,7 @@ def synthesise(
     split: str = "train",
     person: Person | None = None,
     library: Library | None = None,
+    ambiguous: float = AMBIGUOUS_SHARE,
 ) -> SynthMotion:
     """One clip of a random person, at a random place of the room.
 
@@ -133,6 +135,7 @@ def synthesise(
         split: whose paraphrases and bodies to use, "train", "val" or "test".
         person: who; None draws one.
         library: captured motions; some clips are then played from them, and some people walk as captured.
+        ambiguous: share of texts to leave something open on purpose, where they would not anyway and can.
 
     Raises:
         NoRoomError: the room has no place or target for the behaviour.
@@ -143,11 +146,11 @@ def synthesise(
         with suppress(NoRoomError):
             return library.play(rng, room, duration_s=duration_s, split=split)
     if behaviour is not None:
-        return _clip(rng, room, person, _script(behaviour), duration_s, split)
+        return _clip(rng, room, person, _script(behaviour), duration_s, split, ambiguous)
     shares = np.array(list(_SHARES.values()))
     for name in rng.choice(BEHAVIOURS, size=len(BEHAVIOURS), replace=False, p=shares / shares.sum()):
         try:
-            return _clip(rng, room, person, str(name).split("+"), duration_s, split, tries=6)
+            return _clip(rng, room, person, str(name).split("+"), duration_s, split, ambiguous, tries=6)
         except NoRoomError:
             continue
     raise NoRoomError(f"room {room.seed} has no place for any behaviour; give it a free rectangle of 1 m or more")
@@ -168,6 +171,7 @@ def _clip(
     script: list[str],
     duration_s: float,
     split: str,
+    ambiguous: float,
     tries: int = _TRIES,
 ) -> SynthMotion:
     """A script in a window of ``duration_s``: it may begin in mid-walk, and pauses fill what is left."""
@@ -176,7 +180,7 @@ def _clip(
         try:
             line = compose(rng, room, person, script, duration_s)
             begin = _window(rng, line, duration_s)
-            return _finish(rng, line, begin, duration_s, "+".join(script), split)
+            return _finish(rng, line, begin, duration_s, "+".join(script), split, ambiguous=ambiguous)
         except NoRoomError as error:
             problem = error
             if _hopeless(error):
@@ -276,6 +280,7 @@ def _finish(
     behaviour: str,
     split: str,
     plain: bool = False,
+    ambiguous: float = AMBIGUOUS_SHARE,
 ) -> SynthMotion:
     """Pose a time line in a window and tell it."""
     time = begin_s + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ
@@ -285,7 +290,7 @@ def _finish(
     if fault:
         raise NoRoomError(f"room {line.room.seed}: {fault}")
     spans = [span for span in line.spans if _shown(span, begin_s, duration_s) >= _LEAST_S]
-    told = telling.tell_clip(rng, line, spans, pose, time, split, plain)
+    told = telling.tell_clip(rng, line, spans, pose, time, split, plain, ambiguous)
     yaw, steps = head_yaw(pose.rotations), np.diff(pose.positions[:, HEAD, :2], axis=0)
     about = next((span for span in spans if span.side and span.target), None)
     meta = {

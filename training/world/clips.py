@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.skeleton import HEAD
+from training.evaluation import rotation_angle
 from training.mocap.library import Library
-from training.world.behaviours import SynthMotion, synthesise
+from training.world.behaviours import RATE_HZ, SynthMotion, synthesise, synthesise_story
 from training.world.body_geoms import Clothing
 from training.world.canvas import Moves
 from training.world.collisions import ALLOWED_M, penetration
+from training.world.narration import AMBIGUOUS_SHARE
 from training.world.plan import NoRoomError, RoomPlan
 from training.world.render import FOV, EgoRenderer, Frames, Labels, outside_camera
 from training.world.scene import SPLIT_SEEDS, build_room, wall_style
@@ -24,6 +26,7 @@ from training.world.scene import SPLIT_SEEDS, build_room, wall_style
 POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz
 MOST_MOVED = 4  # articulations and objects whose states a clip holds
 MAX_TRIES = 40
+HEAD_SNAP_RPS, SNAP_RPS = float(np.radians(400)), float(np.radians(1000))  # over a sixteenth of a second
 SUPERSAMPLE = 2
 BODY_SEEDS = {split: range(k << 40, (k + 1) << 40) for k, split in enumerate(SPLIT_SEEDS)}
 """Seeds of bodies, clothes and motions of each split; disjoint, so no body is in two splits."""
@@ -40,6 +43,7 @@ class Options:
         outside: film each clip from a camera in a corner of the room too.
         hand_pixels, depth, segmentation: labels that cost rendering.
         mocap: folder of motion capture (`training.mocap`) used besides our own; "" for none.
+        ambiguous: share of texts that are to leave something open where they can and would not anyway.
     """
 
     size: int = 64
@@ -49,6 +53,7 @@ class Options:
     depth: bool = False
     segmentation: bool = False
     mocap: str = ""
+    ambiguous: float = AMBIGUOUS_SHARE
 
     @property
     def labels(self) -> Labels:
@@ -71,20 +76,33 @@ def room_clips(
 
 
 @lru_cache(maxsize=2)
-def _library(folder: str) -> Library | None:
+def library_of(folder: str) -> Library | None:
+    """The motion capture in a folder, read once a process; None for no folder."""
     return Library.load(folder) if folder else None
 
 
 def draw_motion(
-    rng: np.random.Generator, plan: RoomPlan, split: str, redrawn: Counter[str], library: Library | None = None
+    rng: np.random.Generator,
+    plan: RoomPlan,
+    split: str,
+    redrawn: Counter[str],
+    library: Library | None = None,
+    ambiguous: float = AMBIGUOUS_SHARE,
+    story_s: float = 0.0,
 ) -> SynthMotion:
     """A motion that stays inside the room and passes through nothing; `redrawn` counts those that did not.
+
+    Args:
+        story_s: seconds of a long sequence of whatever there is to do; 0 for a clip of 5 s.
 
     Raises:
         NoRoomError: none did in `MAX_TRIES` tries.
     """
     for _ in range(MAX_TRIES):
-        motion = synthesise(rng, plan, split=split, library=library)
+        if story_s:
+            motion = synthesise_story(rng, plan, story_s, split=split)
+        else:
+            motion = synthesise(rng, plan, split=split, library=library, ambiguous=ambiguous)
         fault = fault_of(motion, plan)
         if not fault:
             return motion
@@ -93,10 +111,13 @@ def draw_motion(
 
 
 def fault_of(motion: SynthMotion, plan: RoomPlan) -> str:
-    """Why a motion cannot be kept: "outside", "penetration", or "" if it can."""
+    """Why a motion cannot be kept: "outside", "snap" (a part turns faster than people do), "penetration", or ""."""
     half = np.array(plan.size) / 2
     if (np.abs(motion.positions[..., :2]).reshape(-1, 2).max(axis=0) > half - 0.03).any() and not plan.rooms:
         return "outside"
+    turning = rotation_angle(motion.rotations[:-1], motion.rotations[1:]) * RATE_HZ
+    if turning[:, HEAD].max() > HEAD_SNAP_RPS or turning.max() > SNAP_RPS:
+        return "snap"
     steps = slice(None, None, POSES_PER_FRAME)
     parts = {name: values[steps] for name, values in motion.articulations.items()}
     deep = penetration(plan, motion.positions[steps], motion.rotations[steps], parts)
@@ -126,19 +147,17 @@ def _clip(
     renderer: EgoRenderer, plan: RoomPlan, split: str, body_seed: int, options: Options, redrawn: Counter[str]
 ) -> dict[str, Any]:
     rng = np.random.default_rng(body_seed)
-    motion = draw_motion(rng, plan, split, redrawn, _library(options.mocap))
-    renderer.wear(motion.offsets, Clothing.draw(rng))
-    renderer.mount, renderer.camera = draw_camera(rng, options)
+    motion = draw_motion(rng, plan, split, redrawn, library_of(options.mocap), options.ambiguous)
+    seen = film(renderer, motion, rng, options)
     moves = moves_of(motion)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-    seen = renderer.render(*poses, moves, options.labels)
     clip = {
         "frames": seen.images, "positions": motion.positions, "rotations": motion.rotations,
         "offsets": motion.offsets.astype(np.float32), "camera_pose": seen.camera_pose,
         "hand_visible": seen.hand_visible, "intrinsics": _intrinsics(seen.intrinsics),
         "mount": renderer.mount.matrix.astype(np.float32), "contacts": motion.contacts.astype(np.uint8),
         "step_phase": motion.step_phase.astype(np.float32), "fingers": motion.fingers.astype(np.float32),
-        **_states(motion), **_optional(seen),
+        **states(motion), **optional(seen),
     }  # fmt: skip
     if options.outside:
         view = outside_camera(rng, plan, poses[0][:, HEAD])
@@ -147,27 +166,38 @@ def _clip(
             "outside_frames": other.images, "outside_pose": view.astype(np.float32),
             "outside_intrinsics": _intrinsics(other.intrinsics),
         }  # fmt: skip
-    return clip | {"record": _record(motion, plan, split, body_seed)}
+    about = {"text": motion.text, "behaviour": motion.behaviour, **origin(motion, plan, split, body_seed)}
+    return clip | {"record": about | motion.meta}
 
 
-def _record(motion: SynthMotion, plan: RoomPlan, split: str, body_seed: int) -> dict[str, Any]:
+def film(renderer: EgoRenderer, motion: SynthMotion, rng: np.random.Generator, options: Options) -> Frames:
+    """What the wearer of a motion sees at 8 Hz, in clothes and through a camera (the renderer keeps it) from `rng`."""
+    renderer.wear(motion.offsets, Clothing.draw(rng))
+    renderer.mount, renderer.camera = draw_camera(rng, options)
+    poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
+    return renderer.render(*poses, moves_of(motion), options.labels)
+
+
+def origin(
+    motion: SynthMotion, plan: RoomPlan, split: str, body_seed: int, most_moved: int = MOST_MOVED
+) -> dict[str, Any]:
+    """What a record says of where a motion takes place, of whom, and what moves in it."""
     return {
-        "text": motion.text, "behaviour": motion.behaviour, "room_seed": plan.seed, "body_seed": body_seed,
+        "room_seed": plan.seed, "body_seed": body_seed,
         "room_kind": plan.kind, "wall_style": wall_style(plan.seed, split),
         "things": [target.name for target in plan.of_kind("object")],
-        "articulations": sorted(motion.articulations)[:MOST_MOVED], "objects": sorted(motion.objects)[:MOST_MOVED],
-        **motion.meta,
+        "articulations": sorted(motion.articulations)[:most_moved], "objects": sorted(motion.objects)[:most_moved],
     }  # fmt: skip
 
 
-def _states(motion: SynthMotion) -> dict[str, NDArray[np.float32]]:
-    """Values (T, 4) and poses (T, 4, 4, 4) of what moves, in the order of their names."""
+def states(motion: SynthMotion, most_moved: int = MOST_MOVED) -> dict[str, NDArray[np.float32]]:
+    """Values (T, most) and poses (T, most, 4, 4) of what moves, in the order of their names."""
     count = len(motion.positions)
-    values = np.zeros((count, MOST_MOVED), np.float32)
-    poses = np.zeros((count, MOST_MOVED, 4, 4), np.float32)
-    for k, name in enumerate(sorted(motion.articulations)[:MOST_MOVED]):
+    values = np.zeros((count, most_moved), np.float32)
+    poses = np.zeros((count, most_moved, 4, 4), np.float32)
+    for k, name in enumerate(sorted(motion.articulations)[:most_moved]):
         values[:, k] = motion.articulations[name]
-    for k, name in enumerate(sorted(motion.objects)[:MOST_MOVED]):
+    for k, name in enumerate(sorted(motion.objects)[:most_moved]):
         poses[:, k] = motion.objects[name]
     return {"articulations": values, "objects": poses}
 
@@ -176,6 +206,7 @@ def _intrinsics(camera: Pinhole) -> NDArray[np.float32]:
     return np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
 
 
-def _optional(seen: Frames) -> dict[str, NDArray[Any]]:
+def optional(seen: Frames) -> dict[str, NDArray[Any]]:
+    """The labels that cost time, where they were asked for."""
     named = {"hand_pixels": seen.hand_pixels, "depth": seen.depth, "segmentation": seen.segmentation}
     return {name: values for name, values in named.items() if values is not None}

@@ -1,4 +1,4 @@
-"""Make clips of our own world: rooms, people moving in them, and what they see; `python -m training.world.generate`.
+"""Make clips of our own world: rooms, people moving in them, and what they see; `egotwin data world`.
 
 Every shard follows from (seed, split, shard number) alone, so any number of workers makes the same clips, and an
 interrupted run goes on where it stopped.
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,16 +22,26 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.files import sha256
+from training.fanout import run_command, run_shards
+from training.mocap.library import checksum
+from training.sequences import store
+from training.sequences.clips import Clip
+from training.sequences.video import Compression
 from training.world.canvas import screenless
-from training.world.clips import Options, room_clips
+from training.world.clips import BODY_SEEDS, Options, library_of, room_clips
+from training.world.narration import AMBIGUOUS_SHARE
+from training.world.objects import pairs_of
 from training.world.plan import NoRoomError
 from training.world.scene import SPLIT_SEEDS
 from training.world.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
+from training.world.shell import WALL_STYLES
 
 CLIPS_PER_ROOM = 8
 ROOMS_PER_SHARD = 2 * SHARD_CLIPS // CLIPS_PER_ROOM
+FAILED, UNUSED = "shard failed", "motion capture not used"  # reasons in a manifest's `left_out`
 Made = dict[str, Any]
-"""What the manifest says of one shard: clips, sha256, redrawn."""
+"""What the manifest says of one shard: clips, checksums, redrawn."""
 
 
 def generate(
@@ -44,6 +52,8 @@ def generate(
     size: int = 64,
     workers: int = 2,
     options: Options | None = None,
+    compression: Compression | None = None,
+    address: str | None = None,
 ) -> Manifest:
     """Write clips into `out_dir` as `shards` describes, skipping shards that are already finished.
 
@@ -51,61 +61,105 @@ def generate(
         split: "train", "val" or "test"; rooms, bodies, styles and wordings differ between them.
         num_clips: how many clips; the last shard may be short.
         size: side of the square pictures, pixels; `options` say more.
-        workers: processes, 1 for this one alone; the result does not depend on it.
+        workers: processes at a time (1: this one, where it can draw); the result does not depend on it.
+        compression: of pictures, in WebDataset shards; None keeps them as they are, in safetensors.
+        address: of a Ray cluster, as for `fanout.run_shards`; its workers see `out_dir` under the same name.
+
+    Returns:
+        The manifest; shards that failed are in its `left_out`, and are tried again by the next call.
 
     Raises:
-        RecordingError: `out_dir` already holds clips made with other settings.
+        RecordingError: `out_dir` already holds clips made with other settings, or there is no motion capture in the
+            folder named.
+        OSError: the disk is full.
     """
     folder, options = Path(out_dir), options or Options(size)
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = Manifest(split=split, seed=seed, num_clips=num_clips, size=options.size, options=asdict(options))
-    manifest = _resume(folder, wanted)
+    library = library_of(options.mocap)
+    manifest = _resume(folder, _wanted(split, num_clips, seed, options, compression))
+    manifest.left_out = {name: f"{UNUSED}: {why}" for name, why in (library.skipped if library else {}).items()}
     counts = [min(SHARD_CLIPS, num_clips - start) for start in range(0, num_clips, SHARD_CLIPS)]
     todo = [i for i in range(len(counts)) if shard_name(i) not in manifest.shards]
-    bar = tqdm(total=num_clips, initial=manifest.finished_clips, unit="clip", desc=f"{split} clips", smoothing=0.05)
+    with tqdm(
+        total=num_clips, initial=manifest.finished_clips, unit="clip", desc=f"{split} clips", smoothing=0.05
+    ) as bar:
 
-    def note(index: int, made: Made) -> None:
-        manifest.shards[shard_name(index)] = made
-        manifest.save(folder)
-        bar.update(counts[index])
+        def done(index: int, made: Made) -> None:
+            manifest.shards[shard_name(index)] = made
+            manifest.save(folder)
+            bar.update(counts[index])
 
-    try:
-        _make_all(partial(_shard, folder, split, seed, counts, options), todo, workers, note)
-    finally:
-        bar.close()
+        def broken(index: int, reason: str) -> None:
+            manifest.left_out[shard_name(index)] = f"{FAILED}: {reason}"
+            manifest.save(folder)
+
+        make = partial(_shard, folder, split, seed, counts, options, compression)
+        here = workers == 1 and address is None and screenless()
+        run_shards(make, todo, workers=workers, address=address, here=here, on_done=done, on_broken=broken)
     manifest.save(folder)
     return manifest
 
 
-def _make_all(make: Callable[[int], Made], todo: list[int], workers: int, note: Callable[[int, Made], None]) -> None:
-    """Call `make` for every shard of `todo`, here or in several processes, and `note` what it returns."""
-    if workers == 1 and screenless():
-        for index in todo:
-            note(index, make(index))
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
-    jobs = {pool.submit(make, index): index for index in todo}
-    try:
-        for job in as_completed(jobs):
-            note(jobs[job], job.result())
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _wanted(split: str, num_clips: int, seed: int, options: Options, compression: Compression | None) -> Manifest:
+    """The manifest of clips made with these settings, none of which are made yet."""
+    rooms, bodies = SPLIT_SEEDS[split], BODY_SEEDS[split]
+    return Manifest(
+        split=split,
+        seed=seed,
+        num_clips=num_clips,
+        size=options.size,
+        options=asdict(options) | {"mocap": checksum(options.mocap) if options.mocap else ""},
+        compression=asdict(compression) if compression else {},
+        drawn_from={
+            "room_seeds": [rooms.start, rooms.stop],
+            "body_seeds": [bodies.start, bodies.stop],
+            "wall_styles": list(WALL_STYLES[split]),
+            "objects": [f"{colour} {kind}" for colour, kind in pairs_of(split)],
+        },
+    )
 
 
-def _shard(folder: Path, split: str, seed: int, counts: list[int], options: Options, index: int) -> Made:
-    return make_shard(folder, split, seed, index, counts[index], options)
+def _shard(
+    folder: Path,
+    split: str,
+    seed: int,
+    counts: list[int],
+    options: Options,
+    compression: Compression | None,
+    index: int,
+) -> Made:
+    return make_shard(folder, split, seed, index, counts[index], options, compression)
 
 
-def make_shard(folder: Path, split: str, seed: int, index: int, count: int, options: Options) -> Made:
+def make_shard(
+    folder: Path,
+    split: str,
+    seed: int,
+    index: int,
+    count: int,
+    options: Options,
+    compression: Compression | None = None,
+) -> Made:
     """Make and write one shard of `count` clips; returns its entry in the manifest.
 
     The same in every process: sums of many numbers depend on how many threads share them, so one does.
     """
+    cv2.setNumThreads(1)
     with threadpool_limits(1):
         clips, redrawn = shard_clips(split, seed, index, count, options)
     records = [clip.pop("record") for clip in clips]
-    arrays = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
-    return {"clips": count, "sha256": write_shard(folder, index, arrays, records), "redrawn": dict(redrawn)}
+    name = shard_name(index)
+    if compression:
+        keyed = [
+            Clip(f"{name}-{row:02d}", arrays, record)
+            for row, (arrays, record) in enumerate(zip(clips, records, strict=True))
+        ]
+        entry = store.write_shard(folder, name, keyed, compression=compression)
+    else:
+        arrays = {array: np.stack([clip[array] for clip in clips]) for array in clips[0]}
+        digest = write_shard(folder, index, arrays, records)
+        entry = {"clips": count, "sha256": digest, "records_sha256": sha256(folder / f"{name}.json")}
+    return {**entry, "redrawn": dict(redrawn)}
 
 
 def shard_clips(
@@ -130,11 +184,6 @@ def shard_clips(
     return clips, redrawn
 
 
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker at once; its shard has no name yet
-    cv2.setNumThreads(1)
-
-
 def _resume(folder: Path, wanted: Manifest) -> Manifest:
     """The folder's manifest if it was made with the wanted settings, or the new one for an empty folder."""
     for leftover in folder.glob(".clips-*"):  # of workers that were killed while writing
@@ -142,13 +191,26 @@ def _resume(folder: Path, wanted: Manifest) -> Manifest:
     if not (folder / "manifest.json").exists():
         return wanted
     found = Manifest.load(folder)
+    found.options = asdict(Options()) | found.options  # settings that came later have what was usual before
     if found.settings() != wanted.settings():
         raise RecordingError(
             f"{folder} holds clips of {found.settings()}, asked for {wanted.settings()}: choose another folder"
         )
-    there = {name: entry for name, entry in found.shards.items() if (folder / f"{name}.safetensors").exists()}
-    found.shards = there
-    return found
+    ending = "tar" if wanted.compression else "safetensors"
+    wanted.shards = {name: entry for name, entry in found.shards.items() if (folder / f"{name}.{ending}").exists()}
+    return wanted
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is drawn and labelled, and by how many workers."""
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--size", type=int, default=64, help="side of the pictures, pixels (default: %(default)s)")
+    parser.add_argument("--vary-camera", action="store_true", help="another field of view and mount for every wearer")
+    parser.add_argument("--hand-pixels", action="store_true", help="label how many pixels each hand takes")
+    parser.add_argument("--depth", action="store_true", help="label every pixel's depth")
+    parser.add_argument("--segmentation", action="store_true", help="label the thing every pixel shows")
+    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="default: all cores")
+    parser.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster whose workers see --out (auto: this one's)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,31 +219,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the shards; a split is one folder")
     parser.add_argument("--split", choices=list(SPLIT_SEEDS), default="train")
     parser.add_argument("--clips", type=int, default=1024, help="number of clips of 5 s (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--size", type=int, default=64, help="side of the pictures, pixels (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="default: all cores")
-    parser.add_argument("--vary-camera", action="store_true", help="another field of view and mount for every clip")
+    add_options(parser)
     parser.add_argument("--outside", action="store_true", help="film every clip from a corner of the room too")
-    parser.add_argument("--hand-pixels", action="store_true", help="label how many pixels each hand takes")
-    parser.add_argument("--depth", action="store_true", help="label every pixel's depth")
     parser.add_argument("--mocap", default="", help="folder of .amc or .bvh motion capture to use as well")
-    parser.add_argument("--segmentation", action="store_true", help="label the thing every pixel shows")
-    options = parser.parse_args(argv)
+    parser.add_argument(
+        "--ambiguous", type=float, default=AMBIGUOUS_SHARE,
+        help="share of texts to leave something open on purpose, besides those that do anyway (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--crf", type=int,
+        help="keep pictures as H.264 of this quality (0 lossless to 51, 14 is good) in WebDataset shards, instead of"
+        " as they are in safetensors",
+    )  # fmt: skip
+    return run_command("egotwin data world", lambda: _make(parser.parse_args(argv)))
+
+
+def _make(options: argparse.Namespace) -> int:
     clip = Options(
         options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation,
-        options.mocap,
+        options.mocap, options.ambiguous,
     )  # fmt: skip
-    try:
-        made = generate(options.out, options.split, options.clips, options.seed, options.size, options.workers, clip)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except RecordingError as error:
-        print(f"egotwin data world: {error}", file=sys.stderr)
-        return 1
-    if made.redrawn:
-        print("drawn anew: " + ", ".join(f"{count} ({reason})" for reason, count in sorted(made.redrawn.items())))
-    return 0
+    compression = None if options.crf is None else Compression(crf=options.crf)
+    made = generate(
+        options.out, options.split, options.clips, options.seed, options.size, options.workers, clip, compression,
+        options.ray,
+    )  # fmt: skip
+    for reason, count in sorted(made.skipped.items()):
+        print(f"left out: {count} × {reason}")
+    failed = [name for name, why in made.left_out.items() if why.startswith(FAILED)]
+    if failed:
+        print(f"egotwin data world: {len(failed)} shards failed, see {options.out / 'manifest.json'}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ def split_of(colour: str, kind: str) -> str:
     return {5: "val", 6: "test"}.get(slot, "train")
 
 
+def pairs_of(split: str) -> list[tuple[str, str]]:
+    """The (colour, kind) pairs of a split."""
+    return [(colour, kind) for colour in COLOURS for kind in KINDS if split_of(colour, kind) == split]
+
+
 def draw_objects(rng: np.random.Generator, split: str, count: int) -> list[tuple[str, str]]:
     """Up to 9 different (colour, kind) pairs; each colour once, so that a colour alone tells objects apart."""
     pairs = []

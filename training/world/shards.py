@@ -1,7 +1,8 @@
 """Clips on disk: shards of 64 clips as safetensors beside a JSON list of what each shows, and one manifest.
 
 ```
-DIR/manifest.json             what made the clips, and each finished shard's clip count, SHA-256 and redrawn clips
+DIR/manifest.json             what made the clips, what the split draws from, each finished shard's clip count, SHA-256
+                              and redrawn motions, and what was left out and why
 DIR/clips-00000.safetensors   frames uint8 (N,41,H,W,3) · positions float32 (N,81,23,3) m · rotations float32
                               (N,81,23,3,3) global · offsets float32 (N,23,3) m · camera_pose float32 (N,41,4,4)
                               T_world_camera, optical · hand_visible uint8 (N,41,2) left, right
@@ -16,12 +17,16 @@ DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", "
 ```
 
 Everything is in the room's frame (z up, floor at 0). A file under its final name is complete; a shard is finished
-once the manifest lists it, which may be while later shards are still being made.
+once the manifest lists it, which may be while later shards are still being made. Where pictures are compressed, the
+same arrays are in WebDataset shards (`training.sequences.store`) beside the same manifest.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,11 +42,19 @@ from egotwin_model.files import sha256, write_atomically, write_text
 
 GENERATOR_VERSION = 2
 SHARD_CLIPS = 64
+_NAME = re.compile(r"clips-\d{5,}")
 
 
 @dataclass
 class Manifest:
-    """What a folder of clips is: the settings that made it and its finished shards."""
+    """What a folder of clips is: the settings that made it, its finished shards, and what is not in it.
+
+    Attributes:
+        options: `clips.Options`; instead of the folder of motion capture its `mocap.library.checksum`.
+        compression: of the pictures, as in `sequences.video.Compression`; empty where they are kept as they are.
+        drawn_from: what rooms, bodies, wall styles and objects of the split are drawn from; no two splits share any.
+        left_out: by name, why a shard failed or a recording of motion capture was not used.
+    """
 
     split: str
     seed: int
@@ -51,11 +64,26 @@ class Manifest:
     frame_rate: float = 8.0
     pose_rate: float = 16.0
     options: dict[str, Any] = field(default_factory=dict)
+    compression: dict[str, Any] = field(default_factory=dict)
+    drawn_from: dict[str, Any] = field(default_factory=dict)
     shards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
-        """Everything but the list of shards; equal settings give equal clips."""
-        return {key: value for key, value in asdict(self).items() if key != "shards"}
+        """What made the clips, without what has become of them; equal settings give equal clips."""
+        found = asdict(self)
+        for name in ("shards", "left_out", "drawn_from", *(() if self.compression else ("compression",))):
+            del found[name]
+        return found
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """What was left out, counted by reason: motions drawn anew, shards and recordings of `left_out`."""
+        counts = {f"motion drawn anew: {reason}": count for reason, count in self.redrawn.items()}
+        for why in self.left_out.values():
+            reason = why.partition(":")[0]
+            counts[reason] = counts.get(reason, 0) + 1
+        return counts
 
     @property
     def redrawn(self) -> dict[str, int]:
@@ -72,21 +100,22 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, replacing the old one at once."""
-        ordered = dict(sorted(self.shards.items()))
-        write_text(folder / "manifest.json", json.dumps({**self.settings(), "shards": ordered}, indent=1) + "\n")
+        ordered = asdict(self) | {"shards": dict(sorted(self.shards.items()))}
+        write_text(folder / "manifest.json", json.dumps(ordered, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
         """Read a folder's manifest; `RecordingError` where it is missing or not one of ours."""
         path = folder / "manifest.json"
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            manifest = cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
-            raise RecordingError(
-                f"{path} is missing: make clips with `python -m training.world.generate --out {folder}`"
-            ) from error
+            raise RecordingError(f"{path} is missing: make clips with `egotwin data world --out {folder}`") from error
         except (TypeError, ValueError) as error:
             raise RecordingError(f"{path} is no manifest of clips ({error}): make the clips again") from error
+        if strange := [name for name in manifest.shards if not _NAME.fullmatch(name)]:
+            raise RecordingError(f"{path} names shards {strange}, wanted clips-00000 and so on: make the clips again")
+        return manifest
 
 
 def shard_name(index: int) -> str:
@@ -94,12 +123,21 @@ def shard_name(index: int) -> str:
 
 
 def write_shard(folder: Path, index: int, arrays: dict[str, NDArray[Any]], records: list[dict[str, Any]]) -> str:
-    """Write one shard's two files, each complete or not at all; returns the SHA-256 of the tensors."""
+    """Write one shard's two files, each complete or not at all; returns the SHA-256 of the tensors.
+
+    Raises:
+        OSError: the disk is full.
+    """
     path, digest = folder / f"{shard_name(index)}.safetensors", ""
 
     def write(temporary: Path) -> None:
         nonlocal digest
-        save_file(arrays, temporary)
+        try:
+            save_file(arrays, temporary)
+        except SafetensorError as error:  # the library's own class for whatever the system says
+            if f"os error {errno.ENOSPC}" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise
         digest = sha256(temporary)
 
     write_text(path.with_suffix(".json"), json.dumps(records, separators=(",", ":")) + "\n")
@@ -128,8 +166,9 @@ class Clips:
     def _index(self, name: str, verify: bool) -> None:
         path, entry = self.folder / f"{name}.safetensors", self.manifest.shards[name]
         try:
-            if verify and sha256(path) != entry["sha256"]:
-                raise RecordingError(f"{path} differs from its checksum in the manifest: delete it and resume")
+            for file, wanted in ((path, "sha256"), (path.with_suffix(".json"), "records_sha256")):
+                if verify and wanted in entry and sha256(file) != entry[wanted]:
+                    raise RecordingError(f"{file} differs from its checksum in the manifest: delete {path} and resume")
             self._open[name] = safe_open(path, framework="numpy")
             records = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         except (OSError, SafetensorError, json.JSONDecodeError) as error:

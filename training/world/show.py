@@ -1,4 +1,4 @@
-"""Look at clips: a contact sheet, and a film with skeleton, hands and words; `python -m training.world.show FOLDER`."""
+"""Look at clips of any origin: a contact sheet, and a film with skeleton, hands and words; `egotwin data show`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,16 @@ from egotwin_model.camera import Pinhole
 from egotwin_model.errors import RecordingError
 from egotwin_model.files import write_atomically
 from egotwin_model.skeleton import XSENS_JOINTS, XSENS_PARENTS
+from training.sequences.dataset import ClipSet, open_clips
+from training.sequences.video import Compression, write_video
 from training.world.body_geoms import hand_points
-from training.world.shards import Clips, open_clips
 
 Array = NDArray[np.floating]
 CAPTION_HEIGHT = 20
+FILM = Compression(crf=18, pixels="yuv420p")  # plays everywhere
 
 
-def contact_sheet(clips: Clips, indices: Sequence[int], columns: int = 9, tile: int = 128) -> NDArray[np.uint8]:
+def contact_sheet(clips: ClipSet, indices: Sequence[int], columns: int = 9, tile: int = 128) -> NDArray[np.uint8]:
     """One row per clip: a caption over `columns` frames spread evenly over its five seconds; (H, W, 3) RGB."""
     rows = []
     for index in indices:
@@ -42,7 +43,7 @@ def overlay(clip: Mapping[str, Any], side: int = 384) -> NDArray[np.uint8]:
     labelled visible, the goal below; beside it the outside camera's view where there is one.
 
     Args:
-        clip: as `Clips` returns it.
+        clip: as a `ClipSet` returns it.
     """
     views = [_annotated(clip, "frames", "camera_pose", "intrinsics", side, hands=True)]
     if "outside_frames" in clip:
@@ -65,7 +66,7 @@ def _annotated(
     for k, image in enumerate(images):
         drawn[k] = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
         _draw_bones(drawn[k], camera, views[k], positions[k])
-        for hand in np.flatnonzero(clip["hand_visible"][k]) if hands else ():
+        for hand in np.flatnonzero(clip["hand_visible"][k]) if hands and "hand_visible" in clip else ():
             _draw_hand(drawn[k], camera, views[k], positions[k], rotations[k], int(hand))
     return drawn
 
@@ -94,21 +95,6 @@ def _draw_hand(
         cv2.rectangle(image, tuple(low.tolist()), tuple(high.tolist()), (60, 220, 60), 1)
 
 
-def write_film(path: Path, films: Sequence[NDArray[np.uint8]], rate: int = 8) -> None:
-    """Films (F, H, W, 3) RGB of one size after another, as an mp4 (H.264), complete or not at all."""
-
-    def write(temporary: Path) -> None:
-        with av.open(str(temporary), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=rate)
-            stream.height, stream.width, stream.pix_fmt = *films[0].shape[1:3], "yuv420p"
-            for frame in (frame for film in films for frame in film):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, write)
-
-
 def _caption(text: str, width: int) -> NDArray[np.uint8]:
     strip = np.full((CAPTION_HEIGHT, width, 3), 255, np.uint8)
     cv2.putText(strip, text, (6, CAPTION_HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1, cv2.LINE_AA)
@@ -128,8 +114,8 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder of clips, as written by training.world.generate")
+    parser = argparse.ArgumentParser(prog="egotwin data show", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of clips: a split made by `egotwin data world` or `nymeria`")
     parser.add_argument("--out", type=Path, default=Path("out/clips.png"), help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=12, help="how many, spread over the folder (default: %(default)s)")
     parser.add_argument("--film", type=Path, help="also write these clips as an mp4 with skeleton, hands and words")
@@ -137,12 +123,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         clips = open_clips(options.folder)
     except RecordingError as error:
-        print(f"show: {error}", file=sys.stderr)
-        return 1
+        print(f"egotwin data show: {error}", file=sys.stderr)
+        return 2
+    if len(clips) == 0:
+        print(f"egotwin data show: {options.folder} holds no clips", file=sys.stderr)
+        return 2
     indices = np.unique(np.linspace(0, len(clips) - 1, options.clips).round().astype(int)).tolist()
     write_png(options.out, contact_sheet(clips, indices))
     if options.film:
-        write_film(options.film, [overlay(clips[index]) for index in indices])
+        frames = (frame for index in indices for frame in overlay(clips[index]))
+        write_video(options.film, frames, round(clips.manifest.frame_rate), FILM)
         print(f"the same, annotated: {options.film}")
     print(f"{len(indices)} of {len(clips)} clips: {options.out}")
     return 0

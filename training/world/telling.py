@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,20 +27,28 @@ class Told:
 
 
 def tell_clip(
-    rng: np.random.Generator, line: Timeline, spans: list[Span], pose: Pose, time: Array, split: str, plain: bool
+    rng: np.random.Generator,
+    line: Timeline,
+    spans: list[Span],
+    pose: Pose,
+    time: Array,
+    split: str,
+    plain: bool,
+    ambiguous: float = AMBIGUOUS_SHARE,
 ) -> Told:
     """Put a window of a time line in words.
 
     Args:
         rng: draws paraphrases and what is left open. line: the time line. spans: the actions that the window shows.
         pose: of the window, at ``time`` (T,). split: "train" or "val" (train's wordings), or "test".
-        plain: without "please" or "now".
+        plain: without "please" or "now", and each action named by itself, as in a narration's rows.
+        ambiguous: share of texts to leave something open where they would not anyway.
     """
     wording = "test" if split == "test" else "train"
     told = [span for span in spans if span.action != "step"]
     clauses, doubtful = _clauses(line, told, leave_open="")
     vague = "target" if doubtful else ""
-    if not vague and rng.random() < AMBIGUOUS_SHARE:
+    if not vague and rng.random() < ambiguous:
         vague = _leave_open(rng, line, told, clauses)
         if vague == "target":
             clauses, _ = _clauses(line, told, leave_open="target")
@@ -53,11 +61,12 @@ def tell_clip(
     actions = []
     for span, clause in zip(told, clauses, strict=True):
         shown = (time >= span.start_s - 0.03) & (time <= span.end_s + 0.03)
+        alone = replace(clause, told=False, there=False) if plain else clause
         actions.append({
             "action": span.action, "start_s": round(float(max(span.start_s - time[0], 0.0)), 4),
             "end_s": round(float(min(span.end_s, time[-1]) - time[0]), 4), "side": span.side,
             "target": span.target.name if span.target else "", "target_id": span.target.id if span.target else "",
-            "support": span.support, "text": goal(rng, [clause], wording, plain=True)[0],
+            "support": span.support, "text": goal(rng, [alone], wording, plain=True)[0],
             **_seen(rng, line, pose, time, shown, yaw, wording),
         })  # fmt: skip
     return Told(text, {"texts": texts, "ambiguous": vague, "actions": actions})

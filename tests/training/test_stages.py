@@ -318,23 +318,44 @@ def test_timesteps_follow_the_recipes_shares() -> None:
     assert torch.equal(*draw_timesteps(tied, draws))
 
 
-def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path) -> None:
-    """The same batch, shared by two processes over gloo, gives the same weights."""
+FSDP = {  # as in examples/slurm/train_paper.sbatch
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
+    "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
+}
+
+
+@pytest.mark.parametrize("spread", [False, True], ids=["ddp", "fsdp"])
+def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path, spread: bool) -> None:
+    """The same batch, shared by two processes over gloo, gives the same weights; also where parameters are spread over
+    the processes, and where one process goes on from what two have saved."""
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         shutil.copytree(runs, folder, ignore=shutil.ignore_patterns("joint"))
-    arguments = ["joint", "--config", "smoke", "--data", str(data), "--train.learning-rate", "1e-4", "--runs"]
-    assert main([*arguments, str(one)]) == 0
+    arguments = ["joint", "--config", "smoke", "--data", str(data), "--train.learning-rate", "1e-4"]
+    if spread:
+        arguments += ["--train.ema-decay", "0", "--train.gradient-checkpointing"]
+    assert main([*arguments, "--runs", str(one)]) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run(
-        [*launcher, "-m", "training.stages", *arguments, str(two)],
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        check=True,
-        timeout=250,
-    )
-    before, alone, shared = (
-        load_tensors(path / WEIGHTS) for path in (runs / "text-to-motion", one / "joint", two / "joint")
-    )
-    assert any((alone[name] - before[name]).abs().max() > 5e-5 for name in before)
-    for name, value in alone.items():
-        torch.testing.assert_close(shared[name], value, rtol=0, atol=1e-5, msg=name)
+    script = [str(Path(__file__).with_name("fsdp_on_cpu.py"))] if spread else ["-m", "training.stages"]
+    done = subprocess.run(
+        [*launcher, *script, *arguments, "--runs", str(two)],
+        env={**os.environ, **(FSDP if spread else {}), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
+             "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert ("FSDPEgoTwinTransformer" in done.stderr) == spread
+    before = load_tensors(runs / "text-to-motion" / WEIGHTS)
+    for more in ([], ["--train.steps", "3"]):
+        if more:
+            assert all(main([*arguments, *more, "--runs", str(folder)]) == 0 for folder in (one, two))
+        alone, shared = (load_tensors(folder / "joint" / WEIGHTS) for folder in (one, two))
+        assert any((alone[name] - before[name]).abs().max() > 5e-5 for name in before)
+        for name, value in alone.items():
+            torch.testing.assert_close(shared[name], value, rtol=0, atol=1e-5, msg=name)

@@ -2,9 +2,9 @@
 
 The predictor here is the simplest there is, constant velocity from the first two poses; put yours in its place.
 
-    egotwin evaluate --data data/world64 --clips 64 --mode T2M --known-poses 2 --tasks tasks
+    egotwin evaluate --data data/world --clips 64 --mode T2M --known-poses 2 --tasks tasks
     python examples/score_own_predictions.py tasks mine
-    egotwin evaluate --data data/world64 --clips 64 --no-model --predictions mine --report report
+    egotwin evaluate --data data/world --clips 64 --no-model --predictions mine --report report
 """
 
 import argparse

@@ -42,7 +42,7 @@ def random_path(seed: int, frames: int = 41) -> tuple[np.ndarray, np.ndarray]:
     return Rotation.from_rotvec(turns).as_matrix(), np.cumsum(rng.normal(size=(frames, 3)) * 0.1, axis=0)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(seeds, st.floats(0.05, 20.0))
 def test_view_consistency_ignores_world_frame_and_scale(seed: int, scale: float) -> None:
     rotations, positions = random_path(seed)
@@ -78,6 +78,7 @@ def test_view_consistency_scale_is_the_best() -> None:
     assert best["TransErr"] == pytest.approx(np.linalg.norm(s * relative_v - relative_m, axis=1)[1:].mean(), abs=1e-3)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_rotation_angle_is_scipys(seed: int) -> None:
     a, b = Rotation.random(5, rng=np.random.default_rng(seed)), Rotation.random(5, rng=np.random.default_rng(seed + 1))
@@ -92,6 +93,7 @@ def test_paths_that_do_not_belong_together_are_refused() -> None:
         view_consistency(rotations[:1], positions[:1], rotations[:1], positions[:1])
 
 
+@settings(deadline=None)
 @given(st.floats(-12, 12), st.floats(-1.2, 1.2), st.floats(-3, 3))
 def test_heading_counts_full_turns_and_ignores_pitch(total: float, pitch: float, start: float) -> None:
     angles = start + np.linspace(0, total, 81)
@@ -130,13 +132,13 @@ def crops(lefts: np.ndarray) -> np.ndarray:
     return np.stack(centres)
 
 
-@pytest.mark.parametrize("step", [-12.0, -5.5, -1.0, 0.0, 0.5, 3.0, 8.0, 12.0])
+@pytest.mark.parametrize("step", [-18.0, -12.0, -5.5, -1.0, 0.0, 0.5, 3.0, 8.0, 12.0, 18.0])
 def test_view_shift_measures_panning(step: float) -> None:
     frames = crops(800.0 + step * np.arange(12))  # the crop moves right, so its content moves left
     shifts = view_shift(frames)
     assert shifts.shape == (11,)
     np.testing.assert_allclose(np.median(shifts), -step, atol=0.5)
-    assert (np.abs(shifts + step) < 1.5).mean() > 0.8
+    assert (np.abs(shifts + step) < 1.5).mean() > (0.8 if abs(step) < 15 else 0.5)
     if abs(step) < 6:
         np.testing.assert_allclose(np.median(view_shift(frames, stride=2)), -2 * step, atol=1.0)
         assert view_shift(frames, stride=2).shape == (5,)
@@ -165,10 +167,10 @@ def test_frames_that_are_none_are_refused() -> None:
 
 def test_rendered_clips_turn_with_their_head() -> None:
     """The measure itself, on true pictures: it must see what it will be asked about."""
-    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world64" / "val"
+    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world2" / "val"
     if not (folder / "manifest.json").is_file():
-        pytest.skip(f"no rendered clips in {folder}; make them with training.world.generate")
-    from training.world.shards import open_clips
+        pytest.skip(f"no rendered clips in {folder}; make them with `egotwin data world`")
+    from training.sequences.dataset import open_clips
 
     clips = open_clips(folder)
     chosen = range(min(len(clips), 64))

@@ -20,7 +20,7 @@ from egotwin_model.files import write_json
 from egotwin_model.motion import BodyMotion
 from egotwin_model.pipeline import EgoTwinPipeline
 from egotwin_model.skeleton import HEAD
-from training.evaluation import yaw_shift_correlation
+from training.evaluation import turn_direction, yaw_shift_correlation
 from training.evaluation.baselines import baselines, write_baseline
 from training.evaluation.benchmark import REPORT, RESULTS, score
 from training.evaluation.errors import PredictionError
@@ -46,7 +46,9 @@ from .evaluation_data import write_data
 ROOT = Path(__file__).parents[2]
 NO_NETWORKS = ToolsSpec(images=False, cameras=False)
 CLIPS = 6
-PHYSICS = {"foot sliding", "floor penetration", "jerk"}
+PHYSICS = {"foot sliding", "stance sliding", "feet standing", "floor penetration", "jerk"}
+VIEWS = {f"view turns {what}" for what in ("with the head", "with the head, over half seconds", "to the head's side")}
+OBEYED = {"obeys the text", "obeys: walk", "obeys: turn", "obeys: stand still"}
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +96,14 @@ def test_true_clips_score_as_perfect_and_baselines_do_not(benchmark: Benchmark, 
     }
     oracle, frozen = values["oracle"], values["repeat first frame, stand still"]
     assert oracle["head FDE@5s"] == oracle["MPJPE"] == 0.0
-    assert oracle["obeys the text"] == 1.0
+    assert {oracle[name] for name in OBEYED} == {1.0}
+    assert (oracle["stance sliding"], oracle["feet standing"]) == (pytest.approx(0.0, abs=2.0), 1.0)
     clips = [benchmark.clip(number) for number in benchmark.numbers]
     frames, heads = np.stack([clip.frames for clip in clips]), np.stack([clip.rotations[::2, HEAD] for clip in clips])
     assert oracle["view turns with the head"] == pytest.approx(yaw_shift_correlation(frames, heads))
+    over_half_seconds = yaw_shift_correlation(frames, heads, window=4)
+    assert oracle["view turns with the head, over half seconds"] == pytest.approx(over_half_seconds)
+    assert oracle["view turns to the head's side"] == turn_direction(frames, heads, np.deg2rad(30))[0]
     error = np.square(frames[:, 16:].astype(float) - frames[:, :1]).mean((1, 2, 3, 4))
     assert frozen["PSNR 2–5 s"] == pytest.approx(
         float((10 * np.log10(255**2 / np.maximum(error, 1e-3))).mean()), rel=1e-4
@@ -117,7 +123,7 @@ def test_true_clips_score_as_perfect_and_baselines_do_not(benchmark: Benchmark, 
     with av.open(str(tmp_path / "out" / "media" / "best-true-clip.mp4")) as film:
         assert film.streams.video[0].frames == 41
     unpaired = score(benchmark, folders[:1], NO_NETWORKS, tmp_path / "out", paired=False)["subjects"]["oracle"]
-    assert unpaired["metrics"].keys() == {"obeys the text", "view turns with the head"} | PHYSICS
+    assert unpaired["metrics"].keys() == OBEYED | VIEWS | PHYSICS
 
 
 def test_a_stopped_run_goes_on_and_nothing_half_done_looks_whole(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import counts, f_score, hand_score, hands_in_view
 from training.evaluation.intervals import over_clips, over_repetitions
 from training.evaluation.paths import best_of, displacement_errors, distances, inside_region, mpjpe
-from training.evaluation.physics import FEET, floor_penetration, foot_sliding, jerk
+from training.evaluation.physics import ANKLES, FEET, floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.pool import pool
 from training.evaluation.retrieval import clip_similarity, diversity, mm_distance, r_precision
 
@@ -245,6 +245,29 @@ def test_sliding_counts_speed_at_the_floor_only() -> None:
     assert foot_sliding(rising, 16.0, floor) == 0.0
     bobbing = body + (np.arange(17) % 2 * 0.01)[:, None, None] * np.array([0.0, 0.0, 1.0])
     assert foot_sliding(bobbing, 16.0, floor) == 0.0
+
+
+def test_feet_stand_where_toe_and_ankle_are_down() -> None:
+    body = standing()
+    toe, ankle = body[0, FEET[0], 2], body[0, ANKLES[0], 2]
+    assert stance(body, 16.0, toe, ankle) == (0.0, 1.0)
+    gliding = body + np.arange(17)[:, None, None] * np.array([0.3, 0.4, 0.0]) / 16  # 0.5 m/s
+    sliding, share = stance(gliding, 16.0, toe, ankle)
+    assert (sliding, share) == (pytest.approx(0.5), pytest.approx(1.0))
+    tiptoe = gliding.copy()
+    tiptoe[:, ANKLES[1], 2] += 0.1  # that foot swings, however low its toe is
+    tiptoe[:, FEET[1], :2] += np.arange(17)[:, None] * 1.0
+    sliding, share = stance(tiptoe, 16.0, toe, ankle)
+    assert (sliding, share) == (pytest.approx(0.5), pytest.approx(0.5))
+    half = gliding.copy()
+    half[:, :, 2] += 0.015
+    weight = (2 - np.sqrt(2)) ** 2
+    sliding, share = stance(half, 16.0, toe, ankle)
+    assert (sliding, share) == (pytest.approx(0.5), pytest.approx(weight))
+    sliding, share = stance(np.stack([gliding, gliding + 0.1]), 16.0, toe, ankle)
+    assert share[1] == 0.0
+    assert np.isnan(sliding[1])
+    assert sliding[0] == pytest.approx(0.5)
 
 
 def test_penetration_and_jerk_by_hand() -> None:

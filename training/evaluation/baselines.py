@@ -23,6 +23,7 @@ from training.configs import TEXT_PACKAGE
 from training.evaluation.errors import PredictionError
 from training.evaluation.motion import constant_velocity
 from training.evaluation.networks import TEXT_LENGTH
+from training.evaluation.placing import laid_at, levelled
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import Benchmark, Mode, RealClip
 from training.sequences.dataset import ClipSet
@@ -152,7 +153,7 @@ class Library:
             numbers = [n for n in self.numbers if self.clips.records[n]["behaviour"] == behaviour]
             if not numbers:
                 raise PredictionError(f"no training clip of behaviour {behaviour!r}: its mean path is unknown")
-            moves = [_levelled(*self._motion(n)) for n in numbers]
+            moves = [levelled(*self._motion(n)) for n in numbers]
             mean = np.mean([p for p, _ in moves], axis=0), _nearest_rotation(np.mean([r for _, r in moves], axis=0))
             self._means[behaviour] = mean
         return Prediction(None, _from_start(*self._means[behaviour], clip))
@@ -175,7 +176,7 @@ class Library:
         number = self.numbers[int(np.argmax(alike))]
         frames = self.clips.tensor("frames", number).copy()
         frames[0] = clip.frames[0]
-        return Prediction(frames, _from_start(*_levelled(*self._motion(number)), clip))
+        return Prediction(frames, _from_start(*levelled(*self._motion(number)), clip))
 
     @cached_property
     def _encoder(self) -> TextEncoder:
@@ -205,22 +206,9 @@ def _thumbnail(frame: NDArray[np.uint8]) -> Array:
     return small.ravel() / np.sqrt(small.size)
 
 
-def _heading(rotation: Array) -> Array:
-    """The rotation about z that has the same heading, (3, 3)."""
-    yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
-    return np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])
-
-
-def _levelled(positions: Array, rotations: Array) -> tuple[Array, Array]:
-    """Seen from the first head's place and heading; gravity stays along z."""
-    turn = _heading(rotations[0, HEAD])
-    return (positions - positions[0, HEAD]) @ turn, turn.T @ rotations
-
-
 def _from_start(positions: Array, rotations: Array, clip: RealClip) -> BodyMotion:
     """A levelled motion laid at the clip's first head; pose 0 is the given one."""
-    turn = _heading(np.asarray(clip.rotations[0, HEAD], np.float64))
-    placed, turns = positions @ turn.T + clip.positions[0, HEAD], turn @ rotations
+    placed, turns = laid_at(positions, rotations, clip.positions[0, HEAD], clip.rotations[0, HEAD])
     placed[0], turns[0] = clip.positions[0], clip.rotations[0]
     return _samples(placed, turns)
 

@@ -39,7 +39,7 @@ RESULTS, REPORT = "results.json", "report.html"
 VERSION = 1
 MEASURING = (
     "cameras", "evaluators", "extractors", "hands", "measure", "motion", "networks", "obedience", "official", "paths",
-    "physics", "views",
+    "physics", "rules", "views",
 )  # fmt: skip
 """Modules whose code decides what is in a part."""
 CHUNK = 4
@@ -131,7 +131,7 @@ def score(
         "metrics": [asdict(metric) for metric in METRICS],
         "seconds": time.perf_counter() - started,
     }  # fmt: skip
-    write_json(out / RESULTS, _without_nan(results))
+    write_json(out / RESULTS, without_nan(results))
     return results
 
 
@@ -272,12 +272,12 @@ def _plain(numbers: dict[str, Interval]) -> dict[str, dict[str, float]]:
     return {name: interval._asdict() for name, interval in numbers.items()}
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON has no NaN: null stands for it."""
     if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
+        return [without_nan(each) for each in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 

@@ -13,7 +13,9 @@ from egotwin_model.sampler import Mode as SamplerMode
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import PREDICTED, Benchmark, Mode, RealClip
 
-SAMPLER_MODE: dict[Mode, SamplerMode] = {"joint": "joint", "TV2M": "motion", "T2M": "motion", "TM2V": "video"}
+SAMPLER_MODE: dict[Mode, SamplerMode] = {
+    "joint": "joint", "TV2M": "motion", "T2M": "motion", "TM2V": "video", "T2V": "video",
+}  # fmt: skip
 
 
 def write_imaginations(
@@ -36,16 +38,19 @@ def write_imaginations(
     write_info(folder, PredictionInfo(f"{pipeline.info.name} ({mode})", mode, *rates, told=told, details=details))
     todo = [number for number in benchmark.numbers if not is_written(folder, number)]
     for number in tqdm(todo, desc=f"imagining, {mode}"):
-        write_prediction(folder, number, _imagined(pipeline, benchmark.clip(number), mode, samples, seed))
+        write_prediction(folder, number, imagined(pipeline, benchmark.clip(number), mode, samples=samples, seed=seed))
     return folder
 
 
-def _imagined(pipeline: EgoTwinPipeline, clip: RealClip, mode: Mode, samples: int, seed: int) -> Prediction:
+def imagined(
+    pipeline: EgoTwinPipeline, clip: RealClip, mode: Mode, *, goal: str = "", samples: int = 1, seed: int = 0
+) -> Prediction:
+    """What a model makes of one clip's first frame and pose: its own goal, or another one."""
     given: dict[str, Any] = {"video": clip.frames} if mode == "TV2M" else {}
     if mode == "TM2V":
         given = {"motion": clip.motion}
     found = pipeline(
-        clip.text, clip.frames[0], BodyState(clip.positions[0], clip.rotations[0]), mode=SAMPLER_MODE[mode],
+        goal or clip.text, clip.frames[0], BodyState(clip.positions[0], clip.rotations[0]), mode=SAMPLER_MODE[mode],
         num_samples=samples, seed=seed * 1_000_003 + clip.number, **given,
     )  # fmt: skip
     predicted = PREDICTED[mode]

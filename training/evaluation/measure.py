@@ -33,10 +33,10 @@ from training.evaluation.extractors import (
 )
 from training.evaluation.hands import counts, hands_in_view
 from training.evaluation.motion import heading, rotation_angle, view_consistency
-from training.evaluation.obedience import obeys_record
+from training.evaluation.obedience import by_kind, obeys_record
 from training.evaluation.official import I3D, Clip, InceptionV3
 from training.evaluation.paths import HORIZONS_S, distances
-from training.evaluation.physics import FEET, floor_penetration, foot_sliding, jerk
+from training.evaluation.physics import ANKLES, FEET, floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.predictions import Prediction
 from training.evaluation.tasks import Benchmark, Mode, RealClip
 from training.evaluation.views import view_shift
@@ -162,17 +162,20 @@ def _motion_parts(clip: RealClip, motion: BodyMotion, body: bool, benchmark: Ben
     }
     if not body:
         return parts
-    floor = float(clip.positions[:, FEET, 2].min())  # the height of a standing toe joint, of this very body
-    obeyed = [
-        obeys_record(clip.record, (positions, rotations), (clip.positions, clip.rotations), rate)
-        for positions, rotations in zip(motion.positions, motion.rotations, strict=True)
-    ]
+    floor, ankle = (float(clip.positions[:, joints, 2].min()) for joints in (FEET, ANKLES))  # standing, of this body
+    sliding, standing = stance(motion.positions, rate, floor, ankle)
+    asked = clip.record, (clip.positions, clip.rotations), rate
+    bodies = list(zip(motion.positions, motion.rotations, strict=True))
+    obeyed = [obeys_record(asked[0], body, *asked[1:]) for body in bodies]
     parts |= {
         "joint_error": distances(motion.positions, truth.positions).mean(axis=-1),
         "foot_sliding": foot_sliding(motion.positions, rate, floor),
-        "floor_penetration": floor_penetration(motion.positions, 0.0),
+        "stance_sliding": sliding,
+        "feet_standing": standing,
+        "floor_penetration": floor_penetration(motion.positions, floor),
         "jerk": jerk(motion.positions, rate),
         "obeyed": np.array([np.nan if answer is None else float(answer) for answer in obeyed]),
+        "obeyed_kinds": np.stack([by_kind(asked[0], body, *asked[1:]) for body in bodies]),
     }
     if tools.motions is not None:
         parts["motion_features"] = tools.motions.motion(motion.positions[0], motion.rotations[0])

@@ -1,212 +1,129 @@
-"""Does a body do what was asked? Fixed rules that read the behaviour off the motion, no network.
+"""Does a body do what was asked? A clip's actions, each judged in its time by the fixed rules of `rules`.
 
-World frame, z up, metres. `python -m training.evaluation.obedience --data data/world64` prints how often the rules
-recognise true clips, and how often they take one behaviour for another.
+`python -m training.evaluation.obedience --data data/world` prints, for every kind of action, how often the rules
+recognise true clips (what a perfect model would get) and how often they take a clip without that kind for one with it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from egotwin_model.errors import EgoTwinError
-from egotwin_model.skeleton import HEAD, PELVIS, XSENS_JOINTS
-from training.evaluation.motion import displacement, heading
-from training.sequences.dataset import open_clips
+from egotwin_model.skeleton import HEAD
+from training.evaluation.placing import laid_at, levelled
+from training.evaluation.rules import obeys, read
+from training.sequences.dataset import ClipSet, open_clips
 from training.world.narration import kind_of
 
-Array = NDArray[np.float64]
 Motion = tuple[NDArray[Any], NDArray[Any]]
-MARGIN_S = 0.25
-TURN_TOLERANCE = 0.4  # of the true angle
-STILL_TURN_RAD, STILL_M, TURNING_STEP_M = np.deg2rad(20.0), 0.25, 0.7
-WALK_M, STRAIGHT_RAD = 0.8, np.deg2rad(40.0)
-STOP_S, STOP_SPEED = 0.5, 0.25
-TURN_FIRST = 0.27  # so much of the clip lies between half the turn and half the way where the turn comes first
-REACH_M = 0.12  # further than the other hand
-LOOK_RAD, LOWER_SHARE, SIT_SHARE, THIGH_LEVEL = np.deg2rad(15.0), 0.75, (0.40, 0.75), 0.45
+"""Positions (T, 23, 3) metres and rotations (T, 23, 3, 3)."""
+MARGIN_S = 0.5
+"""An action of several is judged from so long before it begins in the true clip until so long after its end."""
+KIND_OF: dict[str, str] = {
+    **dict.fromkeys(("turn", "turn_around"), "turn"),
+    **dict.fromkeys(("walk_forward", "walk_back", "walk_to", "walk_turn", "turn_walk"), "walk"),
+    **dict.fromkeys(("reach", "pick_up", "put_down"), "reach, pick up, put down"),
+    **dict.fromkeys(("open", "close"), "open, close"),
+    "walk_stop": "stop", "stand_still": "stand still", "look_at": "look", "crouch": "crouch", "sit": "sit",
+    "stand_up": "stand up",
+}  # fmt: skip
+SEQUENCES = "sequences"
+KINDS: tuple[str, ...] = (*dict.fromkeys(KIND_OF.values()), SEQUENCES)
+"""What obedience is told apart by: kinds of actions, and clips of several actions, all of them obeyed."""
+OTHERS = 8  # clips of other kinds that each clip's rules are tried on
 
 
-def _joint(name: str) -> int:
-    return XSENS_JOINTS.index(name)
+def judged(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: float) -> list[tuple[str, bool | None]]:
+    """Each action that a clip's record asks for, with whether a motion does it; None where no rule knows it.
 
-
-@dataclass(frozen=True)
-class Reading:
-    """What a motion does, in numbers.
-
-    Attributes:
-        turn: heading change of the head, left positive, full turns counted. net: distance between start and end,
-            and `ahead`, in the first heading.
-        turn_time, walk_time: share of the clip by which half of the turn and half of the way are done.
-        end_speed: mean speed over the last `STOP_S`. reach: wrist ahead of and above its shoulder, summed, at most,
-            in metres (left, right). lowest, last: pelvis height over its first one, least and at the end.
-        thigh: how level the thighs are at the end: 0 upright, 1 horizontal. look: how far the head turns against the
-            pelvis beyond its first pose, at most: (left, right, up, down) radians.
-    """
-
-    turn: float
-    net: float
-    ahead: float
-    turn_time: float
-    walk_time: float
-    end_speed: float
-    reach: tuple[float, float]
-    lowest: float
-    last: float
-    thigh: float
-    look: tuple[float, float, float, float]
-
-
-def read(positions: ArrayLike, rotations: ArrayLike, rate_hz: float) -> Reading:
-    """Of one motion (T, 23, 3), (T, 23, 3, 3)."""
-    x, r = np.asarray(positions, dtype=np.float64), np.asarray(rotations, dtype=np.float64)
-    head, pelvis = x[:, HEAD], x[:, PELVIS]
-    yaw = heading(r[:, HEAD])
-    steps = np.linalg.norm(np.diff(pelvis[:, :2], axis=0), axis=-1)
-    tail = max(1, round(STOP_S * rate_hz))
-    height = pelvis[:, 2] / pelvis[0, 2]
-    thigh = [x[-1, _joint(f"{s}_UpperLeg")] - x[-1, _joint(f"{s}_LowerLeg")] for s in "LR"]
-    return Reading(
-        turn=float(yaw[-1] - yaw[0]),
-        net=float(displacement(head)),
-        ahead=float((head[-1, :2] - head[0, :2]) @ [np.cos(yaw[0]), np.sin(yaw[0])]),
-        turn_time=_half_time(np.abs(yaw - yaw[0])),
-        walk_time=_half_time(np.concatenate([[0.0], np.cumsum(steps)])),
-        end_speed=float(steps[-tail:].mean() * rate_hz),
-        reach=(_reach(x, r, "L"), _reach(x, r, "R")),
-        lowest=float(height.min()),
-        last=float(height[-1]),
-        thigh=float(np.mean([1.0 - abs(t[2]) / np.linalg.norm(t) for t in thigh])),
-        look=_look(r),
-    )
-
-
-def _half_time(amount: Array) -> float:
-    """Share of the clip at which `amount` (T,) has first reached half of its end."""
-    return float(np.argmax(amount >= amount[-1] / 2) / max(1, len(amount) - 1)) if amount[-1] > 1e-6 else 1.0
-
-
-def _reach(x: Array, r: Array, side: str) -> float:
-    """Furthest reach of a hand: metres ahead of its shoulder, in the pelvis' heading, plus metres above it."""
-    yaw = heading(r[:, PELVIS])
-    ahead = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
-    arm = x[:, _joint(f"{side}_Hand")] - x[:, _joint(f"{side}_UpperArm")]
-    return float(((arm[:, :2] * ahead).sum(-1) + arm[:, 2]).max())
-
-
-def _look(r: Array) -> tuple[float, float, float, float]:
-    relative = np.swapaxes(r[:, PELVIS], -1, -2) @ r[:, HEAD]
-    yaw = np.arctan2(relative[:, 1, 0], relative[:, 0, 0])
-    pitch = -np.arcsin(np.clip(relative[:, 2, 0], -1, 1))  # forward axis below the horizon: positive
-    yaw, pitch = yaw - yaw[0], pitch - pitch[0]
-    return float(yaw.max()), float(-yaw.min()), float(-pitch.min()), float(pitch.max())
-
-
-def obeys(behaviour: str, found: Reading, truth: Reading, hand: str = "") -> bool | None:
-    """Whether a motion does what the goal asked; None for a behaviour that no rule here knows.
+    One action alone has the whole clip; of several, each has its own time (`MARGIN_S`).
 
     Args:
-        behaviour: as in a clip's record; a side is part of its name. found: the motion judged.
-        truth: the true clip's reading, whose angle tells how much was asked.
-        hand: "left" or "right" for reaching; "" takes either.
+        record: with "actions" ({"action", "start_s", "end_s", "side"}, ...), or a "behaviour" and "hand" alone; "text"
+            and "ambiguous" tell which side or hand is left open. found, truth: from the same start, in one world.
     """
-    kind, side = kind_of(behaviour)
-    turned = abs(found.turn - truth.turn) <= TURN_TOLERANCE * abs(truth.turn)
-    walked = found.net > min(WALK_M, 0.6 * truth.net) and found.net > STILL_M
-    standing = found.net < TURNING_STEP_M
-    order = found.walk_time - found.turn_time
-    rules = {
-        "stand_still": _still(found),
-        "turn": turned and standing,
-        "turn_around": turned and standing,
-        "walk_forward": walked and abs(found.turn) < STRAIGHT_RAD,
-        "walk_turn": walked and turned and order < TURN_FIRST,
-        "turn_walk": walked and turned and order > TURN_FIRST,
-        "walk_stop": walked and abs(found.turn) < STRAIGHT_RAD and found.end_speed < STOP_SPEED,
-        "walk_to": walked,
-        "walk_back": walked and found.ahead < 0,
-        "reach": _reached(found, hand) and standing,
-        "walk_reach": _reached(found, hand) and found.net > TURNING_STEP_M and found.end_speed < STOP_SPEED,
-        **dict.fromkeys(("pick_up", "put_down", "open", "close"), _reached(found, hand)),
-        "crouch": found.lowest < LOWER_SHARE and standing,
-        "sit": SIT_SHARE[0] < found.last < SIT_SHARE[1] and found.thigh > THIGH_LEVEL,
-        "stand_up": found.last > 1.0 / LOWER_SHARE,
-        "look": standing and found.look[1 if side == "right" else 0] > LOOK_RAD,
-        "look_at": standing and (turned or abs(found.turn - truth.turn) < LOOK_RAD),
-        "look_up": standing and found.look[2] > LOOK_RAD,
-        "look_down": standing and found.look[3] > LOOK_RAD,
-        "look_around": standing and min(found.look[:2]) > LOOK_RAD,
-    }
-    return rules.get(kind)
+    actions = record.get("actions") or [
+        {"action": record.get("behaviour", ""), "side": record.get("hand", ""), "start_s": 0.0, "end_s": np.inf}
+    ]
+    answers: list[tuple[str, bool | None]] = []
+    for action in actions:
+        window = slice(0, len(truth[0])) if len(actions) == 1 else _window(action, rate_hz)
+        readings = [read(positions[window], rotations[window], rate_hz) for positions, rotations in (found, truth)]
+        name, side = str(action["action"]), str(action.get("side") or "")
+        answers.append((name, obeys(name, readings[0], readings[1], side, _left_open(record, name, side))))
+    return answers
+
+
+def _window(action: Mapping[str, Any], rate_hz: float) -> slice:
+    begin = max(0, round((action["start_s"] - MARGIN_S) * rate_hz))
+    return slice(begin, max(begin + 2, round((action["end_s"] + MARGIN_S) * rate_hz) + 1))
+
+
+def _left_open(record: Mapping[str, Any], action: str, side: str) -> str:
+    """What a text leaves open of one action; a side or hand that it names is not."""
+    doubt = str(record.get("ambiguous") or "")
+    named = (kind_of(action)[1] or side) in str(record.get("text", "")).split()
+    return "" if doubt in ("side", "hand") and named else doubt
 
 
 def obeys_record(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: float) -> bool | None:
-    """Whether a motion does what a clip's record asks: its behaviour, or every one of its `actions` in its time.
-
-    An action is judged from `MARGIN_S` before it begins in the true clip until as long after its end.
-
-    Args:
-        record: with "behaviour", "hand", and "actions" ({"action", "start_s", "end_s", "side"}, ...) where a clip holds
-            several. found, truth: positions (T, 23, 3) and rotations (T, 23, 3, 3).
-    """
-    actions = record.get("actions") or []
-    if not actions:
-        readings = [read(positions, rotations, rate_hz) for positions, rotations in (found, truth)]
-        return obeys(str(record["behaviour"]), readings[0], readings[1], str(record.get("hand") or ""))
-    answers = []
-    for action in actions:
-        begin = max(0, round((action["start_s"] - MARGIN_S) * rate_hz))
-        window = slice(begin, round((action["end_s"] + MARGIN_S) * rate_hz) + 1)
-        if len(found[0][window]) > 2 * MARGIN_S * rate_hz:
-            readings = [read(positions[window], rotations[window], rate_hz) for positions, rotations in (found, truth)]
-            answers.append(obeys(str(action["action"]), readings[0], readings[1], str(action.get("side") or "")))
-    known = [answer for answer in answers if answer is not None]
+    """Whether a motion does everything that a clip's record asks (arguments as in `judged`); None: no rule knows it."""
+    known = [answer for _, answer in judged(record, found, truth, rate_hz) if answer is not None]
     return all(known) if known else None
 
 
-def _still(found: Reading) -> bool:
-    idle_hands = abs(found.reach[0] - found.reach[1]) < 2 * REACH_M
-    return found.net < STILL_M and abs(found.turn) < STILL_TURN_RAD and max(found.look) < LOOK_RAD and idle_hands
+def by_kind(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: float) -> NDArray[np.float64]:
+    """1 or 0 for each of `KINDS` that a clip asks for, NaN for the others: (len(KINDS),). Arguments as in `judged`."""
+    answers = [(KIND_OF.get(kind_of(name)[0]), answer) for name, answer in judged(record, found, truth, rate_hz)]
+    known = [(kind, answer) for kind, answer in answers if answer is not None]
+    row = np.full(len(KINDS), np.nan)
+    for column, kind in enumerate(KINDS):
+        own = [answer for each, answer in known if each == kind or (kind == SEQUENCES and len(answers) > 1)]
+        if own:
+            row[column] = float(all(own))
+    return row
 
 
-def _reached(found: Reading, hand: str) -> bool:
-    left, right = found.reach
-    return {"left": left - right, "right": right - left}.get(hand, abs(left - right)) > REACH_M
+def kinds_of(record: Mapping[str, Any]) -> set[str]:
+    """The `KINDS` that a clip asks for."""
+    names = [str(action["action"]) for action in record.get("actions") or []] or [str(record.get("behaviour", ""))]
+    found = {KIND_OF[kind_of(name)[0]] for name in names if kind_of(name)[0] in KIND_OF}
+    return found | {SEQUENCES} if len(names) > 1 else found
 
 
-def verify(data: Path, split: str) -> tuple[dict[str, float], dict[str, float]]:
-    """On true clips: share that obeys its own behaviour's rule, and share of *other* behaviours' clips that also does.
-
-    Asked for another behaviour, a clip is held against that one's median angle and distance.
-    """
+def verify(data: Path, split: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How well the rules tell true clips apart: (N, len(KINDS)) of 1, 0 and NaN for each clip's own motion, and
+    (N · OTHERS, len(KINDS)) for motions of clips that ask for none of that kind, laid where the clip begins."""
     clips = open_clips(data / split)
-    rate = clips.manifest.pose_rate
-    names = [str(record["behaviour"]) for record in clips.records]
-    readings = [
-        read(clips.tensor("positions", number), clips.tensor("rotations", number), rate) for number in range(len(clips))
-    ]
-    own: dict[str, list[bool]] = defaultdict(list)
-    other: dict[str, list[bool]] = defaultdict(list)
-    for asked in sorted(set(names)):
-        alike = [reading for name, reading in zip(names, readings, strict=True) if name == asked]
-        turn, net = (float(np.median([getattr(reading, key) for reading in alike])) for key in ("turn", "net"))
-        for number, (name, reading) in enumerate(zip(names, readings, strict=True)):
-            truth = reading if name == asked else replace(reading, turn=turn, net=net)
-            answer = obeys(asked, reading, truth, str(clips.records[number].get("hand") or ""))
-            if answer is not None:
-                (own if name == asked else other)[asked].append(answer)
-    return (
-        {name: float(np.mean(values)) for name, values in own.items()},
-        {name: float(np.mean(values)) for name, values in other.items()},
-    )
+    rate, rng = clips.manifest.pose_rate, np.random.default_rng(0)
+    own, other = [], []
+    for number, record in enumerate(clips.records):
+        truth = _motion(clips, number)
+        own.append(by_kind(record, truth, truth, rate))
+        for another in _strangers(clips, number, rng):
+            found = laid_at(*levelled(*_motion(clips, another)), truth[0][0, HEAD], truth[1][0, HEAD])
+            row = by_kind(record, found, truth, rate)
+            shared = kinds_of(clips.records[another])
+            row[[kind in shared and kind != SEQUENCES for kind in KINDS]] = np.nan
+            other.append(row)
+    return np.stack(own), np.stack(other)
+
+
+def _motion(clips: ClipSet, number: int) -> Motion:
+    return clips.tensor("positions", number), clips.tensor("rotations", number)
+
+
+def _strangers(clips: ClipSet, number: int, rng: np.random.Generator) -> Iterator[int]:
+    """Some clips of other behaviours."""
+    own = clips.records[number].get("behaviour")
+    others = [index for index, record in enumerate(clips.records) if record.get("behaviour") != own]
+    yield from rng.permutation(others)[:OTHERS].tolist()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -220,11 +137,14 @@ def main(argv: list[str] | None = None) -> int:
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1
-    width = max(map(len, own))
-    print(f"{'behaviour':<{width}}  own clips  other clips")
-    for name in sorted(own):
-        print(f"{name:<{width}}  {own[name]:8.1%}  {other[name]:10.1%}")
-    print(f"{'mean':<{width}}  {np.mean(list(own.values())):8.1%}  {np.mean(list(other.values())):10.1%}")
+    width = max(map(len, KINDS))
+    print(f"{'kind':<{width}}  clips  own motion  other clips' motion")
+    for column, kind in enumerate(KINDS):
+        rows, others = (x[np.isfinite(x[:, column]), column] for x in (own, other))
+        if len(rows):
+            print(
+                f"{kind:<{width}}  {len(rows):5}  {rows.mean():10.1%}  {others.mean() if len(others) else np.nan:19.1%}"
+            )
     return 0
 
 

@@ -18,12 +18,14 @@ from training.evaluation.errors import PredictionError
 from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import hand_score
 from training.evaluation.intervals import Interval, bootstrap, over_clips
+from training.evaluation.obedience import KINDS
 from training.evaluation.paths import HORIZONS_S, best_of, displacement_errors, inside_region
 from training.evaluation.retrieval import BATCH, clip_similarity, diversity, mm_distance, r_precision
 
 Pooled = dict[str, NDArray[Any]]
 CALIBRATION = (0.5, 0.9)
 CALIBRATION_SAMPLES = 4
+TURNED_RAD = np.deg2rad(30.0)  # clips whose heading changes less have no side
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,15 @@ METRICS: tuple[Metric, ...] = (
     Metric("MM-Dist", "", "lower", "Motion", "text and motion"),
     Metric("Diversity", "", "true", "Motion", "text and motion"),
     Metric("obeys the text", "", "higher", "Motion"),
+    *(Metric(f"obeys: {kind}", "", "higher", "Kinds of actions obeyed") for kind in KINDS),
     Metric("TransErr", "m", "lower", "View and motion agree", "camera path"),
     Metric("RotErr", "rad", "lower", "View and motion agree", "camera path"),
     Metric("camera paths found", "", "higher", "View and motion agree", "camera path"),
     Metric("frames registered", "", "higher", "View and motion agree", "camera path"),
     Metric("HandScore", "", "higher", "View and motion agree", "hands"),
     Metric("view turns with the head", "", "higher", "View and motion agree"),
+    Metric("view turns with the head, over half seconds", "", "higher", "View and motion agree"),
+    Metric("view turns to the head's side", "", "higher", "View and motion agree"),
     *(
         Metric(f"{who} {name}@{horizon:g}s", "m", "lower", f"{who} against the true clip")
         for who in ("head", "body")
@@ -74,6 +79,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("head ADE@5s, best of K", "m", "lower", "K samples"),
     *(Metric(f"truth inside the {share:.0%} region", "", "true", "K samples") for share in CALIBRATION),
     Metric("foot sliding", "m/s", "lower", "Physics"),
+    Metric("stance sliding", "m/s", "lower", "Physics"),
+    Metric("feet standing", "", "true", "Physics"),
     Metric("floor penetration", "m", "lower", "Physics", digits=4),
     Metric("jerk", "m/s³", "true", "Physics", digits=1),
 )
@@ -140,7 +147,11 @@ def _named(name: str, compute: Callable[[], float]) -> float:
 def _texts(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     if "obeyed" in parts:
-        found["obeys the text"] = over_clips(np.nanmean(parts["obeyed"], axis=1) if parts["obeyed"].size else [])
+        found["obeys the text"] = over_clips(parts["obeyed"].mean(axis=1))
+    if "obeyed_kinds" in parts:
+        kinds = parts["obeyed_kinds"].mean(axis=1)  # a kind is asked of all samples of a clip or of none
+        asked = {kind: column for column, kind in enumerate(KINDS) if np.isfinite(kinds[:, column]).any()}
+        found |= {f"obeys: {kind}": over_clips(kinds[:, column]) for kind, column in asked.items()}
     if "motion_features" in parts:
         motions, texts = parts["motion_features"], parts["motion_text"]
         found["MM-Dist"] = over_clips(mm_distance(texts, motions))
@@ -168,7 +179,7 @@ def _pictures(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict[
     return found
 
 
-def _agreement(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str, Interval]:
+def _agreement(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     if "camera_error" in parts:
         errors = parts["camera_error"]
@@ -176,8 +187,13 @@ def _agreement(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str
         found["camera paths found"] = over_clips(np.isfinite(errors[:, 0]))
         found["frames registered"] = over_clips(parts["registered"])
     if "view_shift" in parts:
-        found["view turns with the head"] = bootstrap(
-            np.stack([np.moveaxis(parts[key], 0, -1) for key in ("view_shift", "head_turn")]), _correlation
+        moved = np.stack([parts["view_shift"], parts["head_turn"]])  # (2, N, steps)
+        for name, window in (("", 1), (", over half seconds", max(1, round(rates[0] / 2)))):
+            steps = moved[..., : moved.shape[-1] // window * window].reshape(*moved.shape[:2], -1, window).sum(-1)
+            found[f"view turns with the head{name}"] = bootstrap(np.moveaxis(steps, 1, -1), _correlation)
+        shift, turn = moved.sum(axis=-1)
+        found["view turns to the head's side"] = over_clips(
+            (np.sign(shift) == np.sign(turn))[np.abs(turn) >= TURNED_RAD]
         )
     if "hands" in parts:
         found["HandScore"] = hand_score(parts["hands"])
@@ -232,5 +248,6 @@ def _samples(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict[s
 
 
 def _physics(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str, Interval]:
-    names = {"foot sliding": "foot_sliding", "floor penetration": "floor_penetration", "jerk": "jerk"}
-    return {name: over_clips(parts[key].mean(axis=1)) for name, key in names.items() if key in parts}
+    names = ("foot sliding", "stance sliding", "feet standing", "floor penetration", "jerk")
+    keys = {name: name.replace(" ", "_") for name in names}
+    return {name: over_clips(parts[key].mean(axis=1)) for name, key in keys.items() if key in parts}

@@ -1,0 +1,97 @@
+"""The short evaluation on small data: an untrained model of the smallest size, and true clips in a model's place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tyro", reason="the extra `train` is not installed")
+
+from egotwin_model.errors import GoalError, RecordingError
+from egotwin_model.motion import BodyMotion
+from egotwin_model.pipeline import EgoTwinPipeline, SamplingDefaults
+from egotwin_model.sampler import Guidance
+from training import evaluate
+from training.evaluation import short
+from training.evaluation.obedience import KINDS
+from training.evaluation.predictions import Prediction
+from training.evaluation.tasks import RealClip
+from training.export import export, random_networks
+
+from .evaluation_data import write_data
+
+STARTS = 3
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"), {"train": 8, "test": 8}, size=64)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    defaults = SamplingDefaults(num_steps=1, guidance=Guidance(1.0, 1.0, 1.0))
+    folder = tmp_path_factory.mktemp("models") / "smoke"
+    return export(random_networks("smoke"), folder, "smoke", defaults, {"clips": {}}, graphs=False)
+
+
+def test_every_figure_is_printed_and_recorded(data: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--model", str(model), "--data", str(data), "--starts", str(STARTS), "--runtime", "torch", "--record"]
+    assert evaluate.main(arguments) == 0
+    printed = capsys.readouterr().out
+    kept = json.loads((model / "manifest.json").read_text())["metrics"]
+    assert kept["starts"] == STARTS
+    for group, figures in kept.items():
+        if isinstance(figures, dict):
+            assert figures, group
+            for name, figure in figures.items():
+                assert f"{group} {name}: " in printed
+                assert figure["clips"] > 0
+    own = kept["obedience_own_goal"]
+    assert {"everything", "turn", "walk", "stand still"} <= own.keys() <= {"everything", *KINDS}
+    assert {figure["true_clips"] for figure in own.values()} == {1.0}
+    heads = kept["head_position_error_after_5_s_m"]
+    assert heads["constant_velocity"]["value"] < 0.01  # people of this data glide along straight lines
+    assert heads["zero_motion"]["value"] > heads["mean_path_of_the_behaviour"]["value"]
+    assert kept["view_and_head_either_side"].keys() == set(short.VIEWS.values())
+    EgoTwinPipeline.from_pretrained(model, "torch")  # its checksums still hold
+
+
+def test_true_clips_in_a_models_place_are_perfect(data: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model that knows the future would get; and one that turns left whatever is asked."""
+
+    def truth(_: object, clip: RealClip, mode: str, *, goal: str = "") -> Prediction:
+        parts = vars(clip.motion).values()
+        return Prediction(clip.frames, BodyMotion(*(np.asarray(part, np.float64)[None] for part in parts)))
+
+    monkeypatch.setattr(short, "imagined", truth)
+    run = short.Short(EgoTwinPipeline.from_pretrained(model, "torch"), data, STARTS)
+    goals = run.own_goals()
+    assert {figure["value"] for figure in goals["obedience_own_goal"].values()} == {1.0}
+    assert goals["head_position_error_after_5_s_m"]["model"]["value"] == 0.0
+    assert goals["body"]["floor_penetration"]["value"] == 0.0
+    video = run.given_motion()
+    assert video["video_from_motion"]["psnr_db_2_to_5_s"]["value"] > 70
+    views, true = video["video_from_motion"], video["view_and_head_of_true_clips"]
+    assert all(views[key]["value"] == figure["value"] for key, figure in true.items())
+    sides = run.either_side()
+    turns = [run.benchmark.record(number)["behaviour"] for number in run.order]
+    standing = [name for name in turns if name != "walk_forward"][:STARTS]
+    for side in ("left", "right"):  # true clips do what truly followed, not what is asked
+        expected = standing.count(f"turn_{side}") / STARTS
+        assert sides["obedience_either_side"][f"turn_{side}"]["value"] == pytest.approx(expected)
+    against = [side for name in standing for side in ("left", "right") if name == f"turn_{side}"]
+    figures = sides["view_and_head_against_what_followed"]
+    assert figures["correlation_per_frame"]["clips"] == len(against)
+
+
+def test_what_cannot_be_measured_is_said(data: Path, model: Path, tmp_path: Path) -> None:
+    pipeline = EgoTwinPipeline.from_pretrained(model, "torch")
+    with pytest.raises(RecordingError, match="9 are wanted"):
+        short.Short(pipeline, data, 9).either_side()
+    pipeline.has_motion = False
+    with pytest.raises(GoalError, match="measure it by --report"):
+        short.evaluate(pipeline, data, STARTS)

@@ -169,6 +169,31 @@ _MINI: dict[str, Recipe] = {
         EgoTwinConfig.mini(), "joint", motion_clean=0.4, video_noise_bias=2.0,
     ),
 }  # fmt: skip
+# For one GPU: 59 M parameters, 49 M of them the transformer's, at 128 px. Its sizes are computed, not tried.
+_MODEL_128 = EgoTwinConfig.mini(
+    num_layers=10, num_motion_layers=5, num_heads=8, motion_width=320, latent_height=16, latent_width=16
+)
+_MINI_128: dict[str, Recipe] = {
+    "video-codec": VideoCodecRecipe(
+        TrainConfig(20_000, 32, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
+        VideoVAEConfig(
+            encoder_widths=(64, 128, 256), encoder_blocks=(2, 2, 2),
+            decoder_widths=(384, 192, 96), decoder_blocks=(4, 3, 2),
+        ),
+    ),
+    "motion-vae": MotionVAERecipe(
+        TrainConfig(10_000, 128, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
+        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
+    ),
+    "text-to-motion": DiffusionRecipe(
+        TrainConfig(5000, 256, 1e-3, warmup=500, save_every=1000, validate_every=1000), _MODEL_128, "text-to-motion"
+    ),
+    "joint": DiffusionRecipe(
+        TrainConfig(40_000, 256, 1e-3, warmup=1000, optimizer="muon", save_every=500, validate_every=1000,
+                    sheet_every=5000),
+        _MODEL_128, "joint", motion_clean=0.4, video_noise_bias=2.0,
+    ),
+}  # fmt: skip
 _SMOKE: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(
         _tiny(2, 2, 1e-3),
@@ -183,5 +208,7 @@ _SMOKE: dict[str, Recipe] = {
 RECIPES: dict[str, dict[str, Recipe]] = {
     **_with_variants("paper", _PAPER),
     **_with_variants("mini", _MINI),
+    **_with_variants("mini-64", _MINI),  # the same: 64 px is what "mini" is where there is no GPU
+    **_with_variants("mini-128", _MINI_128),
     **_with_variants("smoke", _SMOKE),
 }

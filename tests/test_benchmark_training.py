@@ -1,0 +1,53 @@
+"""The training benchmark at a size that runs in seconds, and the costs it counts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("accelerate", reason="the extra `train` is not installed")
+pytest.importorskip("diffusers", reason="diffusers is not installed")
+
+from benchmarks import training, training_costs
+from egotwin_model.flops import evaluation_flops
+from training.configs import RECIPES, DiffusionRecipe
+
+
+@pytest.mark.parametrize("stage", ["video-codec", "motion-vae", "joint"])
+def test_a_worker_measures_a_real_stage(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    training.main(["--config", "smoke", "--work", stage, "--steps", "2", "--warmup", "1", "--device", "cpu"])
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["batch"] == 2
+    assert found["clips_per_s"] > 0
+    assert 0 <= found["data_wait"] <= 1
+    rate = found["utilisation"] * found["peak_flops"]
+    assert rate == pytest.approx(found["flops_per_clip"] * found["clips_per_s"])
+
+
+def test_a_step_costs_three_forward_passes_and_less_where_weights_stay() -> None:
+    joint, stage_2 = RECIPES["paper"]["joint"], RECIPES["paper"]["text-to-motion"]
+    assert isinstance(joint, DiffusionRecipe)
+    assert isinstance(stage_2, DiffusionRecipe)
+    size = training_costs.picture_size("paper")
+    assert size == 480
+    forward = sum(evaluation_flops(joint.model).values())
+    assert training_costs.training_flops(joint, size) == 3 * forward
+    without_video = sum(evaluation_flops(stage_2.model, video=False).values())
+    assert 2 * without_video < training_costs.training_flops(stage_2, size) < 3 * without_video
+
+
+def test_costs_are_clips_times_operations_over_what_a_device_does(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = training_costs.costs("mini-128", utilisation=0.5, peak_tflops=100.0, clips=1000)
+    assert [row[0] for row in rows] == list(RECIPES["mini-128"])
+    stage, seen, tflops, hours = rows[-1]
+    assert (stage, seen) == ("joint", 40_000 * 256)
+    assert hours == pytest.approx(seen * tflops / 50.0 / 3600)
+    training_costs.main(["--config", "mini-128"])
+    assert "GPU-hours in all" in capsys.readouterr().out
+
+
+def test_an_unknown_stage_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        training.main(["--config", "paper", "--stages", "video-codec"])
+    assert "paper has no stage video-codec" in capsys.readouterr().err

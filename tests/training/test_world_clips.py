@@ -25,7 +25,7 @@ pytest.importorskip("pybullet_data", reason="the captured gait comes with the py
 from egotwin_model.errors import RecordingError
 from egotwin_model.skeleton import HEAD, forward_kinematics
 from training.sequences import card, dataset, facts
-from training.sequences.video import Compression, write_video
+from training.sequences.video import Compression, VideoFile, write_video
 from training.world import generate, show
 from training.world.behaviours import synthesise
 from training.world.canvas import gl_context
@@ -114,16 +114,25 @@ def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
         assert clip["body_seed"] in BODY_SEEDS["val"]
     assert len({float(clips[k]["intrinsics"][0]) for k in range(3)}) == 3
     film = show.overlay(clips[1], 64)
-    assert film.shape == (41, 64 + show.CAPTION_HEIGHT, 128, 3)
+    assert film.shape == (41, 64 + show.CAPTION_HEIGHT, 4 * 64, 3)  # the view, depth, things, from outside
     write_video(tmp_path / "film.mp4", iter(film), 8, show.FILM)
     with av.open(str(tmp_path / "film.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 41
     assert show.contact_sheet(clips, [0, 2], columns=4, tile=32).shape == (2 * (32 + show.CAPTION_HEIGHT), 128, 3)
+    assert show.contact_sheet(clips, [0], 2, 32, annotated=True).shape == (32 + show.CAPTION_HEIGHT, 2 * 128, 3)
+    sheet = [str(tmp_path / "a"), "--out", str(tmp_path / "sheet.png"), "--labels", "--film", str(tmp_path / "b.mp4")]
+    assert show.main([*sheet, "--clips", "2", "--tile", "32"]) == 0
+    assert (tmp_path / "sheet.png").is_file()
+    assert VideoFile(tmp_path / "b.mp4").count == 2 * 41
+    assert show.main([*sheet, "--which", "1", "3"]) == 2
+    assert show.main([str(tmp_path / "none")]) == 2
 
 
 def test_leaks_between_splits_are_found(tmp_path: Path) -> None:
+    arguments = ["--split", "train", "test", "--clips", "3", "--seed", "1", "--size", "16", "--workers", "1"]
+    assert generate.main(["--out", str(tmp_path), *arguments]) == 0
     for split in ("train", "test"):
-        made = generate.generate(tmp_path / split, split, 3, seed=1, size=16, workers=1)
+        made = Manifest.load(tmp_path / split)
         for record in open_clips(tmp_path / split).records:
             for key in ("room_seeds", "body_seeds"):
                 first, end = made.drawn_from[key]
@@ -241,7 +250,7 @@ def test_motion_capture_is_known_by_its_contents(tmp_path: Path, capsys: pytest.
     (mocap / "02_04.amc").write_text("#!OML\n:DEGREES\n1\nroot 0 0\n")
     arguments = ["--split", "train", "--size", "16", "--clips", "2", "--workers", "1", "--out", str(out)]
     assert generate.main([*arguments, "--mocap", str(mocap)]) == 0
-    assert "left out: 1 × motion capture not used" in capsys.readouterr().out
+    assert "train: left out: 1 × motion capture not used" in capsys.readouterr().out
     manifest = Manifest.load(out)
     assert len(manifest.options["mocap"]) == 64
     assert "2 numbers for 'root'" in manifest.left_out["02_04.amc"]

@@ -16,15 +16,16 @@ from egotwin_model.bags import BagWriter, Topics
 from egotwin_model.camera import Pinhole
 from training.world.behaviours import RATE_HZ, SynthMotion, synthesise_sequence
 from training.world.body_geoms import Clothing
-from training.world.clips import POSES_PER_FRAME, moves_of
+from training.world.clips import POSES_PER_FRAME, fault_of, moves_of
+from training.world.plan import NoRoomError
 from training.world.render import FOV, EgoRenderer
 from training.world.scene import SPLIT_SEEDS, build_room
 
 START_NS = 1_760_000_000_000_000_000  # an arbitrary wall time, so that stamps look like a real recording's
 IMAGE_SIZE = 192
-BEHAVIOURS = ("stand_still", "turn_left", "walk_forward", "turn_right")
-SECONDS_EACH = 3.0
-ROOM, WEARER = 1, 3  # ends with the whole room in view and open floor ahead
+BEHAVIOURS = ("stand_still", "turn_left_walk", "turn_right")
+SECONDS_EACH = 4.0
+ROOM, WEARER = 31, 1  # a living room whose other half comes into view with the turn
 
 
 def record(path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Sequence[str] = BEHAVIOURS) -> SynthMotion:
@@ -33,14 +34,16 @@ def record(path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Seque
     Args:
         path: the .mcap file.
         room: number of the room within the test split. wearer: seed of body, clothing and motion.
-        behaviours: names in `behaviours.BEHAVIOURS`, three seconds each.
+        behaviours: names in `behaviours.BEHAVIOURS`, four seconds each.
 
     Raises:
-        NoRoomError: the room has no way for these behaviours.
+        NoRoomError: the room has no way for these behaviours, or the body passes through something on it.
     """
     rng = np.random.default_rng(wearer)
     spec, plan = build_room(SPLIT_SEEDS["test"][room], "test")
     motion = synthesise_sequence(rng, plan, list(behaviours), SECONDS_EACH, split="test")
+    if fault := fault_of(motion, plan):
+        raise NoRoomError(f"room {room}, wearer {wearer}: the motion has a fault ({fault}); choose another wearer")
     renderer = EgoRenderer(spec, IMAGE_SIZE, fine=True, articulations=plan.articulations)
     renderer.wear(motion.offsets, Clothing.draw(rng))
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]

@@ -216,9 +216,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="egotwin data world", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards; a split is one folder")
-    parser.add_argument("--split", choices=list(SPLIT_SEEDS), default="train")
-    parser.add_argument("--clips", type=int, default=1024, help="number of clips of 5 s (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shards; of several splits, for theirs")
+    parser.add_argument("--split", nargs="+", choices=list(SPLIT_SEEDS), default=["train"], help="default: train")
+    parser.add_argument("--clips", nargs="+", type=int, default=[1024], help="of 5 s, of each split (default: 1024)")
     add_options(parser)
     parser.add_argument("--outside", action="store_true", help="film every clip from a corner of the room too")
     parser.add_argument("--mocap", default="", help="folder of .amc or .bvh motion capture to use as well")
@@ -231,24 +231,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="keep pictures as H.264 of this quality (0 lossless to 51, 14 is good) in WebDataset shards, instead of"
         " as they are in safetensors",
     )  # fmt: skip
-    return run_command("egotwin data world", lambda: _make(parser.parse_args(argv)))
+    options = parser.parse_args(argv)
+    if len(options.clips) not in (1, len(options.split)):
+        parser.error(f"--clips has {len(options.clips)} numbers for {len(options.split)} splits: one, or one for each")
+    return run_command("egotwin data world", lambda: max([_make(options, *part) for part in _parts(options)]))
 
 
-def _make(options: argparse.Namespace) -> int:
+def _parts(options: argparse.Namespace) -> list[tuple[Path, str, int]]:
+    """Folder, split and number of clips of what is asked for."""
+    counts = options.clips * (len(options.split) if len(options.clips) == 1 else 1)
+    several = len(options.split) > 1
+    return [
+        (options.out / split if several else options.out, split, count)
+        for split, count in zip(options.split, counts, strict=True)
+    ]
+
+
+def _make(options: argparse.Namespace, folder: Path, split: str, count: int) -> int:
     clip = Options(
         options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation,
         options.mocap, options.ambiguous,
     )  # fmt: skip
     compression = None if options.crf is None else Compression(crf=options.crf)
-    made = generate(
-        options.out, options.split, options.clips, options.seed, options.size, options.workers, clip, compression,
-        options.ray,
-    )  # fmt: skip
-    for reason, count in sorted(made.skipped.items()):
-        print(f"left out: {count} × {reason}")
+    made = generate(folder, split, count, options.seed, options.size, options.workers, clip, compression, options.ray)
+    for reason, number in sorted(made.skipped.items()):
+        print(f"{split}: left out: {number} × {reason}")
     failed = [name for name, why in made.left_out.items() if why.startswith(FAILED)]
     if failed:
-        print(f"egotwin data world: {len(failed)} shards failed, see {options.out / 'manifest.json'}", file=sys.stderr)
+        print(f"egotwin data world: {len(failed)} shards failed, see {folder / 'manifest.json'}", file=sys.stderr)
     return 1 if failed else 0
 
 

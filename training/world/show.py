@@ -25,32 +25,50 @@ CAPTION_HEIGHT = 20
 FILM = Compression(crf=18, pixels="yuv420p")  # plays everywhere
 
 
-def contact_sheet(clips: ClipSet, indices: Sequence[int], columns: int = 9, tile: int = 128) -> NDArray[np.uint8]:
-    """One row per clip: a caption over `columns` frames spread evenly over its five seconds; (H, W, 3) RGB."""
+def contact_sheet(
+    clips: ClipSet, indices: Sequence[int], columns: int = 9, tile: int = 128, annotated: bool = False
+) -> NDArray[np.uint8]:
+    """One row per clip: a caption over `columns` frames spread evenly over its five seconds; (H, W, 3) RGB.
+
+    Args:
+        annotated: frames as `overlay` draws them.
+    """
     rows = []
     for index in indices:
-        frames = clips.tensor("frames", index)
+        frames = overlay(clips[index], tile)[:, :tile] if annotated else clips.tensor("frames", index)
         picked = frames[np.linspace(0, len(frames) - 1, columns).round().astype(int)]
-        rows.append(_caption(f"{index}: {clips.records[index]['text']}", columns * tile))
-        rows.append(np.hstack([cv2.resize(f, (tile, tile), interpolation=cv2.INTER_CUBIC) for f in picked]))
+        width = tile * picked.shape[2] // picked.shape[1]
+        rows.append(_caption(f"{index}: {clips.records[index]['text']}", columns * width))
+        rows.append(np.hstack([cv2.resize(f, (width, tile), interpolation=cv2.INTER_CUBIC) for f in picked]))
     return np.vstack(rows)
 
 
 def overlay(clip: Mapping[str, Any], side: int = 384) -> NDArray[np.uint8]:
-    """A clip's frames with what its labels say drawn into them: (F, side + caption, side or 2 side, 3) RGB.
+    """A clip's frames with what its labels say drawn into them: (F, side + caption, side a view, 3) RGB.
 
     The wearer's bones as the camera pose projects them (left orange, right blue), a box around each hand that is
-    labelled visible, the goal below; beside it the outside camera's view where there is one.
+    labelled visible, the goal below; beside it, where there are such labels, depth (near is bright), segmentation (a
+    colour for each thing) and the outside camera's view.
 
     Args:
         clip: as a `ClipSet` returns it.
     """
     views = [_annotated(clip, "frames", "camera_pose", "intrinsics", side, hands=True)]
+    if "depth" in clip:
+        near = np.minimum(0.5 / np.maximum(clip["depth"].astype(np.float32), 0.5), 1.0)
+        views.append(_painted((255 * near[..., None]).astype(np.uint8).repeat(3, axis=-1), side))
+    if "segmentation" in clip:
+        colours = np.random.default_rng(0).integers(60, 256, (int(clip["segmentation"].max()) + 1, 3), np.uint8)
+        views.append(_painted(colours[clip["segmentation"]], side))
     if "outside_frames" in clip:
         views.append(_annotated(clip, "outside_frames", "outside_pose", "outside_intrinsics", side, hands=False))
     pictures = np.concatenate(views, axis=2)
     caption = _caption(str(clip["text"]), pictures.shape[2])
     return np.stack([np.vstack([picture, caption]) for picture in pictures])
+
+
+def _painted(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_NEAREST) for picture in pictures])
 
 
 def _annotated(
@@ -103,7 +121,7 @@ def _caption(text: str, width: int) -> NDArray[np.uint8]:
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
     """Write an RGB picture as PNG, complete or not at all."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(temporary: Path) -> None:
@@ -118,6 +136,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="folder of clips: a split made by `egotwin data world` or `nymeria`")
     parser.add_argument("--out", type=Path, default=Path("out/clips.png"), help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=12, help="how many, spread over the folder (default: %(default)s)")
+    parser.add_argument("--which", type=int, nargs="+", metavar="CLIP", help="these clips instead, by number")
+    parser.add_argument("--columns", type=int, default=9, help="pictures of each clip (default: %(default)s)")
+    parser.add_argument("--tile", type=int, default=128, help="their side on the sheet, pixels (default: %(default)s)")
+    parser.add_argument("--labels", action="store_true", help="draw skeleton, hands and other labels on the sheet too")
     parser.add_argument("--film", type=Path, help="also write these clips as an mp4 with skeleton, hands and words")
     options = parser.parse_args(argv)
     try:
@@ -128,8 +150,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(clips) == 0:
         print(f"egotwin data show: {options.folder} holds no clips", file=sys.stderr)
         return 2
-    indices = np.unique(np.linspace(0, len(clips) - 1, options.clips).round().astype(int)).tolist()
-    write_png(options.out, contact_sheet(clips, indices))
+    indices = options.which or np.unique(np.linspace(0, len(clips) - 1, options.clips).round().astype(int)).tolist()
+    if strange := [index for index in indices if not 0 <= index < len(clips)]:
+        print(f"egotwin data show: {options.folder} has clips 0 to {len(clips) - 1}, not {strange}", file=sys.stderr)
+        return 2
+    write_png(options.out, contact_sheet(clips, indices, options.columns, options.tile, options.labels))
     if options.film:
         frames = (frame for index in indices for frame in overlay(clips[index]))
         write_video(options.film, frames, round(clips.manifest.frame_rate), FILM)

@@ -9,8 +9,9 @@ from functools import partial
 
 import pytest
 
+from egotwin_model.errors import RecordingError
 from training import fanout
-from training.fanout import run_shards
+from training.fanout import run_command, run_shards
 
 
 def touch(folder, item):
@@ -49,6 +50,39 @@ def test_a_full_disk_stops_the_run(tmp_path):
         run_shards(partial(touch, tmp_path), ["a", "full", *map(str, range(50))], workers=1, on_done=done.__setitem__)
     assert "a" in done
     assert len(done) < 10
+
+
+def test_shards_may_be_made_in_this_process(tmp_path):
+    done, broken = {}, {}
+    make = partial(touch, tmp_path)
+    report = run_shards(
+        make, ["a", "fails", "b"], here=True, on_done=done.__setitem__, on_broken=broken.__setitem__
+    )  # fmt: skip
+    assert done == {item: f"{item} by {os.getpid()}" for item in "ab"}
+    assert report.broken == [("fails", "ValueError: this one is broken")] == list(broken.items())
+    with pytest.raises(OSError, match="No space left"):
+        run_shards(make, ["full", "never"], here=True, on_done=done.__setitem__)
+    assert not (tmp_path / "never.done").exists()
+
+
+def test_what_ends_a_command_is_told_in_a_line(capsys):
+    def raising(error):
+        def work():
+            raise error
+
+        return work
+
+    assert run_command("egotwin x", lambda: 7) == 7
+    for error, status, said in (
+        (RecordingError("no clips here"), 2, "egotwin x: RecordingError: no clips here"),
+        (ConnectionError("no cluster"), 2, "egotwin x: ConnectionError: no cluster"),
+        (OSError(28, "No space left on device"), 1, "make space, the same command goes on"),
+        (fanout.Stopped(), 130, "stopped; the same command goes on"),
+    ):
+        assert run_command("egotwin x", raising(error)) == status
+        assert said in capsys.readouterr().err
+    with pytest.raises(PermissionError):
+        run_command("egotwin x", raising(PermissionError("not yours")))
 
 
 def test_no_workers_no_work():

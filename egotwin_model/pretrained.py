@@ -174,7 +174,7 @@ def convert_cogvideox(
     try:
         save_component(temporary / "transformer", from_cogvideox(source, config, dtype), dtype)
         for part, place in (("vae", "video_vae"), ("text_encoder", "text_encoder"), ("tokenizer", "text_encoder")):
-            shutil.copytree(source / part, temporary / place, copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(source / part, temporary / place, copy_function=link_or_copy, dirs_exist_ok=True)
         temporary.chmod(0o755)
         temporary.rename(target)
     finally:
@@ -182,7 +182,8 @@ def convert_cogvideox(
     return target
 
 
-def _link(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """`target` becomes the file `source`, without its own copy of the bytes where the file system can."""
     try:
         os.link(os.path.realpath(source), target)  # the hub's cache holds symbolic links to its blobs
     except OSError:

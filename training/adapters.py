@@ -14,8 +14,8 @@ SHARED = r"transformer_blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|ff\.net\.(0\.proj|
 
 
 def load_start(model: EgoTwinTransformer, source: Path) -> None:
-    """A stage's or a converted model's own weights; from a CogVideoX pipeline folder, the text and video branch."""
-    if (source / "model_index.json").is_file() and (source / "vae").is_dir():
+    """A stage's own weights; from a CogVideoX pipeline folder, the text and video branch."""
+    if (source / "transformer").is_dir() and (source / "vae").is_dir():
         load_cogvideox(model, source, strict=True)
     else:
         load_weights(model, source / WEIGHTS)

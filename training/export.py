@@ -6,8 +6,8 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +24,29 @@ from egotwin_model.files import read_json, write_json
 from egotwin_model.motion import HeadCentric, MotionStatistics, read_representation
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
+from egotwin_model.pretrained import link_or_copy
 from egotwin_model.representation import Representation
 from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
 from egotwin_model.sampler import Guidance, Schedule
-from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tensors, write_manifest
+from egotwin_model.store import WEIGHTS, component_config, load_tensors, save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
+from training.fit import spatial_compression
 from training.runs import CLIPS, RECIPE, SCALE, STATISTICS, codec_folder, diffusion_folder, motion_vae_folder
 
 OPSET = 18
+WHOLE = [name for name, recipes in RECIPES.items() if len(recipes) == len(STAGES)]  # sizes whose every part is ours
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The trained networks and what standardises their inputs; a model without motion or video lacks their codec."""
+    """The trained networks and what standardises their inputs; a model without motion or video lacks their codec.
+
+    Attributes:
+        given: parts of the model folder that are shipped as they came, by name: CogVideoX's ``video_vae`` and
+            ``text_encoder``, with its tokenizer beside it.
+    """
 
     transformer: EgoTwinTransformer
     motion_vae: MotionVAE | None
@@ -46,17 +54,26 @@ class Networks:
     representation: Representation | None
     statistics: MotionStatistics | None
     motion_scale: Tensor | None
+    given: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def modalities(self) -> list[str]:
-        codecs = {"video": self.video_vae, "motion": self.motion_vae}
+        codecs = {"video": self.video_vae or self.given.get("video_vae"), "motion": self.motion_vae}
         return [name for name, codec in codecs.items() if codec is not None]
+
+    @property
+    def _codec_ratios(self) -> tuple[int, int]:
+        """Pictures and pixels along a side behind a video latent."""
+        if "video_vae" in self.given:
+            values = component_config(self.given["video_vae"])
+            return int(values["temporal_compression_ratio"]), spatial_compression(values)
+        config = VideoVAEConfig() if self.video_vae is None else self.video_vae.config
+        return config.temporal_compression_ratio, config.spatial_compression_ratio
 
     @property
     def num_frames(self) -> int:
         """Pictures of a clip."""
-        config = VideoVAEConfig() if self.video_vae is None else self.video_vae.config
-        return 1 + config.temporal_compression_ratio * (self.transformer.config.latent_frames - 1)
+        return 1 + self._codec_ratios[0] * (self.transformer.config.latent_frames - 1)
 
     @property
     def num_poses(self) -> int:
@@ -67,8 +84,7 @@ class Networks:
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of a picture, pixels."""
-        config = VideoVAEConfig() if self.video_vae is None else self.video_vae.config
-        c, side = self.transformer.config, config.spatial_compression_ratio
+        c, side = self.transformer.config, self._codec_ratios[1]
         return c.latent_height * side, c.latent_width * side
 
     def components(self) -> dict[str, nn.Module]:
@@ -76,8 +92,13 @@ class Networks:
         return {name: part for name, part in parts.items() if part is not None}
 
 
-def trained_networks(runs: Path, row: str = VARIANTS[0]) -> Networks:
-    """The networks of a runs folder that all stages of a row of the paper's tables have been trained in."""
+def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None = None) -> Networks:
+    """The networks of a runs folder that all stages of a row of the paper's tables have been trained in.
+
+    Args:
+        pretrained: CogVideoX-5b-I2V's folder, where the stages started from it. The transformer then is read and
+            shipped in bfloat16, as that is; nothing is held in memory twice.
+    """
     settings = variant(row, EgoTwinConfig.mini())  # which parts there are does not depend on the size
     last = "joint" if settings.with_video else "text-to-motion"
     needed = {last: diffusion_folder(runs, row, last)}
@@ -88,10 +109,11 @@ def trained_networks(runs: Path, row: str = VARIANTS[0]) -> Networks:
     for stage, folder in needed.items():
         if not (folder / WEIGHTS).is_file():
             raise ModelError(f"{folder} has no weights; run `egotwin train {stage} --runs {runs}` first")
-    transformer = load_transformer(needed[last])
-    video_vae = load_video_vae(needed["video-codec"]) if settings.with_video else None
+    given = _given(pretrained, settings.with_video, component_config(needed[last]))
+    transformer = load_transformer(needed[last], torch.bfloat16 if given else torch.float32)
+    video_vae = load_video_vae(needed["video-codec"]) if settings.with_video and not given else None
     if settings.representation is None:
-        return Networks(transformer, None, video_vae, None, None, None)
+        return Networks(transformer, None, video_vae, None, None, None, given)
     folder = needed["motion-vae"]
     return Networks(
         transformer,
@@ -100,7 +122,25 @@ def trained_networks(runs: Path, row: str = VARIANTS[0]) -> Networks:
         read_representation({"kind": settings.representation}),
         MotionStatistics.from_tensors(load_tensors(folder / STATISTICS)),
         load_tensors(folder / SCALE)["motion_latent.scale"],
+        given,
     )
+
+
+def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any]) -> dict[str, Path]:
+    """The parts that a model which started from CogVideoX has from it."""
+    if pretrained is None:
+        if transformer["text_dim"] != EgoTwinConfig.mini().text_dim:
+            raise ModelError(
+                f"this transformer reads text states of {transformer['text_dim']} channels, {TEXT_PACKAGE} gives "
+                f"{EgoTwinConfig.mini().text_dim}: name CogVideoX-5b-I2V's folder by --pretrained"
+            )
+        return {}
+    parts = {"video_vae": pretrained / "vae"} if with_video else {}
+    parts["text_encoder"] = pretrained / "text_encoder"
+    for part in (*parts.values(), pretrained / "tokenizer"):
+        if not part.is_dir():
+            raise ModelError(f"{part} is missing; wanted a diffusers pipeline folder of CogVideoX-5b-I2V")
+    return parts
 
 
 def random_networks(config_name: str, seed: int = 0) -> Networks:
@@ -142,19 +182,25 @@ def export(
         defaults: sampling settings stored in ``model_index.json``.
         details: training configuration, data seed and measured metrics for the manifest.
         graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder. A
-            model without motion or without video has none.
+            model without motion or without video has none, and none that started from CogVideoX.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         for component, module in networks.components().items():
-            _round_to_half(module)
-            save_component(temporary / component, module, torch.float16)
+            dtype = torch.bfloat16 if networks.given and component == "transformer" else torch.float16
+            _round(module, dtype)
+            save_component(temporary / component, module, dtype)
+        for component, source in networks.given.items():
+            shutil.copytree(source, temporary / component, copy_function=link_or_copy)
+        if "text_encoder" in networks.given:
+            tokenizer = networks.given["text_encoder"].parent / "tokenizer"
+            shutil.copytree(tokenizer, temporary / "text_encoder", copy_function=link_or_copy, dirs_exist_ok=True)
         if networks.statistics is not None and networks.motion_scale is not None:
             statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
             save_tensors(temporary / "statistics.safetensors", statistics)
-        write_json(temporary / "model_index.json", _index(networks, name, defaults))
-        if graphs and len(networks.modalities) == 2:
+        write_json(temporary / "model_index.json", _index(networks, name, defaults, details.get("clips", {})))
+        if graphs and len(networks.modalities) == 2 and not networks.given:
             write_json(temporary / GRAPHS, export_graphs(networks, temporary / "onnx"))
         write_manifest(temporary, {"name": name, **details})
         temporary.chmod(0o755)
@@ -166,22 +212,23 @@ def export(
     return folder
 
 
-def _round_to_half(module: nn.Module) -> None:
-    """Give the weights the values that float16 storage will keep, so that graphs and files agree exactly."""
+def _round(module: nn.Module, dtype: torch.dtype) -> None:
+    """Give the weights the values that storage as `dtype` will keep, so that graphs and files agree exactly."""
     with torch.no_grad():
         for tensor in module.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half().to(tensor.dtype))
+            if tensor.is_floating_point() and tensor.dtype != dtype:
+                tensor.copy_(tensor.to(dtype))
 
 
-def _index(networks: Networks, name: str, defaults: SamplingDefaults) -> dict[str, Any]:
+def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Mapping[str, Any]) -> dict[str, Any]:
     height, width = networks.image_size
+    camera = clips.get("camera") or asdict(Pinhole.from_fov(width, height, fov_x=torch.pi / 2))
     return {
         "_class_name": "EgoTwinPipeline",
         "name": name,
-        "text_encoder": TEXT_PACKAGE,
-        "camera": asdict(Pinhole.from_fov(width, height, fov_x=torch.pi / 2)),
-        "mount": asdict(Mount()),
+        "text_encoder": "text_encoder" if "text_encoder" in networks.given else TEXT_PACKAGE,
+        "camera": camera,
+        "mount": clips.get("mount") or asdict(Mount()),
         "num_frames": networks.num_frames,
         "frame_rate": 8.0,
         "num_poses": networks.num_poses,
@@ -302,13 +349,20 @@ def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
     return {"clips": read_json(folders[last] / CLIPS), "stages": stages}
 
 
+def _schedule(details: Mapping[str, Any]) -> Schedule:
+    """The noise schedule that a model was trained with."""
+    last = list(details.get("stages", {}).values())[-1:]
+    return Schedule(**last[0]["recipe"]["schedule"]) if last else Schedule()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line of ``egotwin export``."""
     parser = argparse.ArgumentParser(prog="egotwin export", description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--runs", type=Path, help="folder that holds the trained stages")
-    source.add_argument("--random", choices=sorted(RECIPES), help="untrained weights of this configuration instead")
+    source.add_argument("--random", choices=WHOLE, help="untrained weights of this configuration instead")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--pretrained", type=Path, help="CogVideoX-5b-I2V's folder, where the stages started from it")
     parser.add_argument("--name", default="egotwin-mini")
     parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="row of the paper's tables")
     parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
@@ -325,12 +379,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        schedule = Schedule(spacing=arguments.spacing)
+        if arguments.runs:
+            networks = trained_networks(arguments.runs, arguments.variant, arguments.pretrained)
+            details = training_details(arguments.runs, arguments.variant)
+        else:
+            networks, details = random_networks(arguments.random), {}
+        schedule = replace(_schedule(details), spacing=arguments.spacing)
         defaults = SamplingDefaults(arguments.num_steps, Guidance(*arguments.guidance), schedule)
-        networks = (
-            trained_networks(arguments.runs, arguments.variant) if arguments.runs else random_networks(arguments.random)
-        )
-        details = training_details(arguments.runs, arguments.variant) if arguments.runs else {}
         if arguments.note:
             details["note"] = arguments.note
         export(networks, arguments.out, arguments.name, defaults, details, graphs=not arguments.no_graphs)

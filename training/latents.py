@@ -202,6 +202,9 @@ def _states(encoder: TextEncoder, texts: list[str]) -> Tensor:
 
 
 def camera_of(clips: ClipSet) -> Pinhole:
-    """The pinhole all clips were made with: square, 90° wide, where the clips' folder does not say otherwise."""
-    height, width = clips.tensor("frames", 0).shape[1:3]
+    """The pinhole of the first clip, which all share unless they were made to differ; 90° wide where none is told."""
+    clip = clips[0]
+    height, width = clip["frames"].shape[1:3]
+    if "intrinsics" in clip:
+        return Pinhole(width, height, *map(float, clip["intrinsics"]))
     return Pinhole.from_fov(width, height, fov_x=torch.pi / 2)

@@ -12,15 +12,17 @@ from typing import Any
 
 import tyro
 
+from egotwin_model.camera import Mount
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.files import NO_ROOM, read_json
 from egotwin_model.offload import RuntimeOptions
+from egotwin_model.pretrained import cogvideox_schedule
 from egotwin_model.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.text import TextEncoder, load_text_encoder
 from training.checkpoints import differences
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.fit import check_clips, check_sizes
-from training.latents import encode_split, processes
+from training.latents import camera_of, encode_split, processes
 from training.preview import Preview
 from training.runs import CLIPS, RECIPE, codec_folder, diffusion_folder, motion_vae_folder
 from training.sequences.dataset import ClipSet, open_clips
@@ -94,6 +96,8 @@ def _diffusion(recipe: DiffusionRecipe, places: Places) -> DiffusionStage:
             "the text and video branch cannot stay as it is: there is none yet; name CogVideoX-5b-I2V's "
             "folder by --pretrained"
         )
+    if places.pretrained is not None:
+        _same_schedule(recipe, places.pretrained)
     for part in clips.values():
         check_sizes(part, recipe, runs)
     encoder = _text_encoder(recipe, places.pretrained)
@@ -119,6 +123,15 @@ def _same_model(folder: Path, recipe: DiffusionRecipe) -> None:
         raise ModelError(
             f"{folder} was trained in another configuration: {'; '.join(differ)}. Train text-to-motion in this one, "
             "or name another --runs folder"
+        )
+
+
+def _same_schedule(recipe: DiffusionRecipe, pretrained: Path) -> None:
+    """`ModelError` where the pretrained weights know another noise schedule than they would be trained on with."""
+    schedule = asdict(cogvideox_schedule(pretrained))
+    if differ := [line for line in differences(schedule, asdict(recipe.schedule)) if not line.startswith("spacing ")]:
+        raise ModelError(
+            f"{pretrained} was trained with another noise schedule: {'; '.join(differ)}; set it by --schedule.…"
         )
 
 
@@ -203,10 +216,14 @@ def _check_notes(folder: Path, notes: dict[str, Any]) -> None:
 
 
 def identity_of(clips: ClipSet) -> dict[str, Any]:
-    """What tells a folder of clips from others: how they were made, how many, and a checksum over all shards."""
+    """What tells a folder of clips from others: how they were made, how many, a checksum over all shards; and through
+    which camera, worn how, they were seen."""
     shards = {name: entry["sha256"] for name, entry in clips.manifest.shards.items() if entry["clips"]}
     digest = hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
-    return {**clips.manifest.settings(), "finished": len(clips), "sha256": digest}
+    settings = clips.manifest.settings()
+    mount = settings.get("view", {}).get("mount", asdict(Mount()))
+    seen = {"camera": asdict(camera_of(clips)), "mount": mount}
+    return {**settings, "finished": len(clips), "sha256": digest, **seen}
 
 
 if __name__ == "__main__":

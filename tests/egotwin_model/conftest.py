@@ -33,22 +33,21 @@ def write_tokenizer(folder: Path) -> None:
     )
 
 
-@pytest.fixture(scope="session")
-def cogvideox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A diffusers pipeline folder: transformer in three shards, VAE, T5 encoder, tokenizer, scheduler. Never written.
+def write_cogvideox(folder: Path, frames: int = 13) -> Path:
+    """A diffusers pipeline folder: transformer in three shards, VAE, T5 encoder, tokenizer, scheduler.
 
-    Its position table covers 4 latent frames of 4 × 6 patches, as the real one 13 of 30 × 45.
+    Its position table covers the latents of `frames` pictures (13: four of them) of 4 × 6 patches, as the real one 13
+    of 30 × 45.
     """
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
     import torch
     from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
-    folder = tmp_path_factory.mktemp("cogvideox")
     write_tokenizer(folder / "tokenizer")
     torch.manual_seed(0)
     transformer = diffusers.CogVideoXTransformer3DModel(
         num_attention_heads=2, attention_head_dim=64, in_channels=8, out_channels=4, time_embed_dim=32,
-        text_embed_dim=TEXT_DIM, num_layers=3, sample_width=12, sample_height=8, sample_frames=13,
+        text_embed_dim=TEXT_DIM, num_layers=3, sample_width=12, sample_height=8, sample_frames=frames,
         max_text_seq_length=TEXT_LENGTH, use_rotary_positional_embeddings=True, use_learned_positional_embeddings=True,
     ).float()  # fmt: skip
     for tensor in [*transformer.parameters(), transformer.patch_embed.pos_embedding]:
@@ -71,3 +70,9 @@ def cogvideox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder.save_pretrained(folder / "text_encoder", max_shard_size="100KB")
     scheduler.save_pretrained(folder / "scheduler")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cogvideox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`write_cogvideox`'s; never written to."""
+    return write_cogvideox(tmp_path_factory.mktemp("cogvideox"))

@@ -21,6 +21,7 @@ pytest.importorskip("mujoco", reason="the extra `world` is not installed")
 pytest.importorskip("tyro", reason="the extra `train` is not installed")
 
 import cv2
+from accelerate.commands.config.config_args import load_config_from_file
 
 from egotwin_model.ablations import VARIANTS
 from egotwin_model.config import EgoTwinConfig
@@ -328,6 +329,8 @@ FSDP = {  # as in examples/slurm/train_paper.sbatch
 }
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("spread", [False, True], ids=["ddp", "fsdp"])
 def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path, spread: bool) -> None:
     """The same batch, shared by two processes over gloo, gives the same weights; also where parameters are spread over
@@ -347,7 +350,7 @@ def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Pat
              "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=850,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert ("FSDPEgoTwinTransformer" in done.stderr) == spread
@@ -359,3 +362,60 @@ def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Pat
         assert any((alone[name] - before[name]).abs().max() > 5e-5 for name in before)
         for name, value in alone.items():
             torch.testing.assert_close(shared[name], value, rtol=0, atol=1e-5, msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_whole_recipe_is_one_command(tmp_path: Path) -> None:
+    """examples/train_mini.sh at the smallest size: clips, stages, a model folder."""
+    settings = {
+        "CONFIG": "smoke", "CLIPS": "4 3 3", "PROCESSES": "1", "EXPORT": "--no-graphs", "DATA": str(tmp_path / "data"),
+        "RUNS": str(tmp_path / "runs"), "OUT": str(tmp_path / "model"), "PYTHON": sys.executable,
+        "EGOTWIN": str(Path(sys.executable).with_name("egotwin")), "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    done = subprocess.run(
+        [ROOT / "examples/train_mini.sh"], env={**os.environ, **settings}, cwd=ROOT, capture_output=True, text=True,
+        timeout=850,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    manifest = json.loads((tmp_path / "model/manifest.json").read_text())
+    assert list(manifest["stages"]) == list(STAGES)
+    assert manifest["clips"]["finished"] == 4
+    EgoTwinPipeline.from_pretrained(tmp_path / "model", runtime="torch")
+
+
+def test_accelerates_file_and_the_slurm_script_ask_for_the_same() -> None:
+    config = load_config_from_file(str(ROOT / "config/accelerate/fsdp.yaml"))
+    assert config.distributed_type == "FSDP"
+    names = {key.removeprefix("FSDP_"): value for key, value in FSDP.items() if key.startswith("FSDP_")}
+    names["TRANSFORMER_LAYER_CLS_TO_WRAP"] = names.pop("TRANSFORMER_CLS_TO_WRAP")
+    asked = {key.upper().removeprefix("FSDP_"): str(value) for key, value in config.fsdp_config.items()}
+    assert {key: asked[key].lower() for key in names} == {key: value.lower() for key, value in names.items()}
+    script = (ROOT / "examples/slurm/train_paper.sbatch").read_text()
+    assert all(f"{key}={value}" in script for key, value in FSDP.items())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_slurm_script_starts_every_rank(runs: Path, data: Path, tmp_path: Path) -> None:
+    """The script itself; programs in the place of Slurm's run one process as Slurm would run each of many."""
+    shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("joint"))
+    programs = {
+        "scontrol": "#!/bin/sh\necho localhost\n",
+        "srun": '#!/bin/sh\nexport SLURM_PROCID=0 SLURM_LOCALID=0\nexec "$@"\n',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    settings = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "STAGE": "joint", "CONFIG": "smoke", "DATA": str(data),
+        "RUNS": str(tmp_path / "runs"), "OPTIONS": "--train.ema-decay 0 --train.learning-rate 1e-4",
+        "PYTHON": sys.executable, "SLURM_JOB_NODELIST": "localhost", "SLURM_NTASKS": "1", "MASTER_PORT": "0",
+        "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    script = ROOT / "examples/slurm/train_paper.sbatch"
+    done = subprocess.run(
+        ["bash", script], env={**os.environ, **settings}, cwd=ROOT, capture_output=True, text=True, timeout=850
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "runs/joint" / WEIGHTS).is_file()

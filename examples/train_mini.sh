@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The whole recipe of a small model: clips of the simulated world, the four stages, a model folder. One command; run it
+# again after it was stopped, and it goes on where it was.
+#
+#   examples/train_mini.sh                                       egotwin-mini: 64 px, two cores, some hours
+#   CONFIG=mini-128 SIZE=128 CPU=false examples/train_mini.sh    on a GPU
+#
+# Settings, from the environment:
+#   CONFIG     a configuration of docs/training.md        SIZE   pixels along a side of its pictures
+#   CLIPS      of train, val and test                     DATA, RUNS, OUT   folders of clips, stages, the model
+#   PROCESSES  that share a batch; CPU=true trains without a GPU
+#   EXPORT     more options of `egotwin export`           EGOTWIN, PYTHON   the programs
+set -euo pipefail
+
+CONFIG=${CONFIG:-mini} SIZE=${SIZE:-64} CLIPS=${CLIPS:-12000 320 600} CPU=${CPU:-true}
+DATA=${DATA:-data/world$SIZE} RUNS=${RUNS:-runs/$CONFIG} OUT=${OUT:-models/egotwin-$CONFIG-mine}
+PROCESSES=${PROCESSES:-$([ "$CPU" = true ] && echo 2 || echo 1)} EXPORT=${EXPORT:-}
+PYTHON=${PYTHON:-.venv/bin/python} EGOTWIN=${EGOTWIN:-.venv/bin/egotwin}
+
+# shellcheck disable=SC2086  # CLIPS and EXPORT are lists of words
+"$EGOTWIN" data world --out "$DATA" --split train val test --clips $CLIPS --size "$SIZE"
+
+launch=("$PYTHON")
+if [ "$PROCESSES" -gt 1 ]; then
+  launch=("$PYTHON" -m torch.distributed.run --standalone --nproc-per-node "$PROCESSES")
+  export OMP_NUM_THREADS=1
+fi
+if [ "$CPU" = true ]; then export ACCELERATE_USE_CPU=true; fi
+for stage in video-codec motion-vae text-to-motion joint; do
+  "${launch[@]}" -m training.stages "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS"
+done
+
+# shellcheck disable=SC2086
+"$EGOTWIN" export --runs "$RUNS" --out "$OUT" --name "egotwin-$CONFIG" $EXPORT

@@ -1,6 +1,6 @@
 """How well a model's motion VAE keeps motion: simulated clips it has not seen, and real ones of a kind it never saw.
 
-python -m benchmarks.motion_vae --model models/egotwin-mini --data data/world2 --mocap DIR
+python -m benchmarks.motion_vae --model models/egotwin-mini --data data/world --mocap DIR
 
 Beside it stands the best linear codec of the same size, fitted on the train split: 64 numbers for four poses.
 """

@@ -13,7 +13,7 @@
 set -euo pipefail
 
 CONFIG=${CONFIG:-mini} SIZE=${SIZE:-64} CLIPS=${CLIPS:-12000 320 600} CPU=${CPU:-true}
-DATA=${DATA:-data/world$SIZE} RUNS=${RUNS:-runs/$CONFIG} OUT=${OUT:-models/egotwin-$CONFIG-mine}
+DATA=${DATA:-data/world} RUNS=${RUNS:-runs/$CONFIG} OUT=${OUT:-models/egotwin-$CONFIG-mine}
 PROCESSES=${PROCESSES:-$([ "$CPU" = true ] && echo 2 || echo 1)} EXPORT=${EXPORT:-}
 PYTHON=${PYTHON:-.venv/bin/python} EGOTWIN=${EGOTWIN:-.venv/bin/egotwin}
 

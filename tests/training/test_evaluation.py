@@ -167,7 +167,7 @@ def test_frames_that_are_none_are_refused() -> None:
 
 def test_rendered_clips_turn_with_their_head() -> None:
     """The measure itself, on true pictures: it must see what it will be asked about."""
-    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world2" / "val"
+    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world" / "val"
     if not (folder / "manifest.json").is_file():
         pytest.skip(f"no rendered clips in {folder}; make them with `egotwin data world`")
     from training.sequences.dataset import open_clips

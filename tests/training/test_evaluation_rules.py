@@ -220,7 +220,7 @@ def test_standing_still_among_other_actions_is_a_pause() -> None:
 
 def test_rules_recognise_rendered_clips() -> None:
     """The rules on true clips: what each asks for, and what they take for it."""
-    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world2"
+    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world"
     if not (folder / "val" / "manifest.json").is_file():
         pytest.skip(f"no rendered clips in {folder}; make them with `egotwin data world`")
     own, other = verify(folder, "val")

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "data show": Command("training.world.show", "draw clips on a contact sheet, or as a film with skeleton", "world"),
     "train": Command("training.stages", "train one of the stages", "train"),
     "train evaluators": Command("training.evaluation.train", "train what metrics of pictures and texts use", "train"),
+    "ablations": Command("training.ablations", "train and compare every row of the paper's tables", "train"),
     "curves": Command("training.curves", "draw the training of a runs folder", "train"),
     "evaluate": Command("training.evaluate", "measure a model folder on clips it has not seen", "train"),
     "export": Command("training.export", "write a trained model as a model folder with ONNX graphs", "train"),

@@ -389,12 +389,14 @@ def test_official_extractors_are_loaded_by_checksum(tmp_path: Path) -> None:
 def evaluators(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluators")
     small = ["--train.steps", "2", "--train.batch-size", "4", "--train.precision", "no", "--train.validate-every", "2"]
-    for name in ("text-motion", "video-text", "hands"):
+    for name in ("text-motion", "video-text", "hands", "camera"):
         assert train_evaluators([name, "--data", str(data), "--out", str(folder), *small]) == 0, name
     return folder
 
 
-@pytest.mark.parametrize(("name", "lacking"), [("hands", "hand_visible"), ("video-text", "camera_pose")])
+@pytest.mark.parametrize(
+    ("name", "lacking"), [("hands", "hand_visible"), ("video-text", "camera_pose"), ("camera", "camera_pose")]
+)
 def test_clips_without_what_an_evaluator_learns_from_are_refused(
     name: str, lacking: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -413,6 +415,9 @@ def test_trained_evaluators_fill_the_table(benchmark: Benchmark, evaluators: Pat
     assert values["M-FID"] == pytest.approx(0.0, abs=1e-6)
     assert values["MM-Dist"] > 0
     assert -100 <= values["CLIP-SIM"] <= 100
+    assert values["TransErr, learned"] > 0
+    assert values["RotErr, learned"] > 0
+    assert results["extractors"]["learned camera path"]["name"] == "our camera CNN"
     assert results["real against real"]["FVD"]["value"] > 0
     assert any("FVD: Fréchet distance of 6 features" in note for note in subject["notes"])
     assert any("R-Precision is not measured: 6 clips" in note for note in subject["notes"])

@@ -256,6 +256,13 @@ def _curves(parts: Pooled, rates: tuple[float, float]) -> dict[str, dict[str, li
     return curves
 
 
+def parts_of(out: Path, name: str, benchmark: Benchmark) -> Pooled:
+    """What `score` has kept of one subject, or of `TRUTH`: every array with the clips first."""
+    return _stacked(
+        [_load(out / "parts" / slug(name) / f"test-{clip_name(n)}.safetensors") for n in benchmark.numbers], name
+    )
+
+
 def ranking(out: Path, name: str, benchmark: Benchmark) -> tuple[str, list[int]]:
     """How the films of the report are chosen: the criterion in words, and the clips from best to worst."""
     parts = [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from egotwin_model.errors import ModelError
@@ -18,11 +19,14 @@ from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.store import WEIGHTS, load_component, load_tensors
 from egotwin_model.text import TextEncoder
 from training.configs import TEXT_PACKAGE
+from training.evaluation.cameras import CameraPath
 from training.evaluation.extractors import ExtractorId, Features, to_pictures
 from training.evaluation.networks import (
     PICTURE,
     STATISTICS,
     TEXT_LENGTH,
+    CameraConfig,
+    CameraRegressor,
     HandConfig,
     HandViT,
     TextMotion,
@@ -110,6 +114,31 @@ class HandEvaluator:
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """uint8 (F, H, W, 3) RGB to (F, 2): left, right."""
         return (self._network(to_pictures(frames, PICTURE)) > 0).numpy()
+
+
+class CameraEvaluator:
+    """Camera paths by a network (`networks.CameraRegressor`), in metres; it places every frame, well or badly."""
+
+    def __init__(self, folder: Path) -> None:
+        self.identity = _identity(folder, "our camera CNN")
+        self._network = load_component(folder, CameraRegressor, _config(CameraConfig))
+
+    @torch.inference_mode()
+    def __call__(self, frames: NDArray[np.uint8]) -> CameraPath:
+        """Of uint8 (F, H, W, 3) RGB, seen 90 degrees wide as the clips it was trained on."""
+        pictures = to_pictures(frames, PICTURE)
+        steps = self._network(torch.cat([pictures[:-1], pictures[1:]], dim=1)).double().numpy()
+        config = self._network.config
+        return chained(config.turn * steps[:, :3], config.shift * steps[:, 3:])
+
+
+def chained(turns: NDArray[np.float64], shifts: NDArray[np.float64]) -> CameraPath:
+    """Steps put together: rotation vectors (F - 1, 3) and shifts (F - 1, 3), each in the frame of its first picture."""
+    rotations, positions = [np.eye(3)], [np.zeros(3)]
+    for turn, shift in zip(Rotation.from_rotvec(turns).as_matrix(), shifts, strict=True):
+        positions.append(positions[-1] + rotations[-1] @ shift)
+        rotations.append(rotations[-1] @ turn)
+    return CameraPath(np.arange(len(rotations)), np.stack(rotations), np.stack(positions))
 
 
 def _config(kind: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,8 +20,14 @@ from numpy.typing import NDArray
 
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.motion import BodyMotion
-from training.evaluation.cameras import Colmap
-from training.evaluation.evaluators import HandEvaluator, TextMotionEvaluator, VideoTextEvaluator, shared_texts
+from training.evaluation.cameras import CameraPath, Colmap
+from training.evaluation.evaluators import (
+    CameraEvaluator,
+    HandEvaluator,
+    TextMotionEvaluator,
+    VideoTextEvaluator,
+    shared_texts,
+)
 from training.evaluation.extractors import (
     ClipExtractor,
     EfficientNetLite0,
@@ -43,6 +49,7 @@ from training.evaluation.views import view_shift
 
 Parts = dict[str, NDArray[Any]]
 IMAGE_STRIDE = 4
+EVALUATORS = ("text-motion", "video-text", "hands", "camera")
 LEAST_REGISTERED = 0.5
 """A camera path of fewer of the used frames counts as a failure: its error would be that of a fragment."""
 
@@ -52,7 +59,8 @@ class ToolsSpec:
     """Which extractors to use; small enough to be sent to any worker.
 
     Attributes:
-        evaluators: folder of our trained evaluators ("text-motion", "video-text", "hands"); those it lacks are unused.
+        evaluators: folder of our trained evaluators ("text-motion", "video-text", "hands", "camera"); those it
+            lacks are unused.
         images: whether I-FID is measured. cameras: whether camera paths are found.
         official: "inception", "i3d": (file, SHA-256); "clip": (folder, ""), in place of ours.
     """
@@ -76,12 +84,14 @@ class Tools:
     motions: MotionTextExtractor | None = None
     hands: HandFinder | None = None
     colmap: Colmap | None = None
+    regressor: CameraEvaluator | None = None
 
     def identities(self) -> dict[str, ExtractorId]:
         """By the role that the report names."""
         found = {
             "I-FID": self.images, "FVD": self.clips, "CLIP-SIM": self.pictures, "text and motion": self.motions,
             "hands": self.hands, "camera path": self.colmap,
+            "learned camera path": self.regressor,
         }  # fmt: skip
         return {role: tool.identity for role, tool in found.items() if tool is not None}
 
@@ -91,9 +101,7 @@ def load_tools(spec: ToolsSpec, camera: Pinhole, mount: Mount) -> Tools:
     """The extractors of a spec, once in each process; `ModelError` where one is missing or altered."""
     official = {name: (Path(path), checksum) for name, path, checksum in spec.official}
     folder = Path(spec.evaluators) if spec.evaluators else None
-    ours = {
-        name: folder / name for name in ("text-motion", "video-text", "hands") if folder and (folder / name).is_dir()
-    }
+    ours = {name: folder / name for name in EVALUATORS if folder and (folder / name).is_dir()}
     video = VideoTextEvaluator(ours["video-text"], shared_texts()) if "video-text" in ours else None
     images: FrameExtractor | None = EfficientNetLite0() if spec.images else None
     return Tools(
@@ -105,6 +113,7 @@ def load_tools(spec: ToolsSpec, camera: Pinhole, mount: Mount) -> Tools:
         motions=TextMotionEvaluator(ours["text-motion"], shared_texts()) if "text-motion" in ours else None,
         hands=HandEvaluator(ours["hands"]) if "hands" in ours else None,
         colmap=Colmap(camera, spec.camera_stride) if spec.cameras else None,
+        regressor=CameraEvaluator(ours["camera"]) if "camera" in ours else None,
     )
 
 
@@ -188,6 +197,7 @@ def _agreement(video: NDArray[np.uint8], motion: BodyMotion, poses_per_frame: in
     every = slice(None, None, poses_per_frame)
     head_r, head_p = (np.asarray(part, np.float64)[every] for part in (motion.head_rotations, motion.head_positions))
     parts: Parts = {"view_shift": view_shift(video), "head_turn": np.diff(heading(head_r))}
+    camera = tools.mount.camera_pose(head_p, head_r)
     if tools.hands is not None and motion.positions.shape[-2]:
         wanted = hands_in_view(motion.positions[every], motion.rotations[every], tools.camera, tools.mount)
         parts["hands"] = counts(tools.hands(video)[1:], wanted[1:])
@@ -195,10 +205,15 @@ def _agreement(video: NDArray[np.uint8], motion: BodyMotion, poses_per_frame: in
         path = tools.colmap(video)
         used = -(-len(video) // tools.colmap.stride)
         parts["registered"] = np.array(len(path.frames) / used)
-        errors = np.array([np.nan, np.nan])
-        if len(path.frames) > 1 and len(path.frames) >= LEAST_REGISTERED * used:
-            camera = tools.mount.camera_pose(head_p, head_r)[path.frames]
-            found = view_consistency(path.rotations, path.positions, camera[:, :3, :3], camera[:, :3, 3])
-            errors = np.array([found["TransErr"], found["RotErr"]])
-        parts["camera_error"] = errors
+        trusted = len(path.frames) > 1 and len(path.frames) >= LEAST_REGISTERED * used
+        parts["camera_error"] = _camera_error(path, camera) if trusted else np.full(2, np.nan)
+    if tools.regressor is not None:
+        parts["camera_error_learned"] = _camera_error(tools.regressor(video), camera)
     return parts
+
+
+def _camera_error(path: CameraPath, camera: NDArray[np.floating]) -> NDArray[np.float64]:
+    """TransErr and RotErr of a path found in the video against the camera (F, 4, 4) that the motion implies."""
+    implied = camera[path.frames]
+    found = view_consistency(path.rotations, path.positions, implied[:, :3, :3], implied[:, :3, 3])
+    return np.array([found["TransErr"], found["RotErr"]])

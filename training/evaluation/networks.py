@@ -2,6 +2,7 @@
 
 Text and motion: two movement convolutions and a GRU against a GRU over word features (Guo et al. 2022's architecture;
 its words are GloVe's, ours the token states of MiniLM). Video: a small space-time CNN. Hands: a small ViT.
+Camera motion: a CNN on pairs of pictures.
 """
 
 from __future__ import annotations
@@ -203,6 +204,35 @@ class HandViT(nn.Module):
         tokens = self.patches(2.0 * pictures - 1.0).flatten(2).transpose(1, 2) + self.position
         states = self.blocks(tokens)
         return self.out(torch.cat([states.mean(1), states.amax(1)], dim=-1))
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Sizes of `CameraRegressor`; `turn` and `shift` are one unit of its output, radians and metres a frame."""
+
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    hidden: int = 256
+    turn: float = 0.15
+    shift: float = 0.1
+
+
+class CameraRegressor(nn.Module):
+    """How the camera moved from one picture to the next: pairs (B, 6, 64, 64) in 0 ... 1 to (B, 6) in units of about
+    one, rotation vector and shift in the first picture's optical frame."""
+
+    def __init__(self, config: CameraConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, kernels = (6, *config.widths), (7, 5, 3, 3)
+        blocks: list[nn.Module] = []
+        for (before, after), kernel in zip(pairwise(channels), kernels, strict=True):
+            blocks += [nn.Conv2d(before, after, kernel, 2, kernel // 2), nn.GroupNorm(8, after), nn.SiLU()]
+        side = PICTURE // 2 ** len(config.widths)
+        self.trunk = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(config.widths[-1] * side**2, config.hidden))
+        self.out = nn.Sequential(nn.SiLU(), nn.Linear(config.hidden, 6))
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        return self.out(self.trunk(2.0 * pairs - 1.0))
 
 
 def focal_loss(logits: Tensor, targets: Tensor, gamma: float, alpha: Tensor) -> Tensor:

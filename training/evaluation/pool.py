@@ -61,6 +61,8 @@ METRICS: tuple[Metric, ...] = (
     *(Metric(f"obeys: {kind}", "", "higher", "Kinds of actions obeyed") for kind in KINDS),
     Metric("TransErr", "m", "lower", "View and motion agree", "camera path"),
     Metric("RotErr", "rad", "lower", "View and motion agree", "camera path"),
+    Metric("TransErr, learned", "m", "lower", "View and motion agree", "learned camera path"),
+    Metric("RotErr, learned", "rad", "lower", "View and motion agree", "learned camera path"),
     Metric("camera paths found", "", "higher", "View and motion agree", "camera path"),
     Metric("frames registered", "", "higher", "View and motion agree", "camera path"),
     Metric("HandScore", "", "higher", "View and motion agree", "hands"),
@@ -102,7 +104,7 @@ def pool(
     """
     found: dict[str, Interval] = {}
     notes: list[str] = []
-    for measured in (_frechet, _texts, _pictures, _agreement, _paths, _samples, _physics):
+    for measured in (_frechet, _texts, _pictures, _agreement, _hands, _paths, _samples, _physics):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
@@ -186,21 +188,26 @@ def _agreement(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict
         found |= {"TransErr": over_clips(errors[:, 0]), "RotErr": over_clips(errors[:, 1])}
         found["camera paths found"] = over_clips(np.isfinite(errors[:, 0]))
         found["frames registered"] = over_clips(parts["registered"])
+    if "camera_error_learned" in parts:
+        learned = parts["camera_error_learned"]
+        found |= {"TransErr, learned": over_clips(learned[:, 0]), "RotErr, learned": over_clips(learned[:, 1])}
     if "view_shift" in parts:
         moved = np.stack([parts["view_shift"], parts["head_turn"]])  # (2, N, steps)
         for name, window in (("", 1), (", over half seconds", max(1, round(rates[0] / 2)))):
             steps = moved[..., : moved.shape[-1] // window * window].reshape(*moved.shape[:2], -1, window).sum(-1)
-            found[f"view turns with the head{name}"] = bootstrap(np.moveaxis(steps, 1, -1), _correlation)
+            found[f"view turns with the head{name}"] = bootstrap(np.moveaxis(steps, 1, -1), correlation)
         shift, turn = moved.sum(axis=-1)
         found["view turns to the head's side"] = over_clips(
             (np.sign(shift) == np.sign(turn))[np.abs(turn) >= TURNED_RAD]
         )
-    if "hands" in parts:
-        found["HandScore"] = hand_score(parts["hands"])
     return found
 
 
-def _correlation(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hands(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str, Interval]:
+    return {"HandScore": hand_score(parts["hands"])} if "hands" in parts else {}
+
+
+def correlation(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pearson's, pooled over frame pairs and clips: (2, pairs, ..., N) to (...); NaN where nothing moves."""
     moved = np.moveaxis(drawn, 1, -1)  # (2, ..., N, pairs)
     flat = moved.reshape(*moved.shape[:-2], -1)

@@ -23,11 +23,20 @@ def r_precision(
 ) -> dict[int, Interval]:
     """Share of motions whose own text is among the k nearest of the batch's texts, for k in `TOP`.
 
-    Each repetition shuffles the clips and cuts whole batches; what is left over does not count. Of texts at equal
-    distance (two clips may have the same goal) the own one counts last, so a collapsed space scores nothing.
-
     Args:
-        texts, motions: (N, D) features of N pairs.
+        texts, motions: (N, D) features of N pairs; see `batch_ranks`.
+    """
+    ranks = batch_ranks(texts, motions, batch=batch, repetitions=repetitions, seed=seed)
+    return {k: over_repetitions((ranks < k).sum(axis=1) / np.isfinite(ranks).sum(axis=1)) for k in TOP}
+
+
+def batch_ranks(
+    texts: ArrayLike, motions: ArrayLike, *, batch: int = BATCH, repetitions: int = REPETITIONS, seed: int = 0
+) -> Array:
+    """How many other texts of its batch are at least as near to each motion as its own: (repetitions, N).
+
+    Each repetition shuffles the clips and cuts whole batches; what is left over is NaN. Of texts at equal distance (two
+    clips may have the same goal) the own one counts last, so a collapsed space scores nothing.
 
     Raises:
         PredictionError: fewer pairs than a batch, not finite, or of different shapes.
@@ -36,12 +45,11 @@ def r_precision(
     if len(text) < batch:
         raise PredictionError(f"{len(text)} clips for R-Precision, which needs at least one batch of {batch}")
     rng = np.random.default_rng(seed)
-    shares = np.empty((repetitions, len(TOP)))
-    for repetition in range(repetitions):
-        order = rng.permutation(len(text))[: len(text) // batch * batch].reshape(-1, batch)
-        ranks = np.concatenate([_ranks(text[rows], motion[rows]) for rows in order])
-        shares[repetition] = [(ranks < k).mean() for k in TOP]
-    return {k: over_repetitions(shares[:, column]) for column, k in enumerate(TOP)}
+    ranks = np.full((repetitions, len(text)), np.nan)
+    for row in ranks:
+        for chosen in rng.permutation(len(text))[: len(text) // batch * batch].reshape(-1, batch):
+            row[chosen] = _ranks(text[chosen], motion[chosen])
+    return ranks
 
 
 def _ranks(texts: Array, motions: Array) -> NDArray[np.int64]:

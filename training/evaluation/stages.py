@@ -1,4 +1,4 @@
-"""The evaluators' training: three stages for the one loop of `training.trainer`, on a data folder's train split."""
+"""The evaluators' training: stages for the one loop of `training.trainer`, on a data folder's train split."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egotwin_model.errors import RecordingError
 from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.store import save_tensors
 from egotwin_model.text import TextEncoder
 from training.configs import TEXT_PACKAGE
 from training.draws import Draws
+from training.evaluation.errors import require
 from training.evaluation.extractors import to_pictures
 from training.evaluation.hands import f_score
 from training.evaluation.networks import (
@@ -36,6 +36,7 @@ from training.evaluation.networks import (
     info_nce,
 )
 from training.evaluation.retrieval import r_precision
+from training.evaluation.stage_camera import CameraRecipe, CameraStage
 from training.latents import encode_texts
 from training.sequences.dataset import ClipSet, open_clips
 from training.stage_motion import features_of
@@ -79,8 +80,10 @@ class HandRecipe:
     frames: int = 4
 
 
-Recipe = TextMotionRecipe | VideoTextRecipe | HandRecipe
-RECIPES: dict[str, type[Any]] = {"text-motion": TextMotionRecipe, "video-text": VideoTextRecipe, "hands": HandRecipe}
+Recipe = TextMotionRecipe | VideoTextRecipe | HandRecipe | CameraRecipe
+RECIPES: dict[str, type[Any]] = {
+    "text-motion": TextMotionRecipe, "video-text": VideoTextRecipe, "hands": HandRecipe, "camera": CameraRecipe,
+}  # fmt: skip
 
 
 class Texts:
@@ -144,7 +147,7 @@ class VideoTextStage(Stage):
     def __init__(self, recipe: VideoTextRecipe, data: Path, folder: Path) -> None:
         self.recipe = recipe
         self.clips, self.validation = open_clips(data / "train"), open_clips(data / "val")
-        _require(self.clips, "camera_pose")
+        require(self.clips, "camera_pose")
         encoder = TextEncoder.from_package(TEXT_PACKAGE, TEXT_LENGTH)
         self.texts, self.validation_texts = Texts(self.clips, encoder), Texts(self.validation, encoder)
         torch.manual_seed(recipe.train.seed)
@@ -192,7 +195,7 @@ class HandStage(Stage):
     def __init__(self, recipe: HandRecipe, data: Path, folder: Path) -> None:
         self.recipe = recipe
         self.clips, self.validation = open_clips(data / "train"), open_clips(data / "val")
-        _require(self.clips, "hand_visible")
+        require(self.clips, "hand_visible")
         torch.manual_seed(recipe.train.seed)
         self.model: nn.Module = HandViT(recipe.model)
 
@@ -240,11 +243,8 @@ def build(recipe: Recipe, data: Path, folder: Path) -> Stage:
             return VideoTextStage(recipe, data, folder)
         case HandRecipe():
             return HandStage(recipe, data, folder)
-
-
-def _require(clips: ClipSet, name: str) -> None:
-    if len(clips) and name not in clips[0]:
-        raise RecordingError(f"{clips.folder}: clips have no {name}, which this evaluator is trained on")
+        case CameraRecipe():
+            return CameraStage(recipe, data)
 
 
 def _clip_tensors(clips: ClipSet, indices: Tensor) -> dict[str, Tensor]:

@@ -118,6 +118,8 @@ def work(arguments: argparse.Namespace) -> None:
         stage = random_stage(recipe, size, Path(folder))
         run = Run(stage, config, Path(folder) / "run")
         device = run.accelerator.device.type
+        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+        before = roofline(dtype, 5, time.perf_counter, device)
         with contextlib.closing(run.batches(0)) as batches:
             for step in range(arguments.warmup):
                 run.step(step, batches)
@@ -128,8 +130,7 @@ def work(arguments: argparse.Namespace) -> None:
             if device == "cuda":
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - begun
-        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-        peak = roofline(dtype, 5, time.perf_counter, device)
+        peak = max(before, roofline(dtype, 5, time.perf_counter, device))
         rate = batch * arguments.steps / seconds
         flops = training_flops(recipe, size)
         share = flops * rate / run.accelerator.num_processes / peak

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,13 @@ class Checkpoint:
             )
         weights: dict[str, Any] = {**load_tensors(source / "model.safetensors")}
         set_model_state_dict(model, weights, options=WHOLE)
+        names = {parameter: name.removeprefix("module.") for name, parameter in model.named_parameters()}
         for index, optimizer in enumerate(optimizers):
             packed: dict[str, Any] = get_optimizer_state_dict(model, optimizer)
-            packed["state"] = _nested(load_tensors(source / _optimizer_file(index)))
-            set_optimizer_state_dict(model, optimizer, packed, options=WHOLE)
+            packed["state"] = saved = _nested(load_tensors(source / _optimizer_file(index)))
+            set_optimizer_state_dict(model, optimizer, packed, options=replace(WHOLE, strict=False))
+            for parameter in [parameter for parameter in optimizer.state if names[parameter] not in saved]:
+                del optimizer.state[parameter]  # it had no gradient yet: stage 2 leaves the video's side unused
         if average is not None:
             average.load_state_dict(load_tensors(source / "ema.safetensors"))
         return int(state["step"]), int(state["averaged"])

@@ -77,7 +77,7 @@ class MotionVAEStage(Stage):
         noise, offset = draws.normal(c.latent_dim, steps).to(features.device), None
         if self.recipe.latent_offset:
             scale = self.recipe.latent_offset * draws.uniform()[:, None, None].to(features.device)
-            offset = (scale * draws.normal(c.latent_dim, steps)).to(features.device)
+            offset = scale * draws.normal(c.latent_dim, steps).to(features.device)
         decoded, moments = model(features, noise, offset)
         decoded, groups = decoded.float(), self.representation.groups
         terms = motion_vae_loss(features, decoded, LatentDistribution(moments), groups, self.recipe.kl_weight)

@@ -53,7 +53,8 @@ class TrainConfig:
         ema_decay: of the averaged weights that are validated and shipped; 0 keeps no average (FSDP needs that).
         precision: "bf16" trains in mixed precision (needs avx512_bf16 or a GPU to be fast), "no" in fp32.
         save_every, validate_every, sheet_every: steps; 0 makes no sample sheets.
-        max_nonfinite: more non-finite losses than this stop the run; each one's batch is kept in ``nonfinite/``.
+        max_nonfinite: more non-finite losses or gradients than this stop the run; each one's batch is kept in
+            ``nonfinite/``.
         tracker: one of Accelerate's ("tensorboard", "wandb", "mlflow", ...), or "none".
     """
 
@@ -196,6 +197,8 @@ class Run:
                 "--train.ema-decay 0, or train without FSDP"
             )
         if config.gradient_checkpointing:
+            if not hasattr(stage.model, "enable_gradient_checkpointing"):
+                raise ModelError(f"{stage.name} cannot recompute activations; leave out --train.gradient-checkpointing")
             stage.model.enable_gradient_checkpointing()  # type: ignore[operator]
         self.model, *self.optimizers = self.accelerator.prepare(stage.model, *make_optimizers(stage.model, config))
         self.average = self._average()
@@ -302,30 +305,35 @@ class Run:
             if not torch.isfinite(terms["loss"]):
                 self._keep_batch(step, index, batch.tensors)
         totals, bad, stopped = self._agreed(totals, stop or StopFlag())
+        if not bad and not self._update():  # the gradient is every process's: so is this
+            self._keep_batch(step, index, batch.tensors)
+            bad = True
         if bad:
             self._skip(step)
-        else:
-            self._update()
         self.pace.clips += config.batch_size
         self.pace.seconds += time.perf_counter() - begun
         return None if bad else totals, stopped
 
-    def _update(self) -> None:
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+    def _update(self) -> bool:
+        """Move the weights, unless the gradient is not finite: it would make them so."""
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        if not torch.isfinite(norm):
+            return False
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        return True
 
     def _agreed(self, terms: Terms, stop: StopFlag) -> tuple[Terms, bool, bool]:
         """Terms averaged over the processes; whether a loss was not finite in any; whether any was told to stop.
 
         All of them must skip a step, or stop after it, together.
         """
-        flags = [not bool(torch.isfinite(terms["loss"])), stop.is_set]
-        mine = torch.stack([*(value.float() for value in terms.values()), *map(torch.tensor, flags)])
-        *values, bad, stopped = self.accelerator.reduce(mine.to(self.accelerator.device), "sum")
+        flags = torch.stack([~torch.isfinite(terms["loss"]), torch.tensor(stop.is_set, device=terms["loss"].device)])
+        mine = torch.cat([torch.stack([value.float() for value in terms.values()]), flags.float()])
+        *values, bad, stopped = self.accelerator.reduce(mine, "sum")
         means = {name: value / self.accelerator.num_processes for name, value in zip(terms, values, strict=True)}
         return means, bool(bad), bool(stopped)
 
@@ -333,11 +341,11 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         self.nonfinite += 1
-        log.warning("step %d: loss not finite, batch skipped (%d so far)", step, self.nonfinite)
+        log.warning("step %d: loss or gradient not finite, batch skipped (%d so far)", step, self.nonfinite)
         if self.nonfinite > self.config.max_nonfinite:
             raise ModelError(
-                f"{self.stage.name}: {self.nonfinite} losses were not finite; lower the learning rate, and see "
-                f"{self.folder / 'nonfinite'} for the batches"
+                f"{self.stage.name}: {self.nonfinite} losses or gradients were not finite; lower the learning rate, and "
+                f"see {self.folder / 'nonfinite'} for the batches"
             )
 
     def _keep_batch(self, step: int, index: int, batch: dict[str, Tensor]) -> None:

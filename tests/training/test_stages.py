@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,9 +36,11 @@ from training.configs import RECIPES, STAGES, DiffusionRecipe
 from training.curves import read_curves
 from training.draws import Draws
 from training.export import export, trained_networks
+from training.latents import LatentClips
 from training.runs import diffusion_folder
-from training.stage_diffusion import draw_timesteps
-from training.stages import main
+from training.stage_diffusion import DiffusionStage, draw_timesteps
+from training.stages import Places, build, main
+from training.trainer import train
 from training.world.generate import generate
 from training.world.shards import open_clips
 
@@ -301,6 +304,48 @@ def test_a_frozen_branch_needs_weights_to_be_frozen(
     assert "there is none yet" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_each_stage_resumes_to_the_bit(runs: Path, data: Path, tmp_path: Path, name: str) -> None:
+    """A run that lost power in its third step and was started again, beside one that did not."""
+    recipe = RECIPES["smoke"][name]
+    config = replace(recipe.train, steps=4, save_every=2, validate_every=4)
+
+    def trained(folder: Path, dies_at: int | None = None) -> None:
+        places = Places(data, folder)
+        stage = build(recipe, places, folder / name)
+        loss, calls = stage.loss, iter(range(100))
+
+        def dying(*arguments: Any) -> Any:
+            if next(calls) == dies_at:
+                raise KeyboardInterrupt
+            return loss(*arguments)
+
+        stage.loss = dying  # type: ignore[method-assign]
+        train(stage, config, folder / name)
+
+    for folder in (tmp_path / "whole", tmp_path / "broken"):
+        shutil.copytree(runs, folder, ignore=shutil.ignore_patterns(name))
+    trained(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "broken", dies_at=2)
+    trained(tmp_path / "broken")
+    for file in (WEIGHTS, "checkpoint/model.safetensors", "checkpoint/optimizer-0.safetensors"):
+        whole, broken = (load_tensors(tmp_path / run / name / file) for run in ("whole", "broken"))
+        assert whole.keys() == broken.keys()
+        assert all(torch.equal(whole[key], broken[key]) for key in whole), file
+
+
+def test_a_tenth_of_the_texts_is_dropped() -> None:
+    recipe = RECIPES["smoke"]["joint"]
+    assert isinstance(recipe, DiffusionRecipe)
+    c, count = recipe.model, 4000
+    texts = torch.stack([torch.zeros(c.text_length, 1), torch.ones(c.text_length, 1)]).half()
+    clips = LatentClips(texts, torch.ones(count, dtype=torch.long), motion=torch.zeros(count, 1, 1))
+    stage = DiffusionStage(recipe, clips, clips)
+    given = stage.batch(torch.arange(count), Draws(0, 0, range(count)))["text"]
+    assert (given.amax(dim=(1, 2)) == 0).float().mean() == pytest.approx(recipe.text_dropout, abs=0.02)
+
+
 def test_timesteps_follow_the_recipes_shares() -> None:
     """`mini`: 40 % of motions given clean, half of the videos in the noisiest quarter; `smoke`: uniform t_v."""
     draws = Draws(0, 0, range(20_000))
@@ -409,7 +454,8 @@ def test_the_slurm_script_starts_every_rank(runs: Path, data: Path, tmp_path: Pa
         (tmp_path / name).chmod(0o755)
     settings = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}", "STAGE": "joint", "CONFIG": "smoke", "DATA": str(data),
-        "RUNS": str(tmp_path / "runs"), "OPTIONS": "--train.ema-decay 0 --train.learning-rate 1e-4",
+        "RUNS": str(tmp_path / "runs"),
+        "OPTIONS": "--train.ema-decay 0 --train.precision bf16 --train.gradient-accumulation 2",
         "PYTHON": sys.executable, "SLURM_JOB_NODELIST": "localhost", "SLURM_NTASKS": "1", "MASTER_PORT": "0",
         "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT),
     }  # fmt: skip

@@ -207,7 +207,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
 
 def test_losses_that_are_not_finite_are_skipped_then_stop_the_run(tmp_path: Path) -> None:
     stage = Regression(poison=2)
-    with pytest.raises(ModelError, match="2 losses were not finite"):
+    with pytest.raises(ModelError, match="2 losses or gradients were not finite"):
         train(stage, CONFIG, tmp_path)
     assert all(parameter.isfinite().all() for parameter in stage.model.parameters())
 
@@ -235,6 +235,19 @@ def test_the_batches_that_broke_are_kept(tmp_path: Path) -> None:
     indices = draw_indices(3, 3, 10, CONFIG.seed)
     expected = Regression().batch(indices, Draws(CONFIG.seed, 3, range(3)))["x"]
     assert torch.equal(load_tensors(kept)["x"], expected)
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path: Path) -> None:
+    class Steep(Regression):
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+            self.calls += 1
+            flat = 0.0 if self.calls == 2 else 1.0  # a finite loss, but the root has no slope at zero
+            return {"loss": (flat * model(batch["x"]).square()).sqrt().mean()}
+
+    stage = Steep()
+    train(stage, CONFIG, tmp_path)
+    assert all(parameter.isfinite().all() for parameter in stage.model.parameters())
+    assert [path.name for path in (tmp_path / "nonfinite").iterdir()] == ["step-0000001-process-0-0.safetensors"]
 
 
 def test_micro_batches_give_the_weights_of_the_whole_batch(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class Checkpoint:
             )
         weights: dict[str, Any] = {**load_tensors(source / "model.safetensors")}
         set_model_state_dict(model, weights, options=WHOLE)
-        names = {parameter: name.removeprefix("module.") for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {p: name.removeprefix("module.") for name, p in model.named_parameters()}
         for index, optimizer in enumerate(optimizers):
             packed: dict[str, Any] = get_optimizer_state_dict(model, optimizer)
             packed["state"] = saved = _nested(load_tensors(source / _optimizer_file(index)))

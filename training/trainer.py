@@ -344,8 +344,8 @@ class Run:
         log.warning("step %d: loss or gradient not finite, batch skipped (%d so far)", step, self.nonfinite)
         if self.nonfinite > self.config.max_nonfinite:
             raise ModelError(
-                f"{self.stage.name}: {self.nonfinite} losses or gradients were not finite; lower the learning rate, and "
-                f"see {self.folder / 'nonfinite'} for the batches"
+                f"{self.stage.name}: {self.nonfinite} losses or gradients were not finite; lower the learning rate, "
+                f"and see {self.folder / 'nonfinite'} for the batches"
             )
 
     def _keep_batch(self, step: int, index: int, batch: dict[str, Tensor]) -> None:

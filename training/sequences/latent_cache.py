@@ -83,9 +83,8 @@ class MappedRows:
         numbers = torch.arange(len(self))[rows] if isinstance(rows, slice) else rows
         parts = torch.searchsorted(self._ends, numbers, right=True)
         places = (numbers - (self._ends[parts] - torch.tensor([len(part) for part in self.parts])[parts])).tolist()
-        found = self.parts[0].new_empty(
-            len(places), *self.shape[1:]
-        )  # filled, not stacked: CPU autocast stacks no half
+        # filled, not stacked: under autocast a CPU stacks no float16
+        found = self.parts[0].new_empty(len(places), *self.shape[1:])
         for row, part, place in zip(found, parts.tolist(), places, strict=True):
             row.copy_(self.parts[part][place])
         return found if self.divisor is None else found.float() / self.divisor

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.transform import Rotation
+from scipy.stats import binomtest
 
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
@@ -17,7 +18,7 @@ from training.evaluation import view_consistency
 from training.evaluation.errors import PredictionError
 from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import counts, f_score, hand_score, hands_in_view
-from training.evaluation.intervals import over_clips, over_repetitions
+from training.evaluation.intervals import over_clips, over_repetitions, share_of_clips
 from training.evaluation.paths import best_of, displacement_errors, distances, inside_region, mpjpe
 from training.evaluation.physics import ANKLES, FEET, floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.pool import pool
@@ -144,6 +145,14 @@ def test_intervals() -> None:
     assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.08)
     assert low < mean < high
     assert all(np.isnan(over_clips([np.nan])))
+
+
+def test_shares_have_wilsons_interval() -> None:
+    for hits, clips in ((10, 10), (0, 7), (3, 12), (199, 200)):
+        wanted = binomtest(hits, clips).proportion_ci(0.95, method="wilson")
+        found = share_of_clips([*np.repeat([1.0, 0.0], [hits, clips - hits]), np.nan])
+        assert found == pytest.approx((hits / clips, wanted.low, wanted.high))
+    assert all(np.isnan(share_of_clips([np.nan])))
 
 
 # Paths

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from training.evaluation.errors import PredictionError
 from training.evaluation.frechet import Gaussian, frechet_distance
 from training.evaluation.hands import hand_score
-from training.evaluation.intervals import Interval, bootstrap, over_clips
+from training.evaluation.intervals import Interval, bootstrap, over_clips, share_of_clips
 from training.evaluation.obedience import KINDS
 from training.evaluation.paths import HORIZONS_S, best_of, displacement_errors, inside_region
 from training.evaluation.retrieval import BATCH, clip_similarity, diversity, mm_distance, r_precision
@@ -149,11 +149,11 @@ def _named(name: str, compute: Callable[[], float]) -> float:
 def _texts(parts: Pooled, truth: Pooled, _: tuple[float, float]) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     if "obeyed" in parts:
-        found["obeys the text"] = over_clips(parts["obeyed"].mean(axis=1))
+        found["obeys the text"] = share_of_clips(parts["obeyed"].mean(axis=1))
     if "obeyed_kinds" in parts:
         kinds = parts["obeyed_kinds"].mean(axis=1)  # a kind is asked of all samples of a clip or of none
         asked = {kind: column for column, kind in enumerate(KINDS) if np.isfinite(kinds[:, column]).any()}
-        found |= {f"obeys: {kind}": over_clips(kinds[:, column]) for kind, column in asked.items()}
+        found |= {f"obeys: {kind}": share_of_clips(kinds[:, column]) for kind, column in asked.items()}
     if "motion_features" in parts:
         motions, texts = parts["motion_features"], parts["motion_text"]
         found["MM-Dist"] = over_clips(mm_distance(texts, motions))
@@ -186,7 +186,7 @@ def _agreement(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict
     if "camera_error" in parts:
         errors = parts["camera_error"]
         found |= {"TransErr": over_clips(errors[:, 0]), "RotErr": over_clips(errors[:, 1])}
-        found["camera paths found"] = over_clips(np.isfinite(errors[:, 0]))
+        found["camera paths found"] = share_of_clips(np.isfinite(errors[:, 0]))
         found["frames registered"] = over_clips(parts["registered"])
     if "camera_error_learned" in parts:
         learned = parts["camera_error_learned"]
@@ -197,7 +197,7 @@ def _agreement(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict
             steps = moved[..., : moved.shape[-1] // window * window].reshape(*moved.shape[:2], -1, window).sum(-1)
             found[f"view turns with the head{name}"] = bootstrap(np.moveaxis(steps, 1, -1), correlation)
         shift, turn = moved.sum(axis=-1)
-        found["view turns to the head's side"] = over_clips(
+        found["view turns to the head's side"] = share_of_clips(
             (np.sign(shift) == np.sign(turn))[np.abs(turn) >= TURNED_RAD]
         )
     return found

@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     often = max(1, arguments.steps // 20)
     config = TrainConfig(
-        arguments.steps, 64, 1e-3, warmup=min(100, often), ema_decay=0.99, precision="no", validate_every=often,
+        arguments.steps, 32, 1e-3, warmup=min(100, often), ema_decay=0.99, precision="no", validate_every=often,
         save_every=often, tracker="none",
     )  # fmt: skip
     try:

@@ -28,7 +28,7 @@ from egotwin_model.errors import GoalError, RecordingError
 from egotwin_model.pipeline import EgoTwinPipeline
 from training.evaluation.baselines import Library, frozen, moving_on
 from training.evaluation.imagine import imagined
-from training.evaluation.intervals import over_clips
+from training.evaluation.intervals import over_clips, share_of_clips
 from training.evaluation.measure import Tools, measure
 from training.evaluation.motion import heading_change, rotation_angle
 from training.evaluation.obedience import KINDS, kinds_of
@@ -81,12 +81,12 @@ class Short:
         """Mode "joint" with the clip's own text: obedience, the head's path beside its baselines, feet."""
         spread = self.order[: 2 * self.starts]
         least = max(1, self.starts // 4)
-        rare = [number for kind in KINDS for number in self._asking(lambda r, k=kind: k in kinds_of(r))[:least]]  # type: ignore[misc]
-        chosen = list(dict.fromkeys([*spread, *rare]))
+        of_kind = {kind: self._asking(lambda record, k=kind: k in kinds_of(record)) for kind in KINDS}  # type: ignore[misc]
+        chosen = list(dict.fromkeys([*spread, *(number for numbers in of_kind.values() for number in numbers[:least])]))
         found = self._measured(chosen, lambda clip: imagined(self.pipeline, clip, "joint"), "own goals")
         bound = self._measured(chosen, _motion_alone(_true), "true clips", "T2M")
         return {
-            "obedience_own_goal": _obedience(found, bound),
+            "obedience_own_goal": _obedience(found, bound, len(spread)),
             "head_position_error_after_5_s_m": self._head_errors(spread, _rows(found, slice(len(spread)))),
             "body": self._figures(found, {name: name.replace(" ", "_") for name in BODY}),
             "view_and_head": self._figures(found, VIEWS),
@@ -210,19 +210,24 @@ def _rows(parts: Pooled, rows: Any) -> Pooled:
     return {name: values[rows] for name, values in parts.items()}
 
 
-def _obedience(found: Pooled, bound: Pooled) -> Figures:
-    """Shares of the model's motions and, beside each, of the true clips: what the rules recognise at best."""
-    shares = {"everything": (found["obeyed"], bound["obeyed"])}
+def _obedience(found: Pooled, bound: Pooled, spread: int) -> Figures:
+    """Shares of the model's motions and, beside each, of the true clips: what the rules recognise at best.
+
+    "everything" is of the first `spread` clips alone: kinds that are rare do not count more.
+    """
+    shares = {"everything": (found["obeyed"][:spread], bound["obeyed"][:spread])}
     shares |= {kind: (found["obeyed_kinds"][..., k], bound["obeyed_kinds"][..., k]) for k, kind in enumerate(KINDS)}
     return {
-        kind: {**_mean(own[:, 0]), "true_clips": _mean(true[:, 0])["value"]}
+        kind: {**_share(own[:, 0]), "true_clips": _share(true[:, 0])["value"]}
         for kind, (own, true) in shares.items()
         if np.isfinite(own).any()
     }
 
 
-def _share(answers: NDArray[np.bool_]) -> dict[str, float]:
-    return _mean(answers.astype(np.float64))
+def _share(answers: NDArray[Any]) -> dict[str, float]:
+    """Of (N,) clips, 1 or 0, NaN left out."""
+    values = answers.astype(np.float64)
+    return {**share_of_clips(values)._asdict(), "clips": int(np.isfinite(values).sum())}
 
 
 def _mean(values: NDArray[np.float64]) -> dict[str, float]:

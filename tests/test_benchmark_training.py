@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,15 @@ def test_costs_are_clips_times_operations_over_what_a_device_does(capsys: pytest
     assert hours == pytest.approx(seen * tflops / 50.0 / 3600)
     training_costs.main(["--config", "mini-128"])
     assert "GPU-hours in all" in capsys.readouterr().out
+
+
+def test_the_costs_in_the_docs_are_those_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs/training.md").read_text(encoding="utf-8")
+    training_costs.main([])
+    _, *printed = capsys.readouterr().out.strip().splitlines()
+    rows = [line for line in printed if line.count("  ") > 2]
+    assert len(rows) == 6
+    assert all(row in page for row in rows), "run python -m benchmarks.training_costs"
 
 
 def test_an_unknown_stage_is_named(capsys: pytest.CaptureFixture[str]) -> None:

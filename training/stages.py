@@ -170,6 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/mini"), help="folder that holds one folder per stage")
     parser.add_argument("--pretrained", type=Path, help="CogVideoX-5b-I2V's folder, for the paper's size")
     arguments, overrides = parser.parse_known_args(argv)
+    overrides = [word for word in overrides if word != "--"]  # which hides --help from argparse
     try:
         named = RECIPES[arguments.config].get(arguments.stage)
         if named is None:

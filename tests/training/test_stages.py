@@ -346,6 +346,15 @@ def test_a_tenth_of_the_texts_is_dropped() -> None:
     assert (given.amax(dim=(1, 2)) == 0).float().mean() == pytest.approx(recipe.text_dropout, abs=0.02)
 
 
+def test_help_lists_every_field_of_a_recipe(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["joint", "--config", "paper", "--data", str(data), "--", "--help"])
+    assert stopped.value.code == 0
+    told = capsys.readouterr().out
+    for option in ("--train.learning-rate", "--model.num-motion-layers", "--schedule.spacing", "--adapter-rank"):
+        assert option in told
+
+
 def test_timesteps_follow_the_recipes_shares() -> None:
     """`mini`: 40 % of motions given clean, half of the videos in the noisiest quarter; `smoke`: uniform t_v."""
     draws = Draws(0, 0, range(20_000))

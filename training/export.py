@@ -346,6 +346,10 @@ def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
         last = (folders[stage] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
         stages[stage] = {"recipe": read_json(folders[stage] / RECIPE), "last_metrics": json.loads(last)}
     last = "joint" if settings.with_video else "text-to-motion"
+    if not (folders[last] / CLIPS).is_file():
+        raise ModelError(
+            f"{folders[last]} does not say what clips it saw; run `egotwin train {last}` again, which does"
+        )
     return {"clips": read_json(folders[last] / CLIPS), "stages": stages}
 
 

@@ -25,6 +25,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
@@ -175,6 +176,7 @@ class Run:
 
     def __init__(self, stage: Stage, config: TrainConfig, folder: Path) -> None:
         self.stage, self.config, self.folder = stage, config, folder
+        AcceleratorState._reset_state()  # a process may train stages of different precision one after the other
         # stage 2 leaves the video's side unused
         parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = Accelerator(

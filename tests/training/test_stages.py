@@ -26,6 +26,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 from egotwin_model.ablations import VARIANTS
 from egotwin_model.config import EgoTwinConfig
+from egotwin_model.errors import ModelError
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import PURE_NOISE
 from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
@@ -35,7 +36,7 @@ from training.adapters import add_adapters, merged
 from training.configs import RECIPES, STAGES, DiffusionRecipe
 from training.curves import read_curves
 from training.draws import Draws
-from training.export import export, trained_networks
+from training.export import export, trained_networks, training_details
 from training.latents import LatentClips
 from training.runs import diffusion_folder
 from training.stage_diffusion import DiffusionStage, draw_timesteps
@@ -88,6 +89,18 @@ def test_the_exported_model_imagines_from_an_unseen_clip(runs: Path, data: Path,
     found = pipeline(str(clips.records[0]["text"]), clips.tensor("frames", 0)[0], pose, seed=0)
     assert found.frames.shape == (1, 41, 64, 64, 3)
     assert found.motion.positions.shape == (1, 81, 23, 3)
+
+
+def test_the_manifest_tells_recipes_and_clips(runs: Path, tmp_path: Path) -> None:
+    details = training_details(runs)
+    assert list(details["stages"]) == list(STAGES)
+    assert details["stages"]["joint"]["recipe"] == json.loads((runs / "joint/recipe.json").read_text())
+    assert (details["clips"]["finished"], details["clips"]["seed"]) == (6, 0)
+    assert details["clips"]["camera"]["fx"] == 32.0
+    shutil.copytree(runs, tmp_path / "runs")
+    (tmp_path / "runs/joint/clips.json").unlink()
+    with pytest.raises(ModelError, match="does not say what clips it saw; run `egotwin train joint` again"):
+        training_details(tmp_path / "runs")
 
 
 def test_sheets_show_what_each_stage_makes(runs: Path, data: Path, tmp_path: Path) -> None:

@@ -237,6 +237,15 @@ def test_the_batches_that_broke_are_kept(tmp_path: Path) -> None:
     assert torch.equal(load_tensors(kept)["x"], expected)
 
 
+def test_one_process_trains_in_one_precision_after_the_other(tmp_path: Path) -> None:
+    found = []
+    for precision in ("no", "bf16", "no"):
+        train(Regression(), replace(CONFIG, precision=precision), tmp_path / str(len(found)))
+        found.append(load_tensors(tmp_path / str(len(found)) / WEIGHTS)["weight"])
+    assert torch.equal(found[0], found[2])
+    assert 0 < (found[0] - found[1]).abs().max() < 0.05
+
+
 def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path: Path) -> None:
     class Steep(Regression):
         def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:

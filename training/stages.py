@@ -100,7 +100,7 @@ def _diffusion(recipe: DiffusionRecipe, places: Places) -> DiffusionStage:
         _same_schedule(recipe, places.pretrained)
     for part in clips.values():
         check_sizes(part, recipe, runs)
-    encoder = _text_encoder(recipe, places.pretrained)
+    encoder = _text_encoder(recipe, places)
     train_clips, validation = (encode_split(part, split, runs, recipe, encoder) for split, part in clips.items())
     texts = [str(record["text"]) for record in clips["val"].records]
     return DiffusionStage(recipe, train_clips, validation, start_from, Preview(recipe, runs, validation, texts))
@@ -144,17 +144,23 @@ def _link_codec(places: Places) -> None:
     processes().wait_for_everyone()
 
 
-def _text_encoder(recipe: DiffusionRecipe, pretrained: Path | None) -> TextEncoder:
-    if pretrained is not None:
+def _text_encoder(recipe: DiffusionRecipe, places: Places) -> TextEncoder:
+    wanted, length = recipe.model.text_dim, recipe.model.text_length
+    if places.pretrained is not None:
         device = processes().device
-        options = RuntimeOptions(str(device), "float32" if device.type == "cpu" else "bfloat16")
-        return load_text_encoder(pretrained, "text_encoder", recipe.model.text_length, options)
-    encoder = TextEncoder.from_package(TEXT_PACKAGE, recipe.model.text_length)
-    channels = encoder.cached("").shape[-1]
-    if channels != recipe.model.text_dim:
+        # with a cache the network is only loaded when a text is not kept yet
+        options = RuntimeOptions(
+            str(device), "float32" if device.type == "cpu" else "bfloat16", text_cache=str(places.runs / "latents/text")
+        )
+        encoder = load_text_encoder(places.pretrained, "text_encoder", length, options)
+        name, channels = str(places.pretrained), read_json(encoder.folder / CONFIG).get("d_model")
+    else:
+        encoder = TextEncoder.from_package(TEXT_PACKAGE, length)
+        name, channels = TEXT_PACKAGE, encoder.cached("").shape[-1]
+    if channels != wanted:
         raise ModelError(
-            f"{TEXT_PACKAGE} gives {channels} channels, this configuration wants {recipe.model.text_dim}: "
-            "name CogVideoX-5b-I2V's folder by --pretrained"
+            f"{name} gives text states of {channels} channels, this configuration wants {wanted}: name "
+            "CogVideoX-5b-I2V's folder by --pretrained, or the configuration that fits"
         )
     return encoder
 

@@ -93,5 +93,7 @@ def test_another_noise_schedule_and_a_foreign_text_encoder_are_named(
     arguments = ["text-to-motion", *places, *FEW, *NARROW]
     assert main([*arguments, "--pretrained", str(pretrained), "--schedule.snr-shift-scale", "3"]) == 1
     assert "another noise schedule: snr_shift_scale is 3.0, was 1.0" in capsys.readouterr().out
+    assert main([*arguments, "--pretrained", str(pretrained), "--model.text-dim", "32"]) == 1
+    assert "gives text states of 48 channels, this configuration wants 32" in capsys.readouterr().out
     assert main([*arguments, "--no-freeze-text"]) == 1
-    assert "gives 384 channels, this configuration wants 48" in capsys.readouterr().out
+    assert "gives text states of 384 channels, this configuration wants 48" in capsys.readouterr().out

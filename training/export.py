@@ -6,15 +6,13 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import nn
 
 from egotwin_model.ablations import VARIANTS, variant
 from egotwin_model.camera import Mount, Pinhole
@@ -25,71 +23,18 @@ from egotwin_model.motion import HeadCentric, MotionStatistics, read_representat
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
 from egotwin_model.pretrained import link_or_copy
-from egotwin_model.representation import Representation
 from egotwin_model.runtime import GRAPHS, load_motion_vae, load_transformer
 from egotwin_model.sampler import Guidance, Schedule
 from egotwin_model.store import WEIGHTS, component_config, load_tensors, save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
-from training.fit import spatial_compression
+from training.graphs import export_graphs
+from training.networks import Networks
 from training.runs import CLIPS, RECIPE, SCALE, STATISTICS, codec_folder, diffusion_folder, motion_vae_folder
 
-OPSET = 18
-WHOLE = [name for name, recipes in RECIPES.items() if len(recipes) == len(STAGES)]  # sizes whose every part is ours
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The trained networks and what standardises their inputs; a model without motion or video lacks their codec.
-
-    Attributes:
-        given: parts of the model folder that are shipped as they came, by name: CogVideoX's ``video_vae`` and
-            ``text_encoder``, with its tokenizer beside it.
-    """
-
-    transformer: EgoTwinTransformer
-    motion_vae: MotionVAE | None
-    video_vae: CausalVideoVAE | None
-    representation: Representation | None
-    statistics: MotionStatistics | None
-    motion_scale: Tensor | None
-    given: Mapping[str, Path] = field(default_factory=dict)
-
-    @property
-    def modalities(self) -> list[str]:
-        codecs = {"video": self.video_vae or self.given.get("video_vae"), "motion": self.motion_vae}
-        return [name for name, codec in codecs.items() if codec is not None]
-
-    @property
-    def _codec_ratios(self) -> tuple[int, int]:
-        """Pictures and pixels along a side behind a video latent."""
-        if "video_vae" in self.given:
-            values = component_config(self.given["video_vae"])
-            return int(values["temporal_compression_ratio"]), spatial_compression(values)
-        config = VideoVAEConfig() if self.video_vae is None else self.video_vae.config
-        return config.temporal_compression_ratio, config.spatial_compression_ratio
-
-    @property
-    def num_frames(self) -> int:
-        """Pictures of a clip."""
-        return 1 + self._codec_ratios[0] * (self.transformer.config.latent_frames - 1)
-
-    @property
-    def num_poses(self) -> int:
-        """Poses of a clip."""
-        config = MotionVAEConfig() if self.motion_vae is None else self.motion_vae.config
-        return 1 + config.temporal_compression_ratio * (self.transformer.config.motion_length - 1)
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width of a picture, pixels."""
-        c, side = self.transformer.config, self._codec_ratios[1]
-        return c.latent_height * side, c.latent_width * side
-
-    def components(self) -> dict[str, nn.Module]:
-        parts = {"transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae}
-        return {name: part for name, part in parts.items() if part is not None}
+# sizes whose every part is ours
+WHOLE = [name for name, recipes in RECIPES.items() if "/" not in name and len(recipes) == len(STAGES)]
 
 
 def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None = None) -> Networks:
@@ -237,101 +182,6 @@ def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Map
         **({"representation": {"kind": networks.representation.kind}} if networks.representation else {}),
         "sampling": asdict(defaults),
     }
-
-
-class _Function(nn.Module):
-    """A module whose forward is a given function of another module, so that it can be exported on its own."""
-
-    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.model = model
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(self.model, *inputs)
-
-
-def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], dict[str, Tensor]]]:
-    """(graph, component, function of the component and its inputs, example inputs), batch 2."""
-    assert networks.statistics is not None
-    c, dim = networks.transformer.config, networks.statistics.dim
-    frames, poses, size = networks.num_frames, networks.num_poses, networks.image_size
-    latent = (c.latent_channels, c.latent_height, c.latent_width)
-    step = {
-        "text": torch.randn(2, c.text_length, c.text_dim),
-        "video": torch.randn(2, c.latent_frames, *latent),
-        "motion": torch.randn(2, c.motion_channels, c.motion_length),
-        "t_video": torch.tensor([3, 700]),
-        "t_motion": torch.tensor([999, 0]),
-        "image": torch.randn(2, *latent),
-        "pose": torch.randn(2, c.motion_channels),
-    }
-    channels, channels_motion = c.latent_channels, c.motion_channels
-    mean, mean_motion = (lambda m, x: m.encoder(x)[:, :channels]), (lambda m, x: m.encoder(x)[:, :channels_motion])
-    latents = torch.randn(2, channels, c.latent_frames, *latent[1:])
-    motion_latents = torch.randn(2, channels_motion, c.motion_length)
-    return [
-        ("transformer", "transformer", lambda m, *x: m(*x), step),
-        ("transformer_motion", "transformer", lambda m, *x: m(*x, motion_only=True)[1], step),
-        ("image_encoder", "video_vae", mean, {"video": torch.randn(2, 3, 1, *size)}),
-        ("video_encoder", "video_vae", mean, {"video": torch.randn(2, 3, frames, *size)}),
-        ("video_decoder", "video_vae", lambda m, z: m.decoder(z), {"latents": latents}),
-        ("pose_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, 1, dim)}),
-        ("motion_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, poses, dim)}),
-        ("motion_decoder", "motion_vae", lambda m, z: m.decoder(z), {"latents": motion_latents}),
-    ]  # fmt: skip
-
-
-def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:
-    """Write every ONNX graph without its weights; returns which initializer is which tensor of which component."""
-    folder.mkdir(parents=True, exist_ok=True)
-    listed = {}
-    components = networks.components()
-    for graph, component, function, inputs in tqdm(_graph_list(networks), desc="ONNX graphs"):
-        module = _Function(components[component], function).eval()
-        batch = torch.export.Dim("batch", min=1, max=64)
-        program = torch.onnx.export(
-            module, tuple(inputs.values()), dynamo=True, opset_version=OPSET, input_names=list(inputs),
-            dynamic_shapes=(tuple({0: batch} for _ in inputs),), verbose=False, optimize=True,
-        )  # fmt: skip
-        assert program is not None
-        proto = program.model_proto
-        listed[graph] = {"component": component, "initializers": _detach(proto, components[component], component)}
-        _forget_origin(proto)
-        onnx.save(proto, folder / f"{graph}.onnx")
-    return listed
-
-
-def _forget_origin(proto: onnx.ModelProto) -> None:
-    """Drop the stack traces that the exporter keeps for every node: most of a graph, and paths of this machine."""
-    graph = proto.graph
-    for item in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        item.ClearField("doc_string")
-        item.ClearField("metadata_props")
-
-
-def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[str, dict[str, Any]]:
-    """Empty the initializers that equal a stored weight or its transpose (linear layers become products), and mark them
-    external; returns initializer → {"tensor": name, "transposed": …}."""
-    sources = {}
-    for name, tensor in module.state_dict().items():
-        values = tensor.detach().float().numpy()
-        if values.ndim == 2:
-            sources[values.T.shape, values.T.tobytes()] = {"tensor": name, "transposed": True}
-        sources[values.shape, values.tobytes()] = {"tensor": name, "transposed": False}
-    found = {}
-    for tensor in proto.graph.initializer:
-        source = sources.get((tuple(tensor.dims), tensor.raw_data))
-        if source is None:
-            continue
-        found[tensor.name] = source
-        tensor.ClearField("raw_data")
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        del tensor.external_data[:]
-        tensor.external_data.add(key="location", value=f"{component}/{WEIGHTS}")
-    if not found:
-        raise ModelError(f"no weight of {component} is found in its exported graph; the exporter changed them all")
-    return found
 
 
 def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def make_clip(seed: int, size: int = SIZE) -> dict:
     camera = Mount().camera_pose(positions[::2, HEAD], rotations[::2, HEAD])
     frames = np.stack([_view(seed % 3, turn, size) for turn in yaw[::2] - yaw[0]])
     return {
-        "offsets": reference_offsets().astype(np.float32), "frames": frames, "positions": positions.astype(np.float32), "rotations": rotations.astype(np.float32),
+        "offsets": reference_offsets().astype(np.float32), "frames": frames,
+        "positions": positions.astype(np.float32), "rotations": rotations.astype(np.float32),
         "camera_pose": camera.astype(np.float32), "hand_visible": rng.integers(0, 2, (FRAMES, 2)).astype(np.uint8),
         "record": {"text": TEXTS[behaviour], "behaviour": behaviour, "hand": ""},
     }  # fmt: skip

@@ -93,6 +93,7 @@ def train_row(plan: Plan, row: str) -> None:
             steps = plan.steps_of(row, stage)
             if not _finished(diffusion_folder(plan.folder, row, stage), steps):
                 _train(plan, row, stage, plan.folder, _budget(recipe, steps))
+                _must_be_finished(diffusion_folder(plan.folder, row, stage))
         else:
             _share(plan, row, stage, recipe)
 
@@ -105,6 +106,7 @@ def _share(plan: Plan, row: str, stage: str, recipe: Recipe) -> None:
         places = [codec_folder(folder) for folder in (plan.runs, plan.folder)]
     if not (places[0] / WEIGHTS).is_file() or _stopped(places[0]):
         _train(plan, row, stage, plan.runs, [])
+        _must_be_finished(places[0])
     (plan.runs / "latents").mkdir(exist_ok=True)
     plan.folder.mkdir(exist_ok=True)
     for kept, link in (places, (plan.runs / "latents", plan.folder / "latents")):
@@ -121,6 +123,13 @@ def _stopped(folder: Path) -> bool:
     """Whether a training of this folder ended before its last step; not one without a record, as a given codec's."""
     done, wanted = _steps(folder)
     return done < wanted
+
+
+def _must_be_finished(folder: Path) -> None:
+    """`ModelError` where a stage has saved and ended early, as SIGTERM makes it: nothing may be built on it."""
+    done, wanted = _steps(folder)
+    if done < wanted:
+        raise ModelError(f"{folder} was stopped at step {done} of {wanted}; the same command goes on from there")
 
 
 def _steps(folder: Path) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egotwin_model.errors import EgoTwinError
+from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.files import write_atomically, write_json
 from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric
 from egotwin_model.rotations import matrix_from_6d
@@ -115,9 +115,8 @@ def draw(out: Path) -> dict[str, dict[str, list[float]]]:
     """Write ``regression.png`` and ``regression.json`` of what has been trained; returns the curves."""
     curves: dict[str, dict[str, list[float]]] = {}
     for kind in REPRESENTATIONS:
-        lines = (out / kind / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        records = {record["step"]: record for record in map(json.loads, lines)}
-        curves[kind] = {name: [record[name] for record in records.values()] for name in ("step", *METRICS)}
+        records = {record["step"]: record for record in _curve(out / kind)}.values()
+        curves[kind] = {name: [record[name] for record in records] for name in ("step", *METRICS)}
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, title) in zip(figure.subplots(1, len(METRICS)), METRICS.items(), strict=True):
@@ -129,6 +128,11 @@ def draw(out: Path) -> dict[str, dict[str, list[float]]]:
     write_atomically(out / "regression.png", lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
     write_json(out / "regression.json", curves)
     return curves
+
+
+def _curve(folder: Path) -> list[dict[str, float]]:
+    """What a training has recorded, in order."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -148,7 +152,10 @@ def main(argv: list[str] | None = None) -> int:
         clips, validation = open_clips(arguments.data / "train"), open_clips(arguments.data / "val")
         for kind in REPRESENTATIONS:
             stage = RegressionStage(kind, clips, validation, config, arguments.clips)
-            train(stage, config, arguments.out / kind, {"recipe.json": {"clips": len(stage), "train": asdict(config)}})
+            notes = {"recipe.json": {"clips": len(stage), "train": asdict(config)}}
+            folder = train(stage, config, arguments.out / kind, notes)
+            if (done := _curve(folder)[-1]["step"]) < arguments.steps:
+                raise ModelError(f"{folder} was stopped at step {done}; the same command goes on from there")
         curves = draw(arguments.out)
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")

@@ -7,7 +7,8 @@
 Each line is a run of the trainer itself (`training.trainer.Run`) in a process of its own, on random clips that are read
 from mapped files as in training. Utilisation is the operations of the forward and backward pass
 (`benchmarks.training_costs`) over what a large matrix product reaches in the same run, in the same precision and with
-the same threads. Other work on the machine lowers all figures; its load is printed with them.
+the same threads. On a CPU the last stage is also trained with the C library's allocator as it comes, which gives large
+blocks back to the system at once. Other work on the machine lowers all figures; its load is printed with them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from benchmarks.model_size import table
 from benchmarks.training_costs import picture_size, training_flops
 from egotwin_model.camera import Pinhole
 from egotwin_model.files import write_json
+from training import trainer
 from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.fit import FRAMES, POSES
 from training.latents import LatentClips
@@ -112,6 +114,8 @@ def random_stage(recipe: Recipe, size: int, folder: Path) -> Stage:
 def work(arguments: argparse.Namespace) -> None:
     """One worker's part of a measurement; the main one prints the figures as its last line."""
     recipe, size = RECIPES[arguments.config][arguments.work], picture_size(arguments.config)
+    if arguments.plain_allocator:
+        trainer.keep_freed_memory = lambda: False
     steps, batch = arguments.warmup + arguments.steps, arguments.batch or recipe.train.batch_size
     config = replace(recipe.train, steps=steps, batch_size=batch, tracker="none")
     with tempfile.TemporaryDirectory() as folder:  # each process its own: what is measured is one machine
@@ -145,11 +149,11 @@ def work(arguments: argparse.Namespace) -> None:
         run.accelerator.end_training()
 
 
-def measure(arguments: argparse.Namespace, stage: str, processes: int, threads: int) -> dict[str, Any]:
+def measure(arguments: argparse.Namespace, stage: str, processes: int, threads: int, *extra: str) -> dict[str, Any]:
     """Figures of one stage, trained by `processes` workers of `threads` threads."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     options = ["--config", arguments.config, "--steps", str(arguments.steps), "--warmup", str(arguments.warmup)]
-    options += ["--batch", str(arguments.batch)] if arguments.batch else []
+    options += [*(["--batch", str(arguments.batch)] if arguments.batch else []), *extra]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
     if arguments.device == "cpu":
         environment["ACCELERATE_USE_CPU"] = "true"
@@ -180,10 +184,12 @@ def main(words: Sequence[str] | None = None) -> dict[str, Any]:
     if arguments.device == "cpu":
         last = stages[-1]
         one, two = (measure(arguments, last, processes, 1) for processes in (1, 2))
-        found["scaling"] = {"stage": last, "one": one, "two": two}
+        plain = measure(arguments, last, 1, 1, "--plain-allocator")
+        found["scaling"] = {"stage": last, "one": one, "two": two, "plain_allocator": plain}
+        rows = (("one process", one), ("two processes, gloo", two), ("one, the allocator as it comes", plain))
         table([f"{last}, one thread a process", "clips/s", "of one's", "data wait"], [
             (name, f"{f['clips_per_s']:.4g}", f"{f['clips_per_s'] / one['clips_per_s']:.2f}", f"{f['data_wait']:.1%}")
-            for name, f in (("one process", one), ("two processes, gloo", two))
+            for name, f in rows
         ])  # fmt: skip
     if arguments.json:
         write_json(arguments.json, found)
@@ -201,6 +207,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the runs with one process")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--work", help=argparse.SUPPRESS)  # this process is one of the workers
+    parser.add_argument("--plain-allocator", action="store_true", help=argparse.SUPPRESS)  # and does without ours
     arguments = parser.parse_args(words)
     arguments.stages = [arguments.work] if arguments.work else arguments.stages
     if unknown := set(arguments.stages or []) - RECIPES[arguments.config].keys():

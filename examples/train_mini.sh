@@ -18,7 +18,7 @@ PROCESSES=${PROCESSES:-$([ "$CPU" = true ] && echo 2 || echo 1)} EXPORT=${EXPORT
 PYTHON=${PYTHON:-.venv/bin/python} EGOTWIN=${EGOTWIN:-.venv/bin/egotwin}
 
 # shellcheck disable=SC2086  # CLIPS and EXPORT are lists of words
-"$EGOTWIN" data world --out "$DATA" --split train val test --clips $CLIPS --size "$SIZE"
+"$EGOTWIN" data world --out "$DATA" --split train val test --clips $CLIPS --size "$SIZE" --hand-pixels
 
 launch=("$PYTHON")
 if [ "$PROCESSES" -gt 1 ]; then
@@ -32,3 +32,4 @@ done
 
 # shellcheck disable=SC2086
 "$EGOTWIN" export --runs "$RUNS" --out "$OUT" --name "egotwin-$CONFIG" $EXPORT
+"$EGOTWIN" tune --model "$OUT" --data "$DATA" --clips "$(echo "$CLIPS" | awk '{print ($2 < 64 ? $2 : 64)}')" --record

@@ -14,7 +14,6 @@ the steps of both on motion. The same command goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -27,7 +26,7 @@ import torch
 from egotwin_model.ablations import VARIANTS, variant
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.files import read_json, write_json, write_text
+from egotwin_model.files import write_json, write_text
 from egotwin_model.pipeline import EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import Guidance
 from egotwin_model.store import WEIGHTS
@@ -42,7 +41,7 @@ from training.evaluation.paper_table import TITLES, table
 from training.evaluation.report import write_report
 from training.evaluation.tasks import Benchmark, Mode
 from training.export import export, trained_networks, training_details
-from training.runs import RECIPE, codec_folder, diffusion_folder, motion_vae_folder
+from training.runs import codec_folder, diffusion_folder, motion_vae_folder, progress
 
 MODES: dict[str, Mode] = {"video-only": "T2V", "camera": "TM2V", "motion-only": "T2M"}
 """How a row is asked, where it cannot imagine both."""
@@ -93,7 +92,6 @@ def train_row(plan: Plan, row: str) -> None:
             steps = plan.steps_of(row, stage)
             if not _finished(diffusion_folder(plan.folder, row, stage), steps):
                 _train(plan, row, stage, plan.folder, _budget(recipe, steps))
-                _must_be_finished(diffusion_folder(plan.folder, row, stage))
         else:
             _share(plan, row, stage, recipe)
 
@@ -106,7 +104,6 @@ def _share(plan: Plan, row: str, stage: str, recipe: Recipe) -> None:
         places = [codec_folder(folder) for folder in (plan.runs, plan.folder)]
     if not (places[0] / WEIGHTS).is_file() or _stopped(places[0]):
         _train(plan, row, stage, plan.runs, [])
-        _must_be_finished(places[0])
     (plan.runs / "latents").mkdir(exist_ok=True)
     plan.folder.mkdir(exist_ok=True)
     for kept, link in (places, (plan.runs / "latents", plan.folder / "latents")):
@@ -116,29 +113,13 @@ def _share(plan: Plan, row: str, stage: str, recipe: Recipe) -> None:
 
 def _finished(folder: Path, steps: int) -> bool:
     """Whether a stage's weights are those of its last step."""
-    return (folder / WEIGHTS).is_file() and _steps(folder) == (steps, steps)
+    return (folder / WEIGHTS).is_file() and progress(folder) == (steps, steps)
 
 
 def _stopped(folder: Path) -> bool:
     """Whether a training of this folder ended before its last step; not one without a record, as a given codec's."""
-    done, wanted = _steps(folder)
-    return done < wanted
-
-
-def _must_be_finished(folder: Path) -> None:
-    """`ModelError` where a stage has saved and ended early, as SIGTERM makes it: nothing may be built on it."""
-    done, wanted = _steps(folder)
-    if done < wanted:
-        raise ModelError(f"{folder} was stopped at step {done} of {wanted}; the same command goes on from there")
-
-
-def _steps(folder: Path) -> tuple[int, int]:
-    """Steps done, and wanted by the recipe; 0 where that is not recorded."""
-    metrics, recipe = folder / "metrics.jsonl", folder / RECIPE
-    if not (metrics.is_file() and recipe.is_file()):
-        return 0, 0
-    lines = metrics.read_text(encoding="utf-8").splitlines()
-    return (json.loads(lines[-1])["step"] if lines else 0), int(read_json(recipe)["train"]["steps"])
+    done = progress(folder)
+    return done is not None and done[0] < done[1]
 
 
 def _budget(recipe: DiffusionRecipe, steps: int) -> list[str]:

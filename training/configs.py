@@ -152,9 +152,9 @@ _PAPER: dict[str, Recipe] = {
     ),
 }  # fmt: skip
 _MINI: dict[str, Recipe] = {
-    "video-codec": VideoCodecRecipe(TrainConfig(4000, 8, 3e-3, optimizer="muon", validate_every=500)),
+    "video-codec": VideoCodecRecipe(TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500)),
     "motion-vae": MotionVAERecipe(
-        TrainConfig(1500, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
+        TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
         MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
     ),
     "text-to-motion": DiffusionRecipe(

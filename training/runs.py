@@ -11,12 +11,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from egotwin_model.ablations import VARIANTS
+from egotwin_model.files import read_json
 
 RECIPE, CLIPS = "recipe.json", "clips.json"  # beside every stage's weights: the whole recipe, and what clips they saw
 STATISTICS = "statistics.safetensors"  # beside a motion VAE: of the features it was trained on
+METRICS = "metrics.jsonl"  # a line each time it is validated, and at its end
 SCALE = "latent_scale.safetensors"  # and the deviation of its latents, which the transformer sees as 1
 
 
@@ -38,3 +41,12 @@ def latents_folder(runs: Path, what: str, split: str, representation: str = "hea
 def diffusion_folder(runs: Path, variant: str, stage: str) -> Path:
     """Stage 2 or 3 of a row of the paper's tables."""
     return runs / stage if variant == VARIANTS[0] else runs / "variants" / variant / stage
+
+
+def progress(stage: Path) -> tuple[int, int] | None:
+    """Finished steps of a stage's folder, and how many its recipe wants; None without a record, as of a given codec."""
+    metrics, recipe = stage / METRICS, stage / RECIPE
+    if not (metrics.is_file() and recipe.is_file()):
+        return None
+    lines = metrics.read_text(encoding="utf-8").splitlines()
+    return (json.loads(lines[-1])["step"] if lines else 0), int(read_json(recipe)["train"]["steps"])

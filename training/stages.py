@@ -24,12 +24,12 @@ from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, Mot
 from training.fit import check_clips, check_sizes
 from training.latents import camera_of, encode_split, processes
 from training.preview import Preview
-from training.runs import CLIPS, RECIPE, codec_folder, diffusion_folder, motion_vae_folder
+from training.runs import CLIPS, RECIPE, codec_folder, diffusion_folder, motion_vae_folder, progress
 from training.sequences.dataset import ClipSet, open_clips
 from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
 from training.stage_motion import MotionVAEStage
-from training.trainer import Stage, train
+from training.trainer import Stage, Stopped, train
 
 # what a run may go on with changed: how long it is, how it is watched, and what does not change its steps
 FREE = tuple(
@@ -107,9 +107,14 @@ def _diffusion(recipe: DiffusionRecipe, places: Places) -> DiffusionStage:
 
 
 def _trained(folder: Path, stage: str, classes: tuple[str, ...]) -> None:
-    """`ModelError` unless `folder` holds what `stage` leaves: weights of one of these classes."""
+    """`ModelError` unless `folder` holds what `stage` leaves at its end: weights of one of these classes."""
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} has no weights; run `egotwin train {stage}` first")
+    if (steps := progress(folder)) is not None and steps[0] < steps[1]:
+        raise ModelError(
+            f"{folder} was stopped at step {steps[0]} of {steps[1]}; run `egotwin train {stage}` again, to its end, or "
+            f"with --train.steps {steps[0]} to leave it at that"
+        )
     found = read_json(folder / CONFIG).get("_class_name")
     if found not in classes:
         raise ModelError(
@@ -187,6 +192,9 @@ def main(argv: list[str] | None = None) -> int:
     except EgoTwinError as error:
         print(f"egotwin train: {error}")
         return 1
+    except Stopped as stopped:
+        print(f"egotwin train: {stopped}")
+        return 130
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise

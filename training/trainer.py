@@ -33,9 +33,11 @@ from tqdm import tqdm
 from egotwin_model.errors import ModelError
 from egotwin_model.files import need_room, write_json
 from egotwin_model.store import save_tensors
+from training.allocation import keep_freed_memory
 from training.checkpoints import Checkpoint
 from training.draws import Draws
 from training.optimizers import averaging, learning_rate_factor, make_optimizers
+from training.runs import METRICS
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 10
@@ -113,6 +115,10 @@ class Stage(Protocol):
         ...
 
 
+class Stopped(KeyboardInterrupt):
+    """SIGTERM or Ctrl-C came: the finished steps are saved, what was to follow is not begun."""
+
+
 def train(stage: Stage, config: TrainConfig, folder: Path, notes: Mapping[str, Any] | None = None) -> Path:
     """Train `stage`, or go on where `folder`'s checkpoint stopped.
 
@@ -125,6 +131,7 @@ def train(stage: Stage, config: TrainConfig, folder: Path, notes: Mapping[str, A
         `folder`.
 
     Raises:
+        Stopped: SIGTERM or Ctrl-C came; the finished steps are saved.
         ModelError: the folder's checkpoint is of another stage or configuration, the batch cannot be shared out, or too
             many losses were not finite; the disk has no room for a checkpoint.
         OSError: the disk filled during the run. The last checkpoint is whole.
@@ -192,6 +199,8 @@ class Run:
                 f"batch_size={config.batch_size} cannot be shared evenly by {self.accelerator.num_processes} processes "
                 f"with gradient_accumulation={config.gradient_accumulation}; take a multiple of {shares}"
             )
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         self.spread = self.accelerator.distributed_type == DistributedType.FSDP
         if self.spread and config.ema_decay:
             raise ModelError(
@@ -210,7 +219,7 @@ class Run:
     def go(self, notes: Mapping[str, Any]) -> Path:
         """Trains to the end, or until told to stop."""
         config, main = self.config, self.accelerator.is_main_process
-        start = self._load()
+        start, stopped = self._load(), False
         if main:  # what is there is only replaced by what goes on from it
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, note in {"config.json": self.stage.resolved(), **notes}.items():
@@ -236,9 +245,10 @@ class Run:
                     self.accelerator.log(values, step=step)
                 self._after(step + 1, terms or {}, last=stopped or step + 1 == config.steps)
                 if stopped:
-                    log.warning("stopped at step %d; the same command goes on from there", step + 1)
                     break
         self.accelerator.end_training()
+        if stopped:
+            raise Stopped(f"{self.folder} was stopped at step {step + 1} of {config.steps}; the same command goes on")
         return self.folder
 
     def _after(self, done: int, terms: Terms, *, last: bool) -> None:
@@ -390,7 +400,7 @@ class Run:
     def _record(self, step: int, terms: Terms, metrics: dict[str, float]) -> None:
         metrics = {**metrics, **self.pace.told()}
         line = {"step": step, **{name: float(value) for name, value in terms.items()}, **metrics}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.accelerator.log(metrics, step=step)
         tqdm.write(f"{self.stage.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in line.items()))

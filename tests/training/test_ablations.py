@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("tyro", reason="the extra `train` is not installed")
 
-from egotwin_model.errors import ModelError
 from egotwin_model.store import WEIGHTS
 from training import ablations
 from training.ablations import VARIANTS
@@ -72,8 +71,6 @@ def test_a_stopped_codec_is_trained_on_and_a_given_one_is_used(tmp_path: Path) -
     (folder / "recipe.json").write_text(json.dumps({"train": {"steps": 4}}))
     (folder / "metrics.jsonl").write_text('{"step": 2}\n')
     assert ablations._stopped(folder)
-    with pytest.raises(ModelError, match="stopped at step 2 of 4; the same command goes on"):
-        ablations._must_be_finished(folder)
     (folder / "metrics.jsonl").write_text('{"step": 2}\n{"step": 4}\n')
     assert not ablations._stopped(folder)
 

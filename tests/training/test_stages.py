@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 pytest.importorskip("mujoco", reason="the extra `world` is not installed")
 pytest.importorskip("tyro", reason="the extra `train` is not installed")
@@ -40,6 +42,7 @@ from training.export import export, trained_networks, training_details
 from training.latents import LatentClips
 from training.runs import diffusion_folder
 from training.stage_diffusion import DiffusionStage, draw_timesteps
+from training.stage_motion import MotionVAEStage
 from training.stages import Places, build, main
 from training.trainer import train
 from training.world.generate import generate
@@ -78,6 +81,27 @@ def test_a_finished_stage_is_not_trained_again(runs: Path, data: Path) -> None:
     before = (runs / "joint" / WEIGHTS).read_bytes()
     assert main(["joint", "--config", "smoke", "--data", str(data), "--runs", str(runs)]) == 0
     assert (runs / "joint" / WEIGHTS).read_bytes() == before
+
+
+def test_a_stage_that_was_stopped_is_not_built_upon(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runs"
+    shutil.copytree(runs, folder)
+    shutil.rmtree(folder / "joint")
+    longer = ["--config", "smoke", "--data", str(data), "--runs", str(folder), "--train.steps", "4"]
+    whole = MotionVAEStage.loss
+
+    def interrupted(self: MotionVAEStage, *given: Any) -> dict[str, Tensor]:
+        signal.raise_signal(signal.SIGTERM)
+        return whole(self, *given)
+
+    monkeypatch.setattr(MotionVAEStage, "loss", interrupted)
+    assert main(["motion-vae", *longer]) == 130
+    assert "motion-vae was stopped at step 3 of 4; the same command goes on" in capsys.readouterr().out
+    assert main(["joint", *longer]) == 1
+    assert "stopped at step 3 of 4; run `egotwin train motion-vae` again, to its end" in capsys.readouterr().out
+    assert not (folder / "joint").exists()
 
 
 def test_the_exported_model_imagines_from_an_unseen_clip(runs: Path, data: Path, tmp_path: Path) -> None:

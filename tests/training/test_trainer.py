@@ -21,7 +21,7 @@ from egotwin_model.errors import ModelError
 from egotwin_model.store import WEIGHTS, load_tensors
 from training.draws import Draws
 from training.optimizers import learning_rate_factor
-from training.trainer import Stage, TrainConfig, draw_indices, train
+from training.trainer import Stage, Stopped, TrainConfig, draw_indices, train
 
 CONFIG = TrainConfig(
     steps=4,
@@ -108,7 +108,8 @@ def test_a_signal_saves_stops_and_the_run_goes_on_to_the_bit(tmp_path: Path, num
     config = replace(CONFIG, save_every=100)
     train(Regression(), config, tmp_path / "whole")
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    train(Told(), config, tmp_path / "told")
+    with pytest.raises(Stopped, match="told was stopped at step 3 of 4; the same command goes on"):
+        train(Told(), config, tmp_path / "told")
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
     assert json.loads((tmp_path / "told/checkpoint/state.json").read_text())["step"] == 3  # the step it came in
     train(Regression(), config, tmp_path / "told")

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline
+from egotwin_model.sampler import Guidance
 from egotwin_model.sampler import Mode as SamplerMode
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import PREDICTED, Benchmark, Mode, RealClip
@@ -43,15 +44,24 @@ def write_imaginations(
 
 
 def imagined(
-    pipeline: EgoTwinPipeline, clip: RealClip, mode: Mode, *, goal: str = "", samples: int = 1, seed: int = 0
+    pipeline: EgoTwinPipeline,
+    clip: RealClip,
+    mode: Mode,
+    *,
+    goal: str = "",
+    samples: int = 1,
+    seed: int = 0,
+    num_steps: int | None = None,
+    guidance: Guidance | None = None,
 ) -> Prediction:
-    """What a model makes of one clip's first frame and pose: its own goal, or another one."""
+    """What a model makes of one clip's first frame and pose: its own goal, or another one; in its own settings, or
+    others."""
     given: dict[str, Any] = {"video": clip.frames} if mode == "TV2M" else {}
     if mode == "TM2V":
         given = {"motion": clip.motion}
     found = pipeline(
         goal or clip.text, clip.frames[0], BodyState(clip.positions[0], clip.rotations[0]), mode=SAMPLER_MODE[mode],
-        num_samples=samples, seed=seed * 1_000_003 + clip.number, **given,
+        num_samples=samples, seed=seed * 1_000_003 + clip.number, num_steps=num_steps, guidance=guidance, **given,
     )  # fmt: skip
     predicted = PREDICTED[mode]
     return Prediction(

@@ -22,14 +22,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egotwin_model.errors import EgoTwinError, ModelError
+from egotwin_model.errors import EgoTwinError
 from egotwin_model.files import write_atomically, write_json
 from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric
 from egotwin_model.rotations import matrix_from_6d
 from training.draws import Draws
 from training.evaluation.motion import view_consistency
 from training.sequences.dataset import ClipSet, open_clips
-from training.trainer import Stage, TrainConfig, train
+from training.trainer import Stage, Stopped, TrainConfig, train
 
 REPRESENTATIONS: dict[str, HeadCentric | RootCentric] = {"root-centric": RootCentric(), "head-centric": HeadCentric()}
 VALIDATION_CLIPS = 128
@@ -153,13 +153,14 @@ def main(argv: list[str] | None = None) -> int:
         for kind in REPRESENTATIONS:
             stage = RegressionStage(kind, clips, validation, config, arguments.clips)
             notes = {"recipe.json": {"clips": len(stage), "train": asdict(config)}}
-            folder = train(stage, config, arguments.out / kind, notes)
-            if (done := _curve(folder)[-1]["step"]) < arguments.steps:
-                raise ModelError(f"{folder} was stopped at step {done}; the same command goes on from there")
+            train(stage, config, arguments.out / kind, notes)
         curves = draw(arguments.out)
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1
+    except Stopped as stopped:
+        print(f"{parser.prog}: {stopped}")
+        return 130
     for kind, curve in curves.items():
         best = ", ".join(f"{title} {min(curve[name]):.3f}" for name, title in METRICS.items())
         print(f"from {kind} features, least of {curve['step'][-1]} steps: {best}")

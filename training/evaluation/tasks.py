@@ -68,23 +68,24 @@ class Benchmark:
     Args:
         data: folder with `test` and `val` (and, for baselines, `train`) clips.
         clips: how many test clips.
+        name: another split to ask instead: what is chosen by measurement is chosen on "val".
 
     Raises:
-        PredictionError: the test split has fewer. RecordingError: a split is missing or damaged.
+        PredictionError: the split has fewer. RecordingError: a split is missing or damaged.
     """
 
-    def __init__(self, data: Path, clips: int) -> None:
-        self.data = data
-        self._splits: dict[str, ClipSet] = {"test": open_clips(data / "test")}
-        total = len(self._splits["test"])
+    def __init__(self, data: Path, clips: int, name: str = "test") -> None:
+        self.data, self.name = data, name
+        self._splits: dict[str, ClipSet] = {name: open_clips(data / name)}
+        total = len(self._splits[name])
         if not 1 <= clips <= total:
             raise PredictionError(
-                f"{clips} test clips asked for, {data / 'test'} has {total}; make more, or ask for fewer"
+                f"{clips} {name} clips asked for, {data / name} has {total}; make more, or ask for fewer"
             )
         order = np.random.default_rng(ORDER_SEED).permutation(total).tolist()
         self.numbers: list[int] = order[:clips]
-        self.others: list[tuple[str, int]] = [("test", number) for number in order[clips : 2 * clips]]
-        if len(self.others) < clips and (data / "val" / "manifest.json").is_file():
+        self.others: list[tuple[str, int]] = [(name, number) for number in order[clips : 2 * clips]]
+        if len(self.others) < clips and name != "val" and (data / "val" / "manifest.json").is_file():
             spare = len(self.split("val"))
             self.others += [("val", number) for number in range(min(spare, clips - len(self.others)))]
 
@@ -97,7 +98,7 @@ class Benchmark:
     @cached_property
     def camera(self) -> Pinhole:
         """The pictures' intrinsics: our world's are square, with a view of 90 degrees."""
-        return camera_of(self._splits["test"])
+        return camera_of(self._splits[self.name])
 
     @property
     def mount(self) -> Mount:
@@ -106,21 +107,22 @@ class Benchmark:
 
     @property
     def frame_rate(self) -> float:
-        return self._splits["test"].manifest.frame_rate
+        return self._splits[self.name].manifest.frame_rate
 
     @property
     def pose_rate(self) -> float:
-        return self._splits["test"].manifest.pose_rate
+        return self._splits[self.name].manifest.pose_rate
 
     @property
     def poses_per_frame(self) -> int:
         return round(self.pose_rate / self.frame_rate)
 
     def record(self, number: int) -> dict[str, Any]:
-        return self._splits["test"].records[number]
+        return self._splits[self.name].records[number]
 
-    def clip(self, number: int, split: str = "test") -> RealClip:
-        """A real clip with everything the data holds of it."""
+    def clip(self, number: int, split: str | None = None) -> RealClip:
+        """A real clip with everything the data holds of it; of the split that is asked unless another is named."""
+        split = split or self.name
         entry = self.split(split)[number]
         return RealClip(
             split, number, self.split(split).records[number], entry["frames"], entry["positions"], entry["rotations"],
@@ -129,4 +131,4 @@ class Benchmark:
 
     def identity(self) -> dict[str, Any]:
         """What makes two benchmarks the same: the data's own settings and the clips."""
-        return {"data": self._splits["test"].manifest.settings(), "clips": self.numbers, "others": self.others}
+        return {"data": self._splits[self.name].manifest.settings(), "clips": self.numbers, "others": self.others}

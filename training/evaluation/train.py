@@ -11,7 +11,7 @@ import tyro
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.files import write_json
 from training.evaluation.stages import RECIPES, build
-from training.trainer import train
+from training.trainer import Stopped, train
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,6 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1
+    except Stopped as stopped:
+        print(f"{parser.prog}: {stopped}")
+        return 130
     return 0
 
 

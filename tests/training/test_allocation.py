@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SAME_BLOCKS_AGAIN = """
+import resource, sys
+import torch
+from training.allocation import keep_freed_memory
+if "keep" in sys.argv:
+    assert keep_freed_memory()
+torch.set_num_threads(1)
+def step():
+    return sum(torch.ones(10_000_000).sum() for _ in range(4))  # 40 MB each, freed at once
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(*words: str) -> int:
+    done = subprocess.run([sys.executable, "-c", SAME_BLOCKS_AGAIN, *words], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_memory_that_was_freed_is_used_again_without_asking_the_system() -> None:
+    assert page_faults("keep") < 1000 < 100_000 < page_faults()  # 40 blocks of 40 MB are 390 000 pages

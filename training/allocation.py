@@ -1,0 +1,26 @@
+"""The memory of a training on a CPU: blocks that are freed stay with the process for the next step to use."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+# <malloc.h>
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_PAD_BYTES = 256 * 2**20
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's allocator to keep what is freed, instead of giving large blocks back to the system at once.
+
+    Every step asks for the same activations again, and pages that come back from the system must be cleared and mapped
+    anew each time. `python -m benchmarks.training` prints what it is worth.
+
+    Returns:
+        Whether the allocator was told; there is nothing to tell where the C library is not glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _TOP_PAD: _PAD_BYTES}  # no block of its own, no trimming
+    return all(mallopt(option, value) == 1 for option, value in settings.items())

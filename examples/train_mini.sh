@@ -32,4 +32,5 @@ done
 
 # shellcheck disable=SC2086
 "$EGOTWIN" export --runs "$RUNS" --out "$OUT" --name "egotwin-$CONFIG" $EXPORT
-"$EGOTWIN" tune --model "$OUT" --data "$DATA" --clips "$(echo "$CLIPS" | awk '{print ($2 < 64 ? $2 : 64)}')" --record
+read -r _ val _ <<<"$CLIPS"
+"$EGOTWIN" tune --model "$OUT" --data "$DATA" --clips $((val < 64 ? val : 64)) --record

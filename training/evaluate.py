@@ -17,6 +17,8 @@ from training.evaluation.benchmark import without_nan
 from training.evaluation.command import add_options, run, tasks
 from training.evaluation.report import print_results
 from training.evaluation.short import evaluate, lines
+from training.evaluation.starts import COUNT, draw_starts
+from training.evaluation.tasks import Benchmark
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,6 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--starts", type=int, default=40, help="clips of each measurement (default: %(default)s)")
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--sheet", type=Path, help=f"PNG to write instead: the first {COUNT} clips and what is imagined for them"
+    )
     parser.add_argument("--record", action="store_true", help="keep the metrics in the model folder's manifest")
     add_options(parser)
     arguments = parser.parse_args(argv)
@@ -38,6 +43,9 @@ def main(argv: list[str] | None = None) -> int:
             print_results(run(arguments))
             return 0
         pipeline = EgoTwinPipeline.from_pretrained(arguments.model, arguments.runtime)
+        if arguments.sheet is not None:
+            draw_starts(pipeline, Benchmark(arguments.data, COUNT), arguments.sheet)
+            return 0
         metrics = evaluate(pipeline, arguments.data, arguments.starts)
     except EgoTwinError as error:
         print(f"egotwin evaluate: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,7 +19,8 @@ from training import evaluate
 from training.evaluation import short
 from training.evaluation.obedience import KINDS
 from training.evaluation.predictions import Prediction
-from training.evaluation.tasks import RealClip
+from training.evaluation.starts import draw_starts
+from training.evaluation.tasks import Benchmark, RealClip
 from training.export import export, random_networks
 
 from .evaluation_data import write_data
@@ -95,3 +97,12 @@ def test_what_cannot_be_measured_is_said(data: Path, model: Path, tmp_path: Path
     pipeline.has_motion = False
     with pytest.raises(GoalError, match="measure it by --report"):
         short.evaluate(pipeline, data, STARTS)
+
+
+def test_the_sheet_has_a_row_for_each_of_the_first_clips(data: Path, model: Path, tmp_path: Path) -> None:
+    pipeline, drawn = EgoTwinPipeline.from_pretrained(model, "torch"), {}
+    for count in (1, 3):
+        draw_starts(pipeline, Benchmark(data, count), tmp_path / f"{count}.png")
+        drawn[count] = cv2.imread(str(tmp_path / f"{count}.png"))
+    assert drawn[3].shape[0] == pytest.approx(3 * drawn[1].shape[0], abs=3)
+    assert drawn[3].std() > 10

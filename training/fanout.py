@@ -25,14 +25,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from egotwin_model.errors import EgoTwinError
+from training.stopping import sigterm_as_interrupt
 
 log = logging.getLogger("egotwin.fanout")
 
@@ -43,10 +42,6 @@ POOL_WORKERS = 2  # up to so many local workers a plain process pool does as wel
 AHEAD = 2  # shards handed out a worker, so that none waits for its next one
 TRIES = 2  # of an item whose worker died
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM came: the run ends as on Ctrl-C, finished shards stay."""
 
 
 @dataclass
@@ -102,7 +97,7 @@ def run_shards(
             report.done += 1
             on_done(item, result)
 
-    with _sigterm_as_interrupt():
+    with sigterm_as_interrupt():
         if here:
             for item in todo:
                 take(item, partial(make, item))
@@ -260,20 +255,3 @@ def _take_next(ray: Any, running: dict[Any, Any], take: Callable[[Any, Any], Non
             raise error.cause or error from None
 
     take(running.pop(reference), outcome)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does (only a main thread can say so to the system)."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

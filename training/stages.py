@@ -29,7 +29,8 @@ from training.sequences.dataset import ClipSet, open_clips
 from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
 from training.stage_motion import MotionVAEStage
-from training.trainer import Stage, Stopped, train
+from training.stopping import Stopped
+from training.trainer import Stage, train
 
 # what a run may go on with changed: how long it is, how it is watched, and what does not change its steps
 FREE = tuple(

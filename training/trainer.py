@@ -15,7 +15,6 @@ import contextlib
 import itertools
 import json
 import logging
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +37,7 @@ from training.checkpoints import Checkpoint
 from training.draws import Draws
 from training.optimizers import averaging, learning_rate_factor, make_optimizers
 from training.runs import METRICS
+from training.stopping import StopFlag, Stopped, flag_on_signal
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 10
@@ -113,10 +113,6 @@ class Stage(Protocol):
     def resolved(self) -> dict[str, Any]:
         """Configuration saved as the weights' ``config.json``."""
         ...
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM or Ctrl-C came: the finished steps are saved, what was to follow is not begun."""
 
 
 def train(stage: Stage, config: TrainConfig, folder: Path, notes: Mapping[str, Any] | None = None) -> Path:
@@ -229,7 +225,7 @@ class Run:
         if start < config.steps and config.tracker != "none":
             self.accelerator.init_trackers("logs", config=asdict(config))
         with (
-            _stop_on_signal() as stop,
+            flag_on_signal() as stop,
             contextlib.closing(self.batches(start)) as batches,
             tqdm(
                 total=config.steps * config.batch_size, initial=start * config.batch_size, desc=self.stage.name,
@@ -412,25 +408,3 @@ class Run:
             result = function(model)
         model.train(training)
         return result
-
-
-class StopFlag:
-    """Whether this process was told to stop."""
-
-    is_set = False
-
-
-@contextlib.contextmanager
-def _stop_on_signal() -> Iterator[StopFlag]:
-    """SIGTERM and SIGINT ask the loop to save and stop after the current step."""
-    flag = StopFlag()
-
-    def handler(signum: int, frame: Any) -> None:
-        flag.is_set = True
-
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield flag
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)

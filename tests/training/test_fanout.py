@@ -12,6 +12,7 @@ import pytest
 from egotwin_model.errors import RecordingError
 from training import fanout
 from training.fanout import run_command, run_shards
+from training.stopping import Stopped
 
 
 def touch(folder, item):
@@ -77,7 +78,7 @@ def test_what_ends_a_command_is_told_in_a_line(capsys):
         (RecordingError("no clips here"), 2, "egotwin x: RecordingError: no clips here"),
         (ConnectionError("no cluster"), 2, "egotwin x: ConnectionError: no cluster"),
         (OSError(28, "No space left on device"), 1, "make space, the same command goes on"),
-        (fanout.Stopped(), 130, "stopped; the same command goes on"),
+        (Stopped(), 130, "stopped; the same command goes on"),
     ):
         assert run_command("egotwin x", raising(error)) == status
         assert said in capsys.readouterr().err

@@ -21,7 +21,8 @@ from egotwin_model.errors import ModelError
 from egotwin_model.store import WEIGHTS, load_tensors
 from training.draws import Draws
 from training.optimizers import learning_rate_factor
-from training.trainer import Stage, Stopped, TrainConfig, draw_indices, train
+from training.stopping import Stopped
+from training.trainer import Stage, TrainConfig, draw_indices, train
 
 CONFIG = TrainConfig(
     steps=4,

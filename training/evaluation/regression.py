@@ -29,7 +29,8 @@ from egotwin_model.rotations import matrix_from_6d
 from training.draws import Draws
 from training.evaluation.motion import view_consistency
 from training.sequences.dataset import ClipSet, open_clips
-from training.trainer import Stage, Stopped, TrainConfig, train
+from training.stopping import Stopped
+from training.trainer import Stage, TrainConfig, train
 
 REPRESENTATIONS: dict[str, HeadCentric | RootCentric] = {"root-centric": RootCentric(), "head-centric": HeadCentric()}
 VALIDATION_CLIPS = 128

@@ -11,7 +11,8 @@ import tyro
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.files import write_json
 from training.evaluation.stages import RECIPES, build
-from training.trainer import Stopped, train
+from training.stopping import Stopped
+from training.trainer import train
 
 
 def main(argv: list[str] | None = None) -> int:

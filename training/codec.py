@@ -1,4 +1,4 @@
-"""Training of the video codec: its loss, its linear start, and the scale of its latents.
+"""Training of the video codec: its loss, its linear start, and the unit scale of its latents.
 
 The loss is per pixel (a smooth L1) plus the same on finite differences, which keeps edges, plus a small KL term that
 keeps latents near unit scale and blurs them a little, so that a diffusion model's small errors decode to small errors.
@@ -106,48 +106,21 @@ def initialise_shortcuts(vae: CausalVideoVAE, video: Tensor) -> None:
 
 
 @torch.no_grad()
-def pixel_weights(vae: CausalVideoVAE, video: Tensor, std: Tensor) -> Tensor:
-    """How far pixels move for a unit of each latent channel, (C,): root mean squares for noise of a third of `std`.
+def standardise_latents(vae: CausalVideoVAE, mean: Tensor, std: Tensor) -> None:
+    """Fold measured latent statistics into the weights, in place: latents get mean 0 and deviation 1 per channel.
+
+    The layers on both sides of the latents are linear, so reconstructions do not change.
 
     Args:
-        video: (B, 3, F, H, W) in [-1, 1]. std: (C,) deviation of the latents' channels.
+        mean: (C,) mean of each latent channel over the training clips.
+        std: (C,) standard deviation of each latent channel.
     """
-    latents, generator = vae.encode(video).latent_dist.mode(), torch.Generator().manual_seed(0)
-    whole, moved = vae.decode(latents).sample, []
-    for channel, deviation in enumerate((std / 3).tolist()):
-        noise = torch.randn(latents[:, channel].shape, generator=generator).to(latents)
-        other = latents.clone()
-        other[:, channel] += deviation * noise
-        moved.append((vae.decode(other).sample - whole).float().square().mean().sqrt() / deviation)
-    return torch.stack(moved)
-
-
-@torch.no_grad()
-def use_pixel_metric(vae: CausalVideoVAE, frames: Tensor) -> None:
-    """Fold a scale for each latent channel into the weights, in place; reconstructions do not change.
-
-    Afterwards channels have mean 0, deviations in proportion to what they move in the picture, and 1 as their root mean
-    square deviation. A codec's own latents are nearly white, and a diffusion model on white latents spends as much on
-    the faintest detail as on a place's colour. **Our decision**; errors then cost in latents what they cost in pixels,
-    and noise hides detail first.
-
-    Args:
-        frames: (N, F, H, W, 3) of training clips; every fourth is also decoded.
-    """
-    mean, std = latent_statistics(vae, frames)
-    weights = pixel_weights(vae, to_video(frames[::4]).to(mean.device), std)
-    scale = weights / (std * weights).square().mean().sqrt()
-    _rescale(vae, mean, scale)
-
-
-def _rescale(vae: CausalVideoVAE, mean: Tensor, scale: Tensor) -> None:
-    """Latents z become (z − mean) · scale, (C,) each: the layers on both sides of them are linear."""
     channels, encoder, decoder = vae.config.latent_channels, vae.encoder, vae.decoder
-    encoder.shortcut.weight.mul_(scale[:, None])
-    encoder.shortcut.bias.sub_(mean).mul_(scale)
-    encoder.conv_out.weight[:channels].mul_(scale[:, None])
-    encoder.conv_out.bias[:channels].mul_(scale)
-    encoder.conv_out.bias[channels:].add_(2.0 * scale.log())
+    encoder.shortcut.weight.div_(std[:, None])
+    encoder.shortcut.bias.sub_(mean).div_(std)
+    encoder.conv_out.weight[:channels].div_(std[:, None])
+    encoder.conv_out.bias[:channels].div_(std)
+    encoder.conv_out.bias[channels:].sub_(2.0 * std.log())
     for layer in (decoder.conv_in, decoder.shortcut):
         layer.bias.add_(layer.weight @ mean)
-        layer.weight.div_(scale)
+        layer.weight.mul_(std)

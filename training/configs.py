@@ -17,17 +17,11 @@ from training.trainer import TrainConfig
 
 @dataclass(frozen=True)
 class VideoCodecRecipe:
-    """The causal video VAE of the small sizes (the paper's comes pretrained with CogVideoX).
-
-    Attributes:
-        pixel_metric: what is shipped has latents whose channels are scaled by what they move in the picture
-            (`codec.use_pixel_metric`).
-    """
+    """The causal video VAE of the small sizes (the paper's comes pretrained with CogVideoX)."""
 
     train: TrainConfig
     model: VideoVAEConfig = field(default_factory=VideoVAEConfig)
     loss: CodecLossConfig = field(default_factory=CodecLossConfig)
-    pixel_metric: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from egotwin_model.video_vae import CausalVideoVAE
-from training.codec import codec_loss, initialise_shortcuts, psnr, random_crop, to_video, use_pixel_metric
+from training.codec import codec_loss, initialise_shortcuts, psnr, random_crop, to_video
 from training.configs import VideoCodecRecipe
 from training.draws import Draws
 from training.sequences.dataset import ClipSet
@@ -39,12 +39,9 @@ class VideoCodecStage(Stage):
         self.validation = frames_of(validation, range(min(VALIDATION_CLIPS, len(validation))))
         torch.manual_seed(recipe.train.seed)
         vae = CausalVideoVAE(recipe.model)
-        initialise_shortcuts(vae, to_video(self._some_frames()))
+        every = max(1, len(self.clips) // START_CLIPS)
+        initialise_shortcuts(vae, to_video(frames_of(self.clips, range(0, len(self.clips), every))))
         self.model: nn.Module = vae
-
-    def _some_frames(self) -> Tensor:
-        """Of training clips, evenly spread."""
-        return frames_of(self.clips, range(0, len(self.clips), max(1, len(self.clips) // START_CLIPS)))
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -71,15 +68,6 @@ class VideoCodecStage(Stage):
             error = model.decode(model.encode(video).latent_dist.mode()).sample.float().clamp(-1, 1) - video
             scores.append(psnr(error))
         return {"val_psnr_db": float(torch.cat(scores).mean())}
-
-    def shipped(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The codec with its latents scaled as the transformer is to see them."""
-        if not self.recipe.pixel_metric:
-            return weights
-        vae = CausalVideoVAE(self.recipe.model)
-        vae.load_state_dict(weights)
-        use_pixel_metric(vae.eval(), self._some_frames())
-        return vae.state_dict()
 
     def sheet(self, model: nn.Module, path: Path) -> None:
         """Clips of the validation split, each above what the codec makes of it."""

@@ -1,4 +1,4 @@
-"""Training of the video codec: its loss, its linear start, and the unit scale of its latents.
+"""Training of the video codec: its loss and its linear start.
 
 The loss is per pixel (a smooth L1) plus the same on finite differences, which keeps edges, plus a small KL term that
 keeps latents near unit scale and blurs them a little, so that a diffusion model's small errors decode to small errors.
@@ -79,14 +79,6 @@ def psnr(error: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def latent_statistics(vae: CausalVideoVAE, frames: Tensor, batch_size: int = 8) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each latent channel over clips (N, F, H, W, 3) -> (C,), (C,) float32."""
-    means = [vae.encode(to_video(batch)).latent_dist.mean.float() for batch in frames.split(batch_size)]
-    latents = torch.cat(means).movedim(1, 0).flatten(1)
-    return latents.mean(1), latents.std(1)
-
-
-@torch.no_grad()
 def initialise_shortcuts(vae: CausalVideoVAE, video: Tensor) -> None:
     """Set both linear shortcuts to the principal components of `video` (B, 3, F, H, W), F > 1, in place.
 
@@ -103,24 +95,3 @@ def initialise_shortcuts(vae: CausalVideoVAE, video: Tensor) -> None:
     vae.encoder.shortcut.bias.copy_(-(directions / std).T @ mean)
     vae.decoder.shortcut.weight.copy_(directions * std)
     vae.decoder.shortcut.bias.copy_(mean)
-
-
-@torch.no_grad()
-def standardise_latents(vae: CausalVideoVAE, mean: Tensor, std: Tensor) -> None:
-    """Fold measured latent statistics into the weights, in place: latents get mean 0 and deviation 1 per channel.
-
-    The layers on both sides of the latents are linear, so reconstructions do not change.
-
-    Args:
-        mean: (C,) mean of each latent channel over the training clips.
-        std: (C,) standard deviation of each latent channel.
-    """
-    channels, encoder, decoder = vae.config.latent_channels, vae.encoder, vae.decoder
-    encoder.shortcut.weight.div_(std[:, None])
-    encoder.shortcut.bias.sub_(mean).div_(std)
-    encoder.conv_out.weight[:channels].div_(std[:, None])
-    encoder.conv_out.bias[:channels].div_(std)
-    encoder.conv_out.bias[channels:].sub_(2.0 * std.log())
-    for layer in (decoder.conv_in, decoder.shortcut):
-        layer.bias.add_(layer.weight @ mean)
-        layer.weight.mul_(std)

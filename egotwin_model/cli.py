@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "ablations": Command("training.ablations", "train and compare every row of the paper's tables", "train"),
     "curves": Command("training.curves", "draw the training of a runs folder", "train"),
     "evaluate": Command("training.evaluate", "measure a model folder on clips it has not seen", "train"),
+    "unpack": Command("training.unpack", "make a runs folder of a model folder, to train it further", "train"),
     "tune": Command("training.evaluation.tune", "choose sampler steps and guidance by measurement", "train"),
     "export": Command("training.export", "write a trained model as a model folder with ONNX graphs", "train"),
 }

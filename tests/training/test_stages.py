@@ -33,7 +33,7 @@ from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import PURE_NOISE
 from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
 from egotwin_model.transformer import EgoTwinTransformer
-from training import curves
+from training import curves, unpack
 from training.adapters import add_adapters, merged
 from training.configs import RECIPES, STAGES, DiffusionRecipe
 from training.curves import read_curves
@@ -113,6 +113,27 @@ def test_the_exported_model_imagines_from_an_unseen_clip(runs: Path, data: Path,
     found = pipeline(str(clips.records[0]["text"]), clips.tensor("frames", 0)[0], pose, seed=0)
     assert found.frames.shape == (1, 41, 64, 64, 3)
     assert found.motion.positions.shape == (1, 81, 23, 3)
+
+
+def test_a_shipped_model_is_unpacked_and_trained_further(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = export(trained_networks(runs), tmp_path / "model", "smoke", SamplingDefaults(), {}, graphs=False)
+    further = tmp_path / "further"
+    assert unpack.main(["--model", str(model), "--runs", str(further)]) == 0
+    for stage, start in (("video-codec", "video-codec"), ("motion-vae", "motion-vae"), ("joint", "text-to-motion")):
+        before, after = load_tensors(runs / stage / WEIGHTS), load_tensors(further / start / WEIGHTS)
+        assert before.keys() == after.keys()
+        for name, value in before.items():
+            torch.testing.assert_close(after[name], value.half().float(), rtol=0, atol=0)
+    assert main(["joint", "--config", "smoke", "--data", str(data), "--runs", str(further)]) == 0
+    assert trained_networks(further).motion_scale == trained_networks(runs).motion_scale  # not measured anew
+    assert unpack.main(["--model", str(model), "--runs", str(further)]) == 1
+    assert "further is not empty; name a new folder" in capsys.readouterr().out
+    (model / "statistics.safetensors").write_bytes(b"other")
+    assert unpack.main(["--model", str(model), "--runs", str(tmp_path / "none")]) == 1
+    assert "statistics.safetensors was altered" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_manifest_tells_recipes_and_clips(runs: Path, tmp_path: Path) -> None:

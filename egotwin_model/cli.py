@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("training.evaluate", "measure a model folder on clips it has not seen", "train"),
     "unpack": Command("training.unpack", "make a runs folder of a model folder, to train it further", "train"),
     "tune": Command("training.evaluation.tune", "choose sampler steps and guidance by measurement", "train"),
+    "export evaluators": Command("training.evaluation.ship", "write trained evaluators as one small folder", "train"),
     "export": Command("training.export", "write a trained model as a model folder with ONNX graphs", "train"),
 }
 

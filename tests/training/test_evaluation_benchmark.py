@@ -37,6 +37,7 @@ from training.evaluation.predictions import (
     write_prediction,
 )
 from training.evaluation.report import write_report
+from training.evaluation.ship import main as ship_evaluators
 from training.evaluation.task_files import write_tasks
 from training.evaluation.tasks import Benchmark
 from training.evaluation.train import main as train_evaluators
@@ -432,3 +433,31 @@ def test_trained_evaluators_fill_the_table(benchmark: Benchmark, evaluators: Pat
             score(benchmark, [folder], ToolsSpec(str(evaluators), False, False, 3), tmp_path / "other")
     finally:
         changed.write_text(before)
+
+
+def test_shipped_evaluators_measure_the_same_and_altered_ones_are_refused(
+    benchmark: Benchmark, evaluators: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped, folder = tmp_path / "shipped", write_truth(benchmark, tmp_path / "oracle")
+    assert ship_evaluators(["--evaluators", str(evaluators), "--out", str(shipped)]) == 0
+    assert "hands: f_left" in capsys.readouterr().out
+    assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".json", ".safetensors"}
+    values = [
+        score(benchmark, [folder], replace(NO_NETWORKS, evaluators=str(source)), tmp_path / source.name)["subjects"][
+            "oracle"
+        ]["metrics"]["MM-Dist"]["value"]
+        for source in (evaluators, shipped)
+    ]
+    assert values[1] == pytest.approx(values[0], rel=1e-2)  # in half precision
+    (shipped / "hands" / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"hands/config.json was altered"):
+        score(benchmark, [folder], ToolsSpec(str(shipped), False, False, 3), tmp_path / "altered")
+    recipe = evaluators / "camera" / "recipe.json"
+    before = recipe.read_text()
+    try:
+        recipe.write_text(before.replace('"steps": 2', '"steps": 4'))
+        assert ship_evaluators(["--evaluators", str(evaluators), "--out", str(tmp_path / "other")]) == 1
+    finally:
+        recipe.write_text(before)
+    assert "camera was stopped at step 2 of 4; run `egotwin train evaluators camera" in capsys.readouterr().out
+    assert not (tmp_path / "other").exists()

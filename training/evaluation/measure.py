@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.motion import BodyMotion
+from egotwin_model.store import MANIFEST, verify
 from training.evaluation.cameras import CameraPath, Colmap
 from training.evaluation.evaluators import (
     CameraEvaluator,
@@ -101,6 +102,8 @@ def load_tools(spec: ToolsSpec, camera: Pinhole, mount: Mount) -> Tools:
     """The extractors of a spec, once in each process; `ModelError` where one is missing or altered."""
     official = {name: (Path(path), checksum) for name, path, checksum in spec.official}
     folder = Path(spec.evaluators) if spec.evaluators else None
+    if folder and (folder / MANIFEST).is_file():  # shipped ones have it, those of a training do not
+        verify(folder)
     ours = {name: folder / name for name in EVALUATORS if folder and (folder / name).is_dir()}
     video = VideoTextEvaluator(ours["video-text"], shared_texts()) if "video-text" in ours else None
     images: FrameExtractor | None = EfficientNetLite0() if spec.images else None

@@ -9,8 +9,10 @@ from pathlib import Path
 import tyro
 
 from egotwin_model.errors import EgoTwinError
-from egotwin_model.files import write_json
 from training.evaluation.stages import RECIPES, build
+from training.runs import CLIPS, RECIPE
+from training.sequences.dataset import open_clips
+from training.stages import identity_of
 from training.stopping import Stopped
 from training.trainer import train
 
@@ -30,8 +32,8 @@ def main(argv: list[str] | None = None) -> int:
             recipe_type, default=recipe_type(), args=overrides, prog=f"{parser.prog} {arguments.evaluator}"
         )
         stage = build(recipe, arguments.data, folder)
-        write_json(folder / "recipe.json", asdict(recipe))
-        train(stage, recipe.train, folder)
+        notes = {RECIPE: asdict(recipe), CLIPS: identity_of(open_clips(arguments.data / "train"))}
+        train(stage, recipe.train, folder, notes)
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1

@@ -33,7 +33,7 @@ from training.evaluation.pool import Pooled, pool
 from training.evaluation.predictions import Prediction
 from training.evaluation.tasks import Benchmark, RealClip
 
-GUIDANCE = ((1.0, 1.0), (1.5, 1.0), (1.5, 1.5), (2.0, 1.0), (2.0, 1.5), (2.0, 2.0), (3.0, 1.5))
+GUIDANCE = ((1.0, 1.0), (1.5, 1.5), (1.0, 2.0), (1.5, 2.0), (2.0, 2.0), (1.0, 3.0), (2.0, 3.0))
 STEPS = (3, 4, 6, 8, 12)
 TIE = 0.01
 METRICS = ("obeys the text", "view turns with the head", "head FDE@5s")

@@ -1,7 +1,7 @@
 """How fast the world makes clips, and whether its pictures and labels agree; prints a table.
 
-    python benchmarks/world.py                       speed at 128 and 256 px, CPU seconds of every step
-    python benchmarks/world.py --agreement 40        skeleton against picture on 40 clips
+    python -m benchmarks.world                       speed at 128 and 256 px, CPU seconds of every step
+    python -m benchmarks.world --agreement 40        skeleton against picture on 40 clips
 
 CPU seconds of one process do not depend on what else the machine does, as clips per second do; both are printed.
 Video encoding (H.264, 4:2:0, crf 18, one thread) is included.

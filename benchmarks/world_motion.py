@@ -1,6 +1,6 @@
 """How good is the world's motion? Speed, planted feet, hands on what they hold, what texts leave open.
 
-    python benchmarks/world_motion.py --rooms 20 --clips 12
+    python -m benchmarks.world_motion --rooms 20 --clips 12
 
 Draws clips as a data set would (train rooms and people) and prints one line per quantity. CPU time is this process'
 own, rooms excluded. Stance speed is that of the slower of heel and toe of a foot that stands, between two poses at

@@ -1,6 +1,6 @@
 """Do the world's pictures carry its geometry? Camera poses by structure from motion against the true ones.
 
-    python benchmarks/world_poses.py --clips 20
+    python -m benchmarks.world_poses --clips 20
 
 Makes clips in which the camera moves, estimates every clip's camera path from its 41 pictures alone (pycolmap: SIFT,
 exhaustive matching, global mapper; known intrinsics), aligns it to the truth by one similarity, and prints how far

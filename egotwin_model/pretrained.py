@@ -18,7 +18,6 @@ import logging
 import math
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from torch import Tensor
 
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import ModelError
-from egotwin_model.files import read_json
+from egotwin_model.files import read_json, whole_folder
 from egotwin_model.sampler import Schedule
 from egotwin_model.store import CONFIG, save_component
 from egotwin_model.transformer import EgoTwinTransformer
@@ -169,16 +168,10 @@ def convert_cogvideox(
     for part in ("transformer", "vae", "text_encoder", "tokenizer"):
         if not (source / part).is_dir():
             raise ModelError(f"{source} has no folder {part}; wanted a diffusers pipeline folder of CogVideoX-5b-I2V")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
+    with whole_folder(target) as temporary:
         save_component(temporary / "transformer", from_cogvideox(source, config, dtype), dtype)
         for part, place in (("vae", "video_vae"), ("text_encoder", "text_encoder"), ("tokenizer", "text_encoder")):
             shutil.copytree(source / part, temporary / place, copy_function=link_or_copy, dirs_exist_ok=True)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 

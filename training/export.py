@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from egotwin_model.ablations import VARIANTS, variant
 from egotwin_model.camera import Mount, Pinhole
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.files import read_json, write_json
+from egotwin_model.files import read_json, whole_folder, write_json
 from egotwin_model.motion import HeadCentric, MotionStatistics, read_representation
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
 from egotwin_model.pipeline import SamplingDefaults
@@ -129,9 +128,7 @@ def export(
         graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder. A
             model without motion or without video has none, and none that started from CogVideoX.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
+    with whole_folder(folder) as temporary:
         for component, module in networks.components().items():
             dtype = torch.bfloat16 if networks.given and component == "transformer" else torch.float16
             _round(module, dtype)
@@ -148,12 +145,6 @@ def export(
         if graphs and len(networks.modalities) == 2 and not networks.given:
             write_json(temporary / GRAPHS, export_graphs(networks, temporary / "onnx"))
         write_manifest(temporary, {"name": name, **details})
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -10,13 +10,11 @@ stage 2's.
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 from pathlib import Path
 
 from egotwin_model.ablations import VARIANTS
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.files import read_json, sha256
+from egotwin_model.files import read_json, sha256, whole_folder
 from egotwin_model.motion import HeadCentric, MotionStatistics
 from egotwin_model.runtime import load_motion_vae, load_transformer
 from egotwin_model.store import WEIGHTS, load_tensors, save_component, save_tensors, verify
@@ -44,9 +42,7 @@ def unpack(model: Path, runs: Path) -> None:
         raise ModelError(f"{model} started from CogVideoX: train it further in the runs folder it was exported from")
     if runs.exists() and any(runs.iterdir()):
         raise ModelError(f"{runs} is not empty; name a new folder, so that no training is mixed with another")
-    runs.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=runs.parent, prefix=f".{runs.name}-"))
-    try:
+    with whole_folder(runs) as temporary:
         save_component(codec_folder(temporary), codec)
         transformer = diffusion_folder(temporary, VARIANTS[0], "text-to-motion")
         save_component(transformer, load_transformer(model / "transformer"))
@@ -55,12 +51,6 @@ def unpack(model: Path, runs: Path) -> None:
         scale = tensors.pop("motion_latent.scale")
         save_tensors(folder / STATISTICS, MotionStatistics.from_tensors(tensors).to_tensors())
         save_tensors(folder / SCALE, {"motion_latent.scale": scale}, {"motion_vae": sha256(folder / WEIGHTS)})
-        temporary.chmod(0o755)
-        if runs.exists():
-            runs.rmdir()
-        temporary.rename(runs)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.files import read_json
+from egotwin_model.files import read_json, whole_folder
 from egotwin_model.store import CONFIG, WEIGHTS, load_tensors, save_tensors, write_manifest
 from training.evaluation.measure import EVALUATORS
 from training.evaluation.networks import STATISTICS
@@ -30,9 +29,7 @@ def ship(source: Path, folder: Path) -> dict[str, Any]:
     seen = {json.dumps(each.pop("clips"), sort_keys=True) for each in told.values()}
     if len(seen) != 1:
         raise ModelError(f"the evaluators in {source} were trained on {len(seen)} different sets of clips; wanted one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
+    with whole_folder(folder) as temporary:
         for name in EVALUATORS:
             (temporary / name).mkdir()
             weights = load_tensors(source / name / WEIGHTS)
@@ -45,12 +42,6 @@ def ship(source: Path, folder: Path) -> dict[str, Any]:
                     shutil.copyfile(source / name / other, temporary / name / other)
         details = {"name": "evaluators", "clips": json.loads(seen.pop()), "evaluators": told}
         write_manifest(temporary, details)
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return details
 
 

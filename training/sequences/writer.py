@@ -9,8 +9,6 @@ metadata says where the head is on the device (`T_device_head`) and which `split
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.camera import Mount
-from egotwin_model.files import write_json
+from egotwin_model.files import whole_folder, write_json
 from egotwin_model.skeleton import HEAD
 from training.sequences.body import bracket, interpolate_poses, write_body
 from training.sequences.layout import BODY, LABELS, METADATA, POSES_PER_SECOND, TRAJECTORY
@@ -80,15 +78,9 @@ class SequenceWriter:
 
     def write(self, name: str, sequence: SyntheticSequence) -> Path:
         """Writes one sequence as the folder `name`, replacing one of that name; returns it."""
-        temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{name}-"))
-        try:
+        target = self.folder / name
+        with whole_folder(target) as temporary:
             self._fill(temporary, sequence)
-            target = self.folder / name
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.chmod(0o755)
-            temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return target
 
     def _fill(self, folder: Path, s: SyntheticSequence) -> None:

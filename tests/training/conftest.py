@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import training.world  # noqa: F401  names the way to render before any test imports mujoco
 from egotwin_model.camera import Pinhole
 from egotwin_model.skeleton import NUM_JOINTS, XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.sequences.narration import Narration

@@ -84,14 +84,13 @@ class Tuning:
     def best(self, candidates: Sequence[Setting]) -> Setting:
         """The cheapest of those that are about the best."""
         for candidate in candidates:
-            self.rows.setdefault(candidate, self._measured(candidate))
+            if candidate not in self.rows:
+                self.rows[candidate] = self._measured(candidate)
         top = max(self.rows[candidate]["score"] for candidate in candidates)
         good = [candidate for candidate in candidates if self.rows[candidate]["score"] >= top - TIE]
         return min(good, key=lambda candidate: (candidate.cost, -self.rows[candidate]["score"]))
 
     def _measured(self, setting: Setting) -> Row:
-        if setting in self.rows:
-            return self.rows[setting]
         asked: dict[str, Any] = {"num_steps": setting.num_steps, "guidance": setting.guidance}
         found = self._pooled(lambda clip: imagined(self.pipeline, clip, "joint", **asked), str(setting))
         return {**found, "score": score(found, self._still)}

@@ -151,6 +151,7 @@ def run_in_process(main, arguments: list[str]) -> tuple[int, str]:
     return status, err.getvalue()
 
 
+@pytest.mark.usefixtures("tidied_shared_memory")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_job_leaves_no_half_written_file_and_no_process(recording, model_folder, tmp_path, number):
     out = tmp_path / "out"

@@ -5,7 +5,7 @@
     RUNS/  video-codec/  motion-vae/  motion-vae-root-centric/   taken from here, trained where missing
            ablations/text-to-motion/  joint/  variants/…         each row's own stages, the same budget for all
            ablations/models/<row>/                               exported
-           ablations/report/  results.json  ablations.md  ablations.json
+           ablations/report/  results.json  report.html  ablations.md  ablations.json  ablations.png
 
 A row that has no second stage (video alone) trains the same steps on video; one that has no third (motion alone) trains
 the steps of both on motion. The same command goes on where it was stopped.
@@ -33,10 +33,12 @@ from egotwin_model.store import WEIGHTS
 from training import stages
 from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe
 from training.evaluation.benchmark import TRUTH, parts_of, score, without_nan
+from training.evaluation.command import add_measuring_options, tools_spec
 from training.evaluation.compare import gains
 from training.evaluation.imagine import write_imaginations
 from training.evaluation.intervals import Interval
 from training.evaluation.measure import ToolsSpec
+from training.evaluation.paper_figure import draw_table
 from training.evaluation.paper_table import TITLES, table
 from training.evaluation.report import write_report
 from training.evaluation.tasks import Benchmark, Mode
@@ -175,6 +177,7 @@ def compare(
         if row != VARIANTS[0] and VARIANTS[0] in rows
     }
     page, values = table(metrics, found, _about(plan, benchmark, results))
+    draw_table(without_nan(values["rows"]), out / f"{TABLE}.png")
     write_text(out / f"{TABLE}.md", page)
     write_json(out / f"{TABLE}.json", without_nan(values))
     return page
@@ -212,10 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=64, help="test clips (default: %(default)s)")
     parser.add_argument("--num-steps", type=int, default=6, help="sampler steps (default: %(default)s)")
     parser.add_argument("--guidance", type=float, nargs=3, default=(1.0, 1.0, 1.0), metavar=("TEXT", "VIDEO", "MOTION"))
-    parser.add_argument("--evaluators", type=Path, metavar="DIR", help="folder of `egotwin train evaluators`")
-    parser.add_argument("--no-cameras", action="store_true", help="leave out camera paths (the slowest part)")
-    parser.add_argument("--no-images", action="store_true", help="leave out I-FID")
-    parser.add_argument("--workers", type=int, default=1, help="processes that measure (default: %(default)s)")
+    add_measuring_options(parser)
     arguments = parser.parse_args(argv)
     try:
         if f"{arguments.config}/{VARIANTS[1]}" not in RECIPES:
@@ -230,9 +230,7 @@ def main(argv: list[str] | None = None) -> int:
         for row in arguments.rows:
             train_row(plan, row)
         folders = [imagine_row(plan, row, benchmark, defaults) for row in arguments.rows]
-        evaluators = "" if arguments.evaluators is None else str(arguments.evaluators)
-        tools = ToolsSpec(evaluators, images=not arguments.no_images, cameras=not arguments.no_cameras)
-        print(compare(plan, arguments.rows, benchmark, folders, tools, arguments.workers))
+        print(compare(plan, arguments.rows, benchmark, folders, tools_spec(arguments), arguments.workers))
     except EgoTwinError as error:
         print(f"egotwin ablations: {error}")
         return 1

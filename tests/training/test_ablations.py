@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -26,11 +27,12 @@ def test_one_command_trains_measures_and_goes_on(tmp_path: Path, capsys: pytest.
     data = write_data(tmp_path / "data", {"train": 6, "val": 3, "test": 4}, size=64)
     runs, report = tmp_path / "runs", tmp_path / "runs" / "ablations" / "report"
     command = ["--data", str(data), "--runs", str(runs), "--config", "smoke", "--steps", "2", "--clips", "4"]
-    quick = ["--num-steps", "1", "--no-cameras", "--no-images"]
+    quick = ["--num-steps", "1", "--no-cameras", "--no-images", "--no-evaluators"]
     assert ablations.main([*command, *quick, "--rows", *ROWS]) == 0
     printed = capsys.readouterr().out
     page = (report / "ablations.md").read_text(encoding="utf-8")
     assert page.strip() in printed
+    assert cv2.imread(str(report / "ablations.png")).std() > 10
     kept = json.loads((report / "ablations.json").read_text(encoding="utf-8"))["rows"]
     assert list(kept) == list(ROWS)
     assert {"obeys the text", "head FDE@5s", "PSNR 2–5 s"} <= kept["egotwin"]["metrics"].keys()

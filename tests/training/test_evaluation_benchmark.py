@@ -119,6 +119,13 @@ def test_true_clips_score_as_perfect_and_baselines_do_not(benchmark: Benchmark, 
     page = write_report(results, benchmark, tmp_path / "out").read_text(encoding="utf-8")
     assert "told the second pose" in page
     assert page.count("<video") >= 4 * 3
+    tables = (tmp_path / "out" / "report.md").read_text(encoding="utf-8").splitlines()
+    row = next(line for line in tables if line.startswith("| head FDE@5s ↓ [m]"))
+    told = [name for name in values if not results["subjects"][name]["info"]["told"]]
+    best = min(values[name].get("head FDE@5s", np.inf) for name in told)
+    assert row.count("**") == 2, row
+    assert f"**{best:.3f}**" in row
+    assert len(row.split("|")) == len(values) + 4
     stored = json.loads((tmp_path / "out" / RESULTS).read_text(encoding="utf-8"))
     assert stored["subjects"].keys() == results["subjects"].keys()
     with av.open(str(tmp_path / "out" / "media" / "best-true-clip.mp4")) as film:

@@ -2,7 +2,7 @@
 
 ```
 OUT/parts/<subject>/clip-00012.safetensors   what was measured of one clip; kept, so a stopped run goes on
-OUT/results.json · OUT/report.html · media/  written last: while they are there, they are whole
+OUT/results.json · report.html, .md · media/    written last: while they are there, they are whole
 ```
 
 A part is taken again only if the data, the prediction's own bytes and every extractor are what they were.
@@ -35,7 +35,7 @@ from training.evaluation.predictions import Prediction, Predictions, clip_name, 
 from training.evaluation.tasks import Benchmark
 from training.fanout import run_shards
 
-RESULTS, REPORT = "results.json", "report.html"
+RESULTS, REPORT, TABLES = "results.json", "report.html", "report.md"
 VERSION = 1
 MEASURING = (
     "cameras", "evaluators", "extractors", "hands", "measure", "motion", "networks", "obedience", "official", "paths",
@@ -85,7 +85,7 @@ def score(
         PredictionError: predictions that are missing, of other rates or sizes, or not finite; nothing is then written
             that looks like a result.
     """
-    for name in (RESULTS, REPORT):
+    for name in (RESULTS, REPORT, TABLES):
         (out / name).unlink(missing_ok=True)
     checked = [Predictions(folder, benchmark) for folder in folders]
     names = [TRUTH, OTHERS, *(predictions.info.name for predictions in checked)]

@@ -17,6 +17,8 @@ from training.evaluation.report import write_report
 from training.evaluation.task_files import write_tasks
 from training.evaluation.tasks import MODES, Benchmark
 
+EVALUATORS = Path("models/evaluators")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the benchmark."""
@@ -29,17 +31,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--no-model", action="store_true", help="score only --predictions and --baselines")
     group.add_argument("--baselines", nargs="*", metavar="NAME", help="add all simple baselines, or these")
-    group.add_argument("--evaluators", type=Path, metavar="DIR", help="folder of `egotwin train evaluators`")
-    group.add_argument("--no-cameras", action="store_true", help="leave out camera paths (the slowest part)")
-    group.add_argument("--no-images", action="store_true", help="leave out I-FID")
-    group.add_argument("--inception", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for I-FID")
-    group.add_argument("--i3d", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for FVD")
-    group.add_argument("--clip", metavar="DIR", help="official extractor for CLIP-SIM (Hugging Face folder)")
+    add_measuring_options(group)
     group.add_argument("--unpaired", action="store_true", help="do not hold predictions against what really followed")
-    group.add_argument("--workers", type=int, default=1, help="processes that measure (default: %(default)s)")
     group.add_argument("--ray", metavar="ADDRESS", help="measure on this Ray cluster (auto: one that runs here)")
     group.add_argument("--tasks", type=Path, metavar="DIR", help="only write what a model is asked, for use elsewhere")
     group.add_argument("--known-poses", type=int, default=1, help="poses that --tasks tell (default: %(default)s)")
+
+
+def add_measuring_options(parser: argparse._ActionsContainer) -> None:
+    """What is measured with which extractors: `tools_spec` reads them; and by how many processes."""
+    add = parser.add_argument
+    add("--evaluators", type=Path, default=EVALUATORS, metavar="DIR", help="trained ones (default: %(default)s)")
+    add("--no-evaluators", action="store_true", help="leave out what needs them")
+    add("--no-cameras", action="store_true", help="leave out camera paths (the slowest part)")
+    add("--no-images", action="store_true", help="leave out I-FID")
+    add("--inception", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for I-FID")
+    add("--i3d", nargs=2, metavar=("FILE", "SHA256"), help="official extractor for FVD")
+    add("--clip", metavar="DIR", help="official extractor for CLIP-SIM (Hugging Face folder)")
+    add("--workers", type=int, default=1, help="processes that measure (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -88,7 +97,7 @@ def tools_spec(arguments: argparse.Namespace) -> ToolsSpec:
     """The extractors asked for."""
     given = {"inception": arguments.inception, "i3d": arguments.i3d, "clip": arguments.clip and (arguments.clip, "")}
     return ToolsSpec(
-        evaluators="" if arguments.evaluators is None else str(arguments.evaluators),
+        evaluators="" if arguments.no_evaluators else str(arguments.evaluators),
         images=not arguments.no_images,
         cameras=not arguments.no_cameras,
         official=tuple((name, value[0], value[1]) for name, value in given.items() if value),

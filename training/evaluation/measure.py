@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.camera import Mount, Pinhole
+from egotwin_model.errors import ModelError
 from egotwin_model.motion import BodyMotion
 from egotwin_model.store import MANIFEST, verify
 from training.evaluation.cameras import CameraPath, Colmap
@@ -102,6 +103,8 @@ def load_tools(spec: ToolsSpec, camera: Pinhole, mount: Mount) -> Tools:
     """The extractors of a spec, once in each process; `ModelError` where one is missing or altered."""
     official = {name: (Path(path), checksum) for name, path, checksum in spec.official}
     folder = Path(spec.evaluators) if spec.evaluators else None
+    if folder and not folder.is_dir():
+        raise ModelError(f"no evaluators in {folder}: give the folder with --evaluators, or --no-evaluators")
     if folder and (folder / MANIFEST).is_file():  # shipped ones have it, those of a training do not
         verify(folder)
     ours = {name: folder / name for name in EVALUATORS if folder and (folder / name).is_dir()}

@@ -41,7 +41,7 @@ PAPER: dict[str, tuple[float | None, ...]] = {
 }
 """In the order of `NINE`."""
 _DIGITS = {metric.name: metric.digits for metric in METRICS}
-_ARROWS = {metric.name: {"lower": "↓", "higher": "↑", "true": "≈"}[metric.better] for metric in METRICS}
+ARROWS = {metric.name: {"lower": "↓", "higher": "↑", "true": "≈"}[metric.better] for metric in METRICS}
 
 
 def verdict(paper: float | None, gain: Interval) -> str:
@@ -59,7 +59,7 @@ def paper_gain(row: str, metric: str) -> float | None:
     own, other = PAPER["egotwin"][column], PAPER[row][column]
     if own is None or other is None:
         return None
-    return other - own if _ARROWS[metric] == "↓" else own - other
+    return other - own if ARROWS[metric] == "↓" else own - other
 
 
 def table(
@@ -108,7 +108,7 @@ ABOUT_GAINS = (
 
 
 def _grid(columns: list[str], rows: dict[str, list[str]], names: list[str] | None = None) -> list[str]:
-    head = [f"{name} {_ARROWS[column]}" for column, name in zip(columns, names or columns, strict=True)]
+    head = [f"{name} {ARROWS[column]}" for column, name in zip(columns, names or columns, strict=True)]
     lines = ["| | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
     return lines + [f"| {TITLES[row]} | " + " | ".join(cells) + " |" for row, cells in rows.items()]
 

@@ -1,4 +1,4 @@
-"""results.json as a static page: one table, curves over time, and films side by side."""
+"""results.json as a static page: one table, curves over time, and films side by side; the table also as Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.files import write_atomically, write_text
-from training.evaluation.benchmark import REPORT, ranking, slug
+from training.evaluation.benchmark import REPORT, TABLES, ranking, slug
 from training.evaluation.pool import METRICS, Metric
 from training.evaluation.predictions import Predictions
 from training.evaluation.tasks import Benchmark
@@ -22,7 +22,7 @@ FILM_SIDE = 192
 
 
 def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Path:
-    """``report.html`` and ``media/`` beside results.json; the page is written last."""
+    """``report.html``, ``report.md`` and ``media/`` beside results.json; the page is written last."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     media = out / "media"
@@ -31,18 +31,20 @@ def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Pa
     chosen = next(iter(subjects), None)
     criterion, films = _films(results, benchmark, out, chosen) if chosen else ("", [])
     environment = Environment(
-        loader=PackageLoader("training.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+        loader=PackageLoader("training.evaluation"), undefined=StrictUndefined, trim_blocks=True,
+        autoescape=lambda name: name == f"{REPORT}.j2",
+    )  # fmt: skip
     stand_ins = [each["name"] for each in results["extractors"].values() if not each["official"]]
     measured = {name for subject in subjects.values() for name in subject["metrics"]}
-    page = environment.get_template("report.html.j2").render(
-        clips=results["protocol"]["clips"], protocol=results["protocol"], subjects=subjects, surrogates=stand_ins,
-        groups=_groups(results), notes=_notes(results), curves=_curves(subjects, media), criterion=criterion,
-        chosen_by=chosen, films=films, extractors=results["extractors"],
-        absent=[metric.name for metric in METRICS if metric.role and metric.name not in measured],
-        seconds=round(results["seconds"]),
-    )  # fmt: skip
-    write_text(out / REPORT, page)
+    values = {
+        "clips": results["protocol"]["clips"], "protocol": results["protocol"], "subjects": subjects,
+        "surrogates": stand_ins, "groups": _groups(results), "notes": _notes(results),
+        "curves": _curves(subjects, media), "criterion": criterion, "chosen_by": chosen, "films": films,
+        "extractors": results["extractors"], "seconds": round(results["seconds"]),
+        "absent": [metric.name for metric in METRICS if metric.role and metric.name not in measured],
+    }  # fmt: skip
+    for name in (TABLES, REPORT):
+        write_text(out / name, environment.get_template(f"{name}.j2").render(values))
     return out / REPORT
 
 
@@ -82,13 +84,13 @@ def _groups(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _best(metric: Metric, subjects: dict[str, Any]) -> str | None:
-    """The best of those that were told nothing more; None for a metric where nearest to the truth is best."""
+    """The best of several that were told nothing more; None for a metric where nearest to the truth is best."""
     fair = {
         name: subject["metrics"][metric.name]["value"]
         for name, subject in subjects.items()
         if not subject["info"]["told"] and subject["metrics"].get(metric.name, {}).get("value") is not None
     }
-    if not fair or metric.better == "true":
+    if len(fair) < 2 or metric.better == "true":
         return None
     return (min if metric.better == "lower" else max)(fair, key=lambda name: fair[name])
 

@@ -62,7 +62,7 @@ class VideoTextRecipe:
     """The video evaluator: FVD, CLIP-SIM. `motion_weight`, `layout_weight`: of what its features must also tell."""
 
     train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(3000, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=500)
+        default_factory=lambda: TrainConfig(1200, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=300)
     )
     model: VideoTextConfig = field(default_factory=VideoTextConfig)
     motion_weight: float = 1.0

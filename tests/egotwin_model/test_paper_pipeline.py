@@ -19,12 +19,13 @@ from egotwin_model.errors import ModelError
 from egotwin_model.files import write_json
 from egotwin_model.motion import HeadCentric
 from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
-from egotwin_model.pipeline import BodyState, EgoTwinPipeline
+from egotwin_model.pipeline import EgoTwinPipeline
 from egotwin_model.pretrained import cogvideox_schedule, convert_cogvideox
 from egotwin_model.runtime import load_transformer
 from egotwin_model.sampler import Guidance, Solver
-from egotwin_model.skeleton import REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
 from egotwin_model.store import save_component, save_tensors, write_manifest
+
+from .bodies import standing
 
 HEIGHT = WIDTH = 64
 NARROW = replace(
@@ -75,12 +76,6 @@ def pipeline(folder: Path) -> EgoTwinPipeline:
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-
-
-def standing() -> BodyState:
-    rotations = np.repeat(np.eye(3)[None], 23, axis=0)
-    pelvis = np.array([0.0, 0.0, REFERENCE_PELVIS_HEIGHT])
-    return BodyState(forward_kinematics(pelvis, rotations, reference_offsets()), rotations)
 
 
 def test_from_a_folder_to_both_futures(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:

@@ -17,9 +17,11 @@ from egotwin_model.files import read_json
 from egotwin_model.motion import BodyMotion
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Imagination, SamplingDefaults
 from egotwin_model.sampler import Guidance
-from egotwin_model.skeleton import HEAD, REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
+from egotwin_model.skeleton import HEAD
 from egotwin_model.store import WEIGHTS, load_tensors
 from training.export import export, random_networks
+
+from .bodies import standing
 
 GUIDED = Guidance(2.0, 1.5, 1.5)
 
@@ -38,13 +40,6 @@ def pipeline(folder: Path) -> EgoTwinPipeline:
 @pytest.fixture(scope="session")
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-
-
-def standing(yaw: float = 0.0, at: tuple[float, float] = (0.0, 0.0)) -> BodyState:
-    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-    rotations = np.repeat(turn[None], 23, axis=0)
-    pelvis = np.array([*at, REFERENCE_PELVIS_HEIGHT])
-    return BodyState(forward_kinematics(pelvis, rotations, reference_offsets()), rotations)
 
 
 def test_joint_mode_gives_both_futures(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:

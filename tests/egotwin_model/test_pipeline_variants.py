@@ -19,13 +19,15 @@ from egotwin_model.errors import GoalError, ImageError, ModelError
 from egotwin_model.files import read_json, write_json
 from egotwin_model.motion import BodyMotion, HeadCentric, RootCentric
 from egotwin_model.motion_vae import MotionVAE
-from egotwin_model.pipeline import BodyState, EgoTwinPipeline, Prior, SamplingDefaults
+from egotwin_model.pipeline import EgoTwinPipeline, Prior, SamplingDefaults
 from egotwin_model.sampler import Guidance, Pace, Schedule, Solver
-from egotwin_model.skeleton import HEAD, REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
+from egotwin_model.skeleton import HEAD
 from egotwin_model.store import save_component, save_tensors, write_manifest
 from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import CausalVideoVAE
 from training.configs import RECIPES
+
+from .bodies import standing
 
 GUIDED = Guidance(2.0, 1.5, 1.5)
 Maker = Callable[[str], EgoTwinPipeline]
@@ -86,13 +88,6 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-
-
-def standing(yaw: float = 0.0, at: tuple[float, float] = (0.0, 0.0)) -> BodyState:
-    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-    rotations = np.repeat(turn[None], 23, axis=0)
-    pelvis = np.array([*at, REFERENCE_PELVIS_HEIGHT])
-    return BodyState(forward_kinematics(pelvis, rotations, reference_offsets()), rotations)
 
 
 def walking(speed: float) -> BodyMotion:

@@ -22,10 +22,13 @@ from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.rolling import plan_windows
 from egotwin_model.runtime import load_runtime
 from egotwin_model.sampler import Guidance, Solver
-from egotwin_model.skeleton import HEAD, REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
+from egotwin_model.skeleton import HEAD
 from training.export import export, random_networks
 
+from .bodies import standing
+
 MINI = Path(__file__).parents[2] / "models" / "egotwin-mini"
+STANDING = standing(0.4, (2.0, -1.0))
 CLIP = {"frame_rate": 8.0, "clip_frames": 41}
 
 
@@ -41,13 +44,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> EgoTwinPipeline:
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-
-
-def standing(yaw: float = 0.4) -> BodyState:
-    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-    rotations = np.repeat(turn[None], 23, axis=0)
-    pelvis = np.array([2.0, -1.0, REFERENCE_PELVIS_HEIGHT])
-    return BodyState(forward_kinematics(pelvis, rotations, reference_offsets()), rotations)
 
 
 @given(
@@ -92,8 +88,8 @@ def test_bad_plans_are_refused(arguments: dict[str, Any], error: type[Exception]
 
 
 def test_a_horizon_of_one_clip_is_the_call(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
-    call = pipeline("walk", image, standing(), seed=3)
-    rolled = pipeline.roll("walk", image, standing(), horizon_s=5.0, continuity="clean", seed=3)
+    call = pipeline("walk", image, STANDING, seed=3)
+    rolled = pipeline.roll("walk", image, STANDING, horizon_s=5.0, continuity="clean", seed=3)
     assert np.array_equal(rolled.frames, call.frames)
     assert np.array_equal(rolled.motion.positions, call.motion.positions)
     assert rolled.seam_times == ()
@@ -103,9 +99,9 @@ def test_a_horizon_of_one_clip_is_the_call(pipeline: EgoTwinPipeline, image: np.
 def test_windows_join_in_the_callers_world(pipeline: EgoTwinPipeline, image: np.ndarray, continuity: Any) -> None:
     def run(**changes: Any) -> Any:
         options = {"horizon_s": 9.0, "continuity": continuity, "num_samples": 2, "seed": 3, **changes}
-        return pipeline.roll([(0.0, "walk"), (2.5, "turn left")], image, standing(), **options)
+        return pipeline.roll([(0.0, "walk"), (2.5, "turn left")], image, STANDING, **options)
 
-    found, again, call = run(), run(), pipeline("walk", image, standing(), num_samples=2, seed=3)
+    found, again, call = run(), run(), pipeline("walk", image, STANDING, num_samples=2, seed=3)
     assert found.frames.shape == (2, 73, 64, 64, 3)
     assert found.motion.positions.shape == (2, 145, 23, 3)
     assert found.frame_times[-1] == found.motion_times[-1] == 9.0
@@ -124,8 +120,8 @@ def test_a_restarted_window_is_a_call_from_the_last_picture_and_pose(
     pipeline: EgoTwinPipeline, image: np.ndarray
 ) -> None:
     """The second window's noise follows the first's in one stream."""
-    rolled = pipeline.roll("walk", image, standing(), horizon_s=10.0, seed=3, solver=Solver())
-    first = pipeline("walk", image, standing(), seed=3, solver=Solver())
+    rolled = pipeline.roll("walk", image, STANDING, horizon_s=10.0, seed=3, solver=Solver())
+    first = pipeline("walk", image, STANDING, seed=3, solver=Solver())
     body = first.motion
     pose = BodyState(body.positions[0, -1], body.rotations[0, -1])
     settings, c = pipeline._settings("joint", 1, None, None, Solver(), 3), pipeline.config
@@ -138,7 +134,7 @@ def test_a_restarted_window_is_a_call_from_the_last_picture_and_pose(
 
 
 def test_views_along_a_long_motion(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
-    pose = standing()
+    pose = STANDING
     positions = np.repeat(pose.positions[None], 145, axis=0) + np.linspace(0, 3, 145)[:, None, None] * [1.0, 0, 0]
     rotations = np.repeat(pose.rotations[None], 145, axis=0)
     motion = BodyMotion(positions, rotations, positions[:, HEAD], rotations[:, HEAD])
@@ -151,15 +147,20 @@ def test_views_along_a_long_motion(pipeline: EgoTwinPipeline, image: np.ndarray)
 
 def test_what_cannot_roll_is_refused(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
     with pytest.raises(HorizonError, match="use mode='joint'"):
-        pipeline.roll("walk", image, standing(), horizon_s=9.0, mode="motion")
+        pipeline.roll("walk", image, STANDING, horizon_s=9.0, mode="motion")
     with pytest.raises(GoalError, match="'smooth' is not one of restart, clean, noised"):
-        pipeline.roll("walk", image, standing(), horizon_s=9.0, continuity="smooth")  # type: ignore[arg-type]
+        pipeline.roll("walk", image, STANDING, horizon_s=9.0, continuity="smooth")  # type: ignore[arg-type]
 
 
 def test_progress_runs_over_all_windows_and_stops_between(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
     seen: list[tuple[int, int]] = []
     pipeline.roll(
-        "walk", image, standing(), horizon_s=9.0, seed=1, progress=lambda step, steps: seen.append((step, steps))
+        "walk",
+        image,
+        STANDING,
+        horizon_s=9.0,
+        seed=1,
+        progress=lambda step, steps: seen.append((step, steps)),
     )
     assert seen == [(step, 4) for step in range(5)]
 
@@ -168,7 +169,7 @@ def test_progress_runs_over_all_windows_and_stops_between(pipeline: EgoTwinPipel
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        pipeline.roll("walk", image, standing(), horizon_s=9.0, progress=stop)
+        pipeline.roll("walk", image, STANDING, horizon_s=9.0, progress=stop)
 
 
 def test_a_window_goes_on_from_the_known_head_without_inheriting_tilt() -> None:
@@ -195,8 +196,8 @@ def test_timesteps_per_token_are_refused_where_graphs_have_none() -> None:
     pipeline = EgoTwinPipeline.from_pretrained(MINI, runtime="onnxruntime")
     view = np.full((64, 64, 3), 128, np.uint8)
     with pytest.raises(ModelError, match="timesteps per token run with runtime='torch'"):
-        pipeline.roll("walk", view, standing(), horizon_s=6.0, continuity="clean", num_steps=1)
-    rolled = pipeline.roll("walk", view, standing(), horizon_s=6.0, continuity="noised", num_steps=1)
+        pipeline.roll("walk", view, STANDING, horizon_s=6.0, continuity="clean", num_steps=1)
+    rolled = pipeline.roll("walk", view, STANDING, horizon_s=6.0, continuity="noised", num_steps=1)
     assert rolled.frames.shape[1] == 49
 
 

@@ -21,15 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from egotwin_model.clip_codec import repeated
 from egotwin_model.errors import GoalError, RecordingError
 from egotwin_model.pipeline import EgoTwinPipeline
+from training.evaluation.at_once import measure_at_once
 from training.evaluation.baselines import Library, frozen, moving_on
 from training.evaluation.imagine import imagined
 from training.evaluation.intervals import over_clips, share_of_clips
-from training.evaluation.measure import Tools, measure
 from training.evaluation.motion import heading_change, rotation_angle
 from training.evaluation.obedience import KINDS, kinds_of
 from training.evaluation.paths import distances
@@ -175,10 +174,7 @@ class Short:
     def _measured(
         self, numbers: list[int], predict: Callable[[RealClip], Prediction], name: str, mode: Mode = "joint"
     ) -> Pooled:
-        tools = Tools(self.benchmark.camera, self.benchmark.mount)
-        clips = (self.benchmark.clip(number) for number in tqdm(numbers, desc=name, leave=False))
-        parts = [measure(clip, predict(clip), mode, self.benchmark, tools) for clip in clips]
-        return {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+        return measure_at_once(self.benchmark, numbers, predict, name, mode)
 
     def _figures(self, parts: Pooled, names: dict[str, str]) -> Figures:
         """Pooled numbers of the report by their names here."""

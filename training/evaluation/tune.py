@@ -19,17 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from egotwin_model.errors import EgoTwinError, GoalError
 from egotwin_model.files import read_json, write_json
 from egotwin_model.pipeline import EgoTwinPipeline
 from egotwin_model.sampler import Guidance, guidance_terms
 from egotwin_model.store import verify, write_manifest
+from training.evaluation.at_once import measure_at_once
 from training.evaluation.baselines import frozen
 from training.evaluation.imagine import imagined
-from training.evaluation.measure import Tools, measure
-from training.evaluation.pool import Pooled, pool
+from training.evaluation.pool import pool
 from training.evaluation.predictions import Prediction
 from training.evaluation.tasks import Benchmark, RealClip
 
@@ -96,12 +95,7 @@ class Tuning:
         return {**found, "score": score(found, self._still)}
 
     def _pooled(self, predict: Callable[[RealClip], Prediction], name: str) -> Row:
-        tools = Tools(self.benchmark.camera, self.benchmark.mount)
-        parts = []
-        for number in tqdm(self.benchmark.numbers, desc=name, leave=False):
-            clip = self.benchmark.clip(number)
-            parts.append(measure(clip, predict(clip), "joint", self.benchmark, tools))
-        together: Pooled = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+        together = measure_at_once(self.benchmark, self.benchmark.numbers, predict, name)
         numbers, _ = pool(together, {}, (self.benchmark.frame_rate, self.benchmark.pose_rate))
         return {metric: numbers[metric].value for metric in METRICS if metric in numbers}
 

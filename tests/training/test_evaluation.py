@@ -152,6 +152,7 @@ def test_correlation_is_positive_for_a_picture_that_turns_with_the_head() -> Non
     both = yaw_shift_correlation(np.stack([frames, frames]), np.stack([yaw(turns), yaw(turns)]))
     assert both == pytest.approx(yaw_shift_correlation(frames, yaw(turns)))
     assert yaw_shift_correlation(frames, yaw(turns), window=2) > 0.97
+    assert turn_direction(frames, yaw(turns), 0.0) == (1.0, 1)
     assert turn_direction(np.stack([frames, frames]), np.stack([yaw(turns), yaw(-turns)]), 0.0) == (0.5, 2)
     assert turn_direction(frames, yaw(turns), 9.0)[1] == 0
     assert abs(yaw_shift_correlation(frames, yaw(np.random.default_rng(9).permutation(turns)))) < 0.5

@@ -32,7 +32,7 @@ from egotwin_model.sampler import Guidance
 from egotwin_model.store import WEIGHTS
 from training import stages
 from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe
-from training.evaluation.benchmark import TRUTH, parts_of, score, without_nan
+from training.evaluation.benchmark import TRUTH, parts_of, real_clips, score, without_nan
 from training.evaluation.command import add_measuring_options, tools_spec
 from training.evaluation.compare import gains
 from training.evaluation.imagine import write_imaginations
@@ -176,7 +176,8 @@ def compare(
         for row in rows
         if row != VARIANTS[0] and VARIANTS[0] in rows
     }
-    page, values = table(metrics, found, _about(plan, benchmark, results))
+    real = {metric: Interval(**number) for metric, number in real_clips(results).items()}
+    page, values = table(metrics, found, _about(plan, benchmark, results), real)
     draw_table(without_nan(values["rows"]), out / f"{TABLE}.png")
     write_text(out / f"{TABLE}.md", page)
     write_json(out / f"{TABLE}.json", without_nan(values))
@@ -192,6 +193,8 @@ def _about(plan: Plan, benchmark: Benchmark, results: dict[str, Any]) -> dict[st
         f"({recipe.train.batch_size} clips each) for every row, on the same clips; measured on "
         f"{len(benchmark.numbers)} test clips, each answered once with its own text. Codecs are shared. Intervals are "
         "95 %, over clips.",
+        "",
+        f"![]({TABLE}.png)",
         "",
         f"Extractors: {named or 'none'}. The report beside this page has all metrics, curves and films.",
     ]

@@ -144,9 +144,11 @@ def test_verdicts_by_hand() -> None:
 
 def test_the_papers_numbers_stand_in_a_table_of_their_own() -> None:
     metrics = {row: {"FVD": Interval(10.0, 9.0, 11.0)} for row in ("egotwin", "vidmld")}
-    page, values = table(metrics, {"vidmld": {"FVD": Interval(3.0, 1.0, 5.0)}}, {"lines": ["about"]})
+    gained, real = {"vidmld": {"FVD": Interval(3.0, 1.0, 5.0)}}, {"FVD": Interval(2.5, np.nan, np.nan)}
+    page, values = table(metrics, gained, {"lines": ["about"]}, real)
     here, paper, helps = page.split("## ")[1:]
     assert "10.000 [9.000, 11.000]" in here
+    assert "| real against real | 2.500 |" in here
     assert "1547.28" not in here + helps
     assert "1547.28" in paper
     assert "10.000" not in paper

@@ -135,6 +135,11 @@ def score(
     return results
 
 
+def real_clips(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What real clips get, by metric: against other real clips where that is compared, else the true ones' own."""
+    return {**results["true clips"]["metrics"], **results["real against real"]}
+
+
 def _code() -> str:
     """Digest of the modules that measure: parts of an older version are measured again."""
     return _digest([sha256(Path(__file__).with_name(f"{module}.py")) for module in MEASURING])

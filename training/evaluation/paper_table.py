@@ -63,13 +63,16 @@ def paper_gain(row: str, metric: str) -> float | None:
 
 
 def table(
-    metrics: dict[str, dict[str, Interval]], gains: dict[str, dict[str, Interval]], about: dict[str, Any]
+    metrics: dict[str, dict[str, Interval]],
+    gains: dict[str, dict[str, Interval]],
+    about: dict[str, Any],
+    real: dict[str, Interval],
 ) -> tuple[str, dict[str, Any]]:
     """The page (Markdown) and the same as JSON.
 
     Args:
         metrics: of each row, by our names. gains: of EgoTwin over each other row. about: lines of text under the title
-            ("lines"), extractors by role ("extractors").
+            ("lines"), extractors by role ("extractors"). real: of real clips against real clips, by our names.
     """
     shown = [name for name in (*NINE, *MORE) if any(name in found for found in metrics.values())]
     verdicts = {
@@ -77,18 +80,19 @@ def table(
         for row, found in gains.items()
     }
     page = ["# The paper's rows, trained here", "", *about["lines"], ""]
-    page += ["## Measured here", "", *_grid(shown, {row: _cells(found, shown) for row, found in metrics.items()})]
+    cells = {TITLES[row]: _cells(found, shown) for row, found in metrics.items()}
+    page += ["## Measured here", "", *_grid(shown, {"real against real": _cells(real, shown), **cells})]
     page += [
         "",
         "## The paper's Tables 2 and 3",
         "",
         "Other data, other extractors: compare down a column, never across.",
     ]
-    known = {row: [_plain(value) for value in PAPER[row]] for row in TITLES if row in metrics}
+    known = {TITLES[row]: [_plain(value) for value in PAPER[row]] for row in TITLES if row in metrics}
     page += ["", *_grid(list(NINE), known, list(NINE.values()))]
     if gains:
         page += ["", "## Does each design help?", "", ABOUT_GAINS, ""]
-        page += _grid(shown, {row: _gain_cells(gains[row], verdicts[row], shown) for row in gains})
+        page += _grid(shown, {TITLES[row]: _gain_cells(gains[row], verdicts[row], shown) for row in gains})
     values = {
         row: {
             "title": TITLES[row], "paper": dict(zip(NINE, PAPER[row], strict=True)),
@@ -97,7 +101,7 @@ def table(
         }
         for row in metrics
     }  # fmt: skip
-    return "\n".join(page) + "\n", {**about, "rows": values}
+    return "\n".join(page) + "\n", {**about, "real against real": _json(real), "rows": values}
 
 
 ABOUT_GAINS = (
@@ -110,7 +114,7 @@ ABOUT_GAINS = (
 def _grid(columns: list[str], rows: dict[str, list[str]], names: list[str] | None = None) -> list[str]:
     head = [f"{name} {ARROWS[column]}" for column, name in zip(columns, names or columns, strict=True)]
     lines = ["| | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
-    return lines + [f"| {TITLES[row]} | " + " | ".join(cells) + " |" for row, cells in rows.items()]
+    return lines + [f"| {row} | " + " | ".join(cells) + " |" for row, cells in rows.items()]
 
 
 def _plain(value: float | None) -> str:

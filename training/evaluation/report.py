@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.files import write_atomically, write_text
-from training.evaluation.benchmark import REPORT, TABLES, ranking, slug
+from training.evaluation.benchmark import REPORT, TABLES, ranking, real_clips, slug
 from training.evaluation.pool import METRICS, Metric
 from training.evaluation.predictions import Predictions
 from training.evaluation.tasks import Benchmark
@@ -62,18 +62,17 @@ def print_results(results: dict[str, Any]) -> None:
 
 def _groups(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Table rows by heading; a metric that nobody has is left out."""
-    subjects = results["subjects"]
+    subjects, real = results["subjects"], real_clips(results)
     groups: dict[str, list[dict[str, Any]]] = {}
     for metric in METRICS:
         cells = [subject["metrics"].get(metric.name) for subject in subjects.values()]
-        real = results["real against real"].get(metric.name) or results["true clips"]["metrics"].get(metric.name)
         if not any(cells):
             continue
         best = _best(metric, subjects)
         row = {
             "name": metric.name, "unit": metric.unit, "arrow": ARROWS[metric.better],
             "extractor": results["extractors"].get(metric.role, {}).get("name", ""),
-            "real": _number(real, metric),
+            "real": _number(real.get(metric.name), metric),
             "cells": [
                 {"value": _number(cell, metric), "interval": _interval(cell, metric), "best": name == best}
                 for name, cell in zip(subjects, cells, strict=True)

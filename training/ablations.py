@@ -162,6 +162,8 @@ def compare(
 ) -> str:
     """Measure all rows' predictions and write the table; returns it."""
     out = plan.folder / "report"
+    for kind in ("md", "json", "png"):
+        (out / f"{TABLE}.{kind}").unlink(missing_ok=True)
     results = score(benchmark, folders, tools, out, workers=workers)
     write_report(results, benchmark, out)
     names = dict(zip(rows, results["subjects"], strict=True))

@@ -34,7 +34,7 @@ def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Pa
         loader=PackageLoader("training.evaluation"), undefined=StrictUndefined, trim_blocks=True,
         autoescape=lambda name: name == f"{REPORT}.j2",
     )  # fmt: skip
-    stand_ins = [each["name"] for each in results["extractors"].values() if not each["official"]]
+    stand_ins = list(dict.fromkeys(each["name"] for each in results["extractors"].values() if not each["official"]))
     measured = {name for subject in subjects.values() for name in subject["metrics"]}
     values = {
         "clips": results["protocol"]["clips"], "protocol": results["protocol"], "subjects": subjects,

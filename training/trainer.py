@@ -242,6 +242,7 @@ class Run:
                 self._after(step + 1, terms or {}, last=stopped or step + 1 == config.steps)
                 if stopped:
                     break
+        self.accelerator.wait_for_everyone()  # nobody tears the group down while others still work through it
         self.accelerator.end_training()
         if stopped:
             raise Stopped(f"{self.folder} was stopped at step {step + 1} of {config.steps}; the same command goes on")

@@ -30,7 +30,7 @@ def assert_alive(rig) -> None:
 
 
 def test_without_image_pose_or_intrinsics(make_rig, model_folder, capfd):
-    rig = make_rig(model_path=str(model_folder), runtime="torch", sync_tolerance_s=0.05)
+    rig = make_rig(model_path=str(model_folder), runtime="torch", sync_tolerance_s=0.05, max_age_s=60.0)
     rig.wait_active()
     stamp = rig.now_ns()
     expect(rig, Result.NO_IMAGE, "no image has arrived", capfd)

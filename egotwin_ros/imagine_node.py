@@ -23,6 +23,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
@@ -142,8 +143,9 @@ class ImagineNode(LifecycleNode):
     def _subscribe(self, parameters: ImagineParameters, inputs: InputBuffer) -> None:
         def listen(kind: type, topic: str, take: object) -> None:
             subscription = self.create_subscription(
-                kind, topic, take, qos_profile_sensor_data, callback_group=self._messages_in
-            )
+                kind, topic, take, qos_profile_sensor_data, callback_group=self._messages_in,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )  # fmt: skip
             self._input_subscriptions.append(subscription)
 
         if parameters.image_transport == "compressed":
@@ -241,13 +243,17 @@ class ImagineNode(LifecycleNode):
     def _job(
         self, request: Request, cancelled: Callable[[], bool] = lambda: False, report: Report | None = None
     ) -> Job[list[Imagination]]:
-        """The request checked, what it starts from taken, ready for the worker's thread."""
+        """The request checked, ready for the worker's thread, which takes what it starts from."""
         session = self._loaded()
-        checked, seen = session.prepare(request, self.get_clock().now().nanoseconds)
+        checked = request.checked(session.info, session.parameters)
 
         def call(stopped: Callable[[], bool]) -> list[Imagination]:
+            def ended() -> bool:
+                return stopped() or cancelled()
+
+            seen = session.observe(checked, lambda: self.get_clock().now().nanoseconds, ended)
             begin = time.monotonic()
-            progress = Progress(lambda: stopped() or cancelled(), report)
+            progress = Progress(ended, report)
             messages, publish = session.imagine(checked, seen, progress)
             self._health.succeeded(time.monotonic() - begin)
             publish()

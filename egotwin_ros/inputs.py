@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from egotwin_model.camera import Mount, Pinhole, rectify
-from egotwin_model.errors import CalibrationError
+from egotwin_model.errors import CalibrationError, Cancelled
 from egotwin_ros.codes import NoImageError, NoPoseError
 from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.image_bridge import to_rgb
@@ -23,6 +25,28 @@ from egotwin_ros.parameters import ImagineParameters
 IMAGE_HISTORY = 8
 POSE_HISTORY = 512
 JUMP_BACK_NS = NS
+LOOK_S = 0.1  # how often a wait looks whether it was cancelled
+
+
+def newest_pair(image_ns: Sequence[int], pose_ns: Sequence[int], tolerance_s: float) -> tuple[int, int] | None:
+    """Which image to imagine from: the newest that has a body pose within the tolerance, and that pose.
+
+    Args:
+        image_ns, pose_ns: stamps in any order.
+        tolerance_s: most time between the two.
+
+    Returns:
+        Their indices; None where no image has such a pose.
+    """
+    if not len(image_ns) or not len(pose_ns):
+        return None
+    images = np.asarray(image_ns, np.int64)
+    away = np.abs(images[:, None] - np.asarray(pose_ns, np.int64))
+    paired = away.min(axis=1) <= tolerance_s * NS
+    if not paired.any():
+        return None
+    image = int(np.argmax(np.where(paired, images, np.iinfo(np.int64).min)))
+    return image, int(np.argmin(away[image]))
 
 
 @dataclass(frozen=True)
@@ -52,7 +76,7 @@ class InputBuffer:
 
     def __init__(self, parameters: ImagineParameters) -> None:
         self._parameters = parameters
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._images: deque[Image | CompressedImage] = deque(maxlen=IMAGE_HISTORY)
         self._poses: deque[BodyPose] = deque(maxlen=POSE_HISTORY)
         self._info: CameraInfo | None = None
@@ -60,17 +84,17 @@ class InputBuffer:
 
     def add_image(self, message: Image | CompressedImage) -> None:
         """Takes an image message."""
-        with self._lock:
+        with self._changed:
             self._forget_the_future(self._images, message)
             self._images.append(message)
-            self.received["image"] += 1
+            self._count("image")
 
     def add_pose(self, message: BodyPose) -> None:
         """Takes a body pose message."""
-        with self._lock:
+        with self._changed:
             self._forget_the_future(self._poses, message)
             self._poses.append(message)
-            self.received["body_pose"] += 1
+            self._count("body_pose")
 
     def _forget_the_future(self, kept: deque[Any], message: Any) -> None:
         """Empties a history whose stamps have jumped back, as when a replay starts again."""
@@ -79,23 +103,61 @@ class InputBuffer:
 
     def add_info(self, message: CameraInfo) -> None:
         """Takes a camera_info message; the newest holds for every image."""
-        with self._lock:
+        with self._changed:
             self._info = message
-            self.received["camera_info"] += 1
+            self._count("camera_info")
 
-    def observe(self, now_ns: int, view: Pinhole, mount: Mount) -> Observation:
+    def _count(self, name: str) -> None:
+        self.received[name] += 1
+        self._changed.notify_all()
+
+    def wait(self, not_before_ns: int, stopped: Callable[[], bool]) -> None:
+        """Waits for camera_info and an image of ``not_before_ns`` or later with a body pose close to it.
+
+        Raises:
+            NoImageError: they did not come within ``max_wait_s``.
+            Cancelled: ``stopped`` became true.
+        """
+        wait_s = self._parameters.max_wait_s
+        deadline = time.monotonic() + wait_s
+        with self._changed:
+            while self._info is None or self._pair(not_before_ns) is None:
+                left_s = deadline - time.monotonic()
+                if stopped():
+                    raise Cancelled("cancelled before an image came")
+                if left_s <= 0.0:
+                    raise NoImageError(
+                        f"not_before is {not_before_ns / NS:.3f} s, and within {wait_s:g} s (parameter max_wait_s) no "
+                        f"image as new came with a body pose and camera_info: {self._newest()}. Do the clocks differ, "
+                        "or were messages lost?"
+                    )
+                self._changed.wait(min(left_s, LOOK_S))
+
+    def _newest(self) -> str:
+        stamps = {"image": _stamps(self._images), "body pose": _stamps(self._poses)}
+        newest = [
+            f"the newest {name} is of {max(ns) / NS:.3f} s" if ns else f"no {name}" for name, ns in stamps.items()
+        ]
+        return ", ".join(newest if self._info is not None else [*newest, "no camera_info"])
+
+    def _pair(self, not_before_ns: int) -> tuple[Image | CompressedImage, BodyPose] | None:
+        images = [image for image in self._images if nanoseconds(image.header.stamp) >= not_before_ns]
+        found = newest_pair(_stamps(images), _stamps(self._poses), self._parameters.sync_tolerance_s)
+        return None if found is None else (images[found[0]], self._poses[found[1]])
+
+    def observe(self, now_ns: int, view: Pinhole, mount: Mount, not_before_ns: int = 0) -> Observation:
         """The newest image that has a body pose close in time, turned into the model's view.
 
         Args:
             now_ns: the node's clock.
             view, mount: the model's camera and how it sits on the head.
+            not_before_ns: an older image is not used.
 
         Raises:
             NoImageError, NoPoseError, CalibrationError, ImageError, PoseError: see action/Imagine.action.
         """
-        with self._lock:
-            images, poses, info = list(self._images), list(self._poses), self._info
-        image, pose = self._match(images, poses, now_ns)
+        with self._changed:
+            (image, pose), info = self._match(now_ns, not_before_ns), self._info
         if info is None:
             raise CalibrationError("no camera_info has arrived: publish the camera's intrinsics beside the image")
         rgb = to_rgb(image)
@@ -107,33 +169,27 @@ class InputBuffer:
         seen = rectify(rgb, camera.matrix, camera.distortion, camera.model, view, turn)
         return Observation(seen, positions, rotations, nanoseconds(image.header.stamp), pose.header.frame_id)
 
-    def _match(
-        self, images: list[Image | CompressedImage], poses: list[BodyPose], now_ns: int
-    ) -> tuple[Image | CompressedImage, BodyPose]:
+    def _match(self, now_ns: int, not_before_ns: int) -> tuple[Image | CompressedImage, BodyPose]:
         parameters = self._parameters
-        if not images:
+        image_ns, pose_ns = _stamps(self._images), _stamps(self._poses)
+        if not image_ns:
             raise NoImageError("no image has arrived: check the topic's name, its type and its publisher")
-        newest = max(images, key=lambda message: nanoseconds(message.header.stamp))
-        age_s = (now_ns - nanoseconds(newest.header.stamp)) / NS
+        age_s = (now_ns - max(image_ns)) / NS
         if parameters.max_age_s and age_s > parameters.max_age_s:
             raise NoImageError(
                 f"the newest image is {age_s:.2f} s old, at most {parameters.max_age_s:g} s is accepted "
                 "(parameter max_age_s): has the camera stopped, or do the clocks differ?"
             )
-        if not poses:
+        if not pose_ns:
             raise NoPoseError("no body pose has arrived: check the topic's name, its type and its publisher")
-        pose_stamps = np.array([nanoseconds(pose.header.stamp) for pose in poses])
-        gaps = []
-        for image in sorted(images, key=lambda message: -nanoseconds(message.header.stamp)):
-            away = np.abs(pose_stamps - nanoseconds(image.header.stamp))
-            nearest = int(np.argmin(away))
-            gaps.append(away[nearest] / NS)
-            if gaps[-1] <= parameters.sync_tolerance_s:
-                return image, poses[nearest]
-        raise NoPoseError(
-            f"the body pose nearest to an image is {min(gaps):.3f} s away from it, at most "
-            f"{parameters.sync_tolerance_s:g} s is accepted (parameter sync_tolerance_s)"
-        )
+        pair = self._pair(not_before_ns)
+        if pair is None:
+            gap_s = np.abs(np.subtract.outer(image_ns, pose_ns)).min() / NS
+            raise NoPoseError(
+                f"the body pose nearest to an image is {gap_s:.3f} s away from it, at most "
+                f"{parameters.sync_tolerance_s:g} s is accepted (parameter sync_tolerance_s)"
+            )
+        return pair
 
     def _turn_into_view(self, mount: Mount) -> NDArray[np.float64] | None:
         """R_model_camera: from the real camera's optical frame to the one the model was trained on."""
@@ -143,3 +199,7 @@ class InputBuffer:
         if not np.isfinite(quaternion).all():
             raise CalibrationError("parameter camera_mount_rotation is not finite")
         return np.asarray(mount.rotation).T @ Rotation.from_quat(quaternion).as_matrix()
+
+
+def _stamps(messages: Iterable[Any]) -> list[int]:
+    return [nanoseconds(message.header.stamp) for message in messages]

@@ -168,8 +168,13 @@ def _converse(
         "image_transport": "compressed" if recording.compressed else "raw",
         "use_sim_time": True,
     }
-    steps = [f"num_steps:={options.steps}"] if options.steps else []
-    with NodeProcess(bringup.IMAGINE, values, steps) as child:
+    # A lost message would move the moment that is imagined from; cameras are listened to best effort otherwise.
+    extra = [f"qos_overrides.{name}.subscription.reliability:=reliable" for name in names.values()]
+    if options.steps:
+        extra.append(f"num_steps:={options.steps}")
+    moment_ns = recording.bag.start_ns + round(moment_s * 1e9)
+    source_ns = recording.source_ns(moment_ns)
+    with NodeProcess(bringup.IMAGINE, values, extra) as child:
         node = Node("egotwin_imagine")
 
         def alive() -> None:
@@ -181,16 +186,15 @@ def _converse(
         with times.measure("start and model"):
             asker.wait_active(START_TIMEOUT_S)
             asker.wait(player.subscribed, 30.0, "the node's subscriptions")
-        moment_ns = recording.bag.start_ns + round(moment_s * 1e9)
         with times.measure("replay"):
             begin_ns = max(recording.bag.start_ns, moment_ns - round(REPLAYED_S * 1e9))
             player.publish_latest(recording.camera_info, begin_ns)
             player.play(begin_ns, moment_ns)
             player.finish()
         with times.measure("imagination"):
-            goal = _goal(options)
+            goal = _goal(options, source_ns)
             if options.mode == "video":
-                goal.motion = recording.continuation(moment_ns)
+                goal.motion = recording.continuation(source_ns)
             try:
                 answer = asker.ask(goal, Bar(), TIMEOUT_S)
             except RuntimeError as error:  # a defect: its place is in the node's log
@@ -199,11 +203,13 @@ def _converse(
     return Context(answer, recording, names)
 
 
-def _goal(options: argparse.Namespace) -> Imagine.Goal:
+def _goal(options: argparse.Namespace, source_ns: int) -> Imagine.Goal:
     from egotwin_ros.action import Imagine
+    from egotwin_ros.conversions import to_time
 
     return Imagine.Goal(
         goal=options.goal,
+        not_before=to_time(source_ns),
         horizon_s=options.horizon,
         num_samples=options.samples,
         seed=options.seed,

@@ -45,6 +45,9 @@ class ImagineParameters:
     max_samples: int = _field(64, "Most futures one action goal may ask for.", 1, 4096)
     max_goal_length: int = _field(1000, "Longest goal text [characters].", 1, 100_000)
     max_age_s: float = _field(2.0, "Oldest image that is still used [s], by the node's clock; 0: any.", 0.0, 3600.0)
+    max_wait_s: float = _field(
+        5.0, "How long a goal with not_before waits for its image, by wall time [s].", 0.0, 3600.0
+    )
     sync_tolerance_s: float = _field(0.1, "Most time between the image and the body pose used with it [s].", 0.0, 60.0)
     require_all_tracked: bool = _field(False, "Refuse body poses with any untracked joint, not only the head.")
 

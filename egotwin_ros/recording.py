@@ -15,7 +15,9 @@ from egotwin_model.camera import Pinhole, rectify
 from egotwin_model.errors import PoseError, RecordingError
 from egotwin_model.images import decode_image
 from egotwin_ros.conversions import NS, CameraModel, body_to_arrays, camera_model, nanoseconds, trajectory_message
+from egotwin_ros.inputs import newest_pair
 from egotwin_ros.msg import BodyTrajectory
+from egotwin_ros.parameters import ImagineParameters
 
 Array = NDArray[np.float64]
 
@@ -89,24 +91,42 @@ class Recording:
         _, _, info = next(self.bag.messages([self.camera_info]))
         return camera_model(info, width, height)
 
-    def continuation(self, moment_ns: int) -> BodyTrajectory:
-        """How the body moved on from the last image up to ``moment_ns``, as far as it was recorded.
+    def source_ns(self, moment_ns: int) -> int:
+        """Stamp of the image a node with default parameters starts from, once it has all up to this time in the bag.
 
         Raises:
-            RecordingError: no image in the second before, or no body pose after it.
+            RecordingError: no image in the second before has a body pose close to it.
         """
-        images = [stamp for stamp, _ in self.frames(moment_ns - NS, moment_ns + 1)]
-        if not images:
-            raise RecordingError(f"{self.bag.path} has no image in the second before the moment")
-        bodies = self.bodies(images[-1] - NS // 4, self.bag.end_ns + 1)
-        start = int(np.abs(bodies.stamps_ns - images[-1]).argmin()) if len(bodies.stamps_ns) else 0
-        times = (bodies.stamps_ns[start:] - images[-1]) / NS
+        images, poses = (
+            [
+                nanoseconds(message.header.stamp)
+                for *_, message in self.bag.messages([topic], moment_ns - NS, moment_ns + 1)
+            ]
+            for topic in (self.image, self.body_pose)
+        )
+        tolerance_s = ImagineParameters().sync_tolerance_s
+        found = newest_pair(images, poses, tolerance_s)
+        if found is None:
+            raise RecordingError(
+                f"{self.bag.path} has {len(images)} images and {len(poses)} body poses in the second before "
+                f"{(moment_ns - self.bag.start_ns) / NS:.2f} s, no two within {tolerance_s:g} s of each other; "
+                "choose another moment"
+            )
+        return images[found[0]]
+
+    def continuation(self, source_ns: int) -> BodyTrajectory:
+        """How the body moved on from the image of that stamp, as far as it was recorded.
+
+        Raises:
+            RecordingError: no body pose after it.
+        """
+        bodies = self.bodies(source_ns - NS // 4, self.bag.end_ns + 1)
+        start = int(np.abs(bodies.stamps_ns - source_ns).argmin()) if len(bodies.stamps_ns) else 0
+        times = (bodies.stamps_ns[start:] - source_ns) / NS
         if len(times) < 2:
             raise RecordingError(f"{self.bag.path} has no body poses after the moment to look along")
         times[0] = 0.0
-        return trajectory_message(
-            bodies.positions[start:], bodies.rotations[start:], times, images[-1], bodies.frame_id
-        )
+        return trajectory_message(bodies.positions[start:], bodies.rotations[start:], times, source_ns, bodies.frame_id)
 
     def bodies(self, start_ns: int, stop_ns: int) -> Bodies:
         """Body poses with start ≤ time in the bag < stop; those the node would refuse are left out."""

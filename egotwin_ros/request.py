@@ -16,7 +16,7 @@ import numpy as np
 from egotwin_model.errors import Cancelled, GoalError, HorizonError
 from egotwin_model.skeleton import HEAD
 from egotwin_ros.action import Imagine
-from egotwin_ros.conversions import trajectory_to_arrays
+from egotwin_ros.conversions import nanoseconds, trajectory_to_arrays
 from egotwin_ros.inputs import Observation
 from egotwin_ros.msg import BodyTrajectory
 from egotwin_ros.parameters import ImagineParameters
@@ -36,7 +36,10 @@ EPSILON_S = 1e-6
 
 @dataclass(frozen=True)
 class Request:
-    """One goal. ``seed`` negative: drawn; ``horizon_s`` 0: all the model can; ``motion`` for MODE_VIDEO only."""
+    """One goal. ``seed`` negative: drawn; ``horizon_s`` 0: all the model can; ``motion`` for MODE_VIDEO only.
+
+    ``not_before_ns``: oldest image to start from, waited for; 0: the newest there is.
+    """
 
     id: bytes
     goal: str
@@ -45,13 +48,15 @@ class Request:
     seed: int = -1
     mode: int = Imagine.Goal.MODE_JOINT
     motion: BodyTrajectory | None = None
+    not_before_ns: int = 0
 
     @classmethod
     def of_action(cls, goal: Imagine.Goal, goal_id: bytes) -> Request:
         """The request an action goal makes."""
         given = goal.motion if goal.motion.points else None
         samples = max(1, goal.num_samples)
-        return cls(goal_id, goal.goal, goal.horizon_s, samples, goal.seed, goal.mode, given)
+        oldest = nanoseconds(goal.not_before)
+        return cls(goal_id, goal.goal, goal.horizon_s, samples, goal.seed, goal.mode, given, oldest)
 
     @classmethod
     def of_text(cls, text: str, parameters: ImagineParameters) -> Request:

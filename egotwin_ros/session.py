@@ -37,10 +37,20 @@ class Session:
         """Of the loaded model."""
         return self.pipeline.info
 
-    def prepare(self, request: Request, now_ns: int) -> tuple[Request, Observation]:
-        """The request checked and filled in, and what it starts from; raises the errors of both."""
-        checked = request.checked(self.info, self.parameters)
-        return checked, self.inputs.observe(now_ns, self.info.camera, self.info.mount)
+    def observe(self, request: Request, now: Callable[[], int], stopped: Callable[[], bool]) -> Observation:
+        """What the request starts from; waits for it where the request asks for an image that is still to come.
+
+        Args:
+            request: checked.
+            now: reads the node's clock [ns].
+            stopped: asked while waiting.
+
+        Raises:
+            Cancelled, and the errors of `InputBuffer.wait` and `InputBuffer.observe`.
+        """
+        if request.not_before_ns:
+            self.inputs.wait(request.not_before_ns, stopped)
+        return self.inputs.observe(now(), self.info.camera, self.info.mount, request.not_before_ns)
 
     def imagine(
         self, request: Request, seen: Observation, progress: Callable[[int, int], None]

@@ -8,6 +8,7 @@ import pytest
 from egotwin_model.skeleton import HEAD
 from egotwin_ros.action import Imagine
 from egotwin_ros.codes import code_name
+from egotwin_ros.conversions import to_time
 
 pytestmark = pytest.mark.ros
 Result = Imagine.Result
@@ -49,6 +50,18 @@ def test_an_image_that_is_too_old(make_rig, model_folder, capfd):
     rig.wait_active()
     rig.show_good(rig.now_ns() - 600_000_000_000)
     expect(rig, Result.NO_IMAGE, "s old, at most 60 s", capfd)
+    assert_alive(rig)
+
+
+def test_an_image_that_does_not_come(make_rig, model_folder, capfd):
+    rig = make_rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0, max_wait_s=0.3)
+    rig.wait_active()
+    stamp = rig.show_good(rig.now_ns() - 2_000_000_000)
+    wanted = to_time(stamp + 1)
+    expect(rig, Result.NO_IMAGE, "(parameter max_wait_s)", capfd, not_before=wanted, mode=MOTION)
+    expect(rig, Result.NO_IMAGE, f"the newest image is of {stamp / 1e9:.3f} s", not_before=wanted, mode=MOTION)
+    rig.show(rig.good_image(stamp + 1_000_000_000))  # which has no pose of its time
+    expect(rig, Result.NO_IMAGE, f"the newest body pose is of {stamp / 1e9:.3f} s", not_before=wanted, mode=MOTION)
     assert_alive(rig)
 
 

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import String
 from visualization_msgs.msg import Marker
 
 from egotwin_model.skeleton import HEAD, XSENS_JOINTS
 from egotwin_ros.action import Imagine
-from egotwin_ros.conversions import nanoseconds, poses_to_arrays
+from egotwin_ros.conversions import nanoseconds, poses_to_arrays, to_time
 from egotwin_ros.image_bridge import to_rgb
 from egotwin_ros.outputs import DiagnosticStatus
 
@@ -46,6 +47,48 @@ def test_a_goal_is_imagined_and_everything_is_stamped_with_its_predicted_time(ri
     assert rig.stamps(images) == rig.stamps(infos) == [source + FRAME_NS * step for step in range(41)]
     assert to_rgb(images[9]).shape == (64, 64, 3)
     assert infos[9].k[0] == pytest.approx(32.0)
+
+
+def test_a_goal_may_wait_for_an_image_that_is_still_to_come(rig):
+    seen = rig.show_good()
+    wanted = seen + 400_000_000
+    handle = rig.send(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION)
+    result = handle.get_result_async()
+    rig.show_good(wanted - 1)
+    busy = rig.ask(mode=Imagine.Goal.MODE_MOTION)  # it waits in its place, and the node answers meanwhile
+    assert busy.error_code == Imagine.Result.BUSY
+    rig.show_good(wanted)
+    (imagination,) = rig.call(result).result.imaginations
+    assert nanoseconds(imagination.source_stamp) == wanted
+    assert rig.ask(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION).error_msg == ""  # it is there: no wait
+
+
+def test_a_goal_that_waits_can_be_cancelled(make_rig, model_folder):
+    rig = make_rig(model_path=str(model_folder), runtime="torch", max_wait_s=3600.0)
+    rig.wait_active()
+    handle = rig.send(not_before=to_time(rig.show_good() + 1))
+    rig.call(handle.cancel_goal_async())
+    result = rig.call(handle.get_result_async()).result
+    assert (result.error_code, result.error_msg) == (Imagine.Result.CANCELLED, "cancelled before an image came")
+
+
+def test_inputs_are_taken_reliably_where_that_is_asked_for(make_rig, model_folder):
+    def reliability(rig) -> ReliabilityPolicy:
+        topic = rig.node.resolve_topic_name("image")
+        (mine,) = rig.node.get_subscriptions_info_by_topic(topic)
+        return mine.qos_profile.reliability
+
+    common = {"model_path": str(model_folder), "runtime": "torch"}
+    usual = make_rig(**common)
+    usual.wait_active()
+    assert reliability(usual) == ReliabilityPolicy.BEST_EFFORT
+    namespace = f"/rig{int(usual.node.get_namespace().removeprefix('/rig')) + 1}"
+    strict = make_rig(**common, **{f"qos_overrides.{namespace}/image.subscription.reliability": "reliable"})
+    strict.wait_active()
+    assert reliability(strict) == ReliabilityPolicy.RELIABLE
+    for label in ("deactivate", "cleanup", "configure", "activate"):  # the second time its parameters are there already
+        assert strict.transition(label)
+    assert reliability(strict) == ReliabilityPolicy.RELIABLE
 
 
 def test_imagined_poses_begin_with_the_given_one_and_are_poses(rig):

@@ -15,6 +15,7 @@ from egotwin_ros import codes, parameters
 from egotwin_ros.action import Imagine
 from egotwin_ros.codes import code_name, error_code, error_of
 from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.inputs import newest_pair
 from egotwin_ros.recording import Recording
 
 pytestmark = pytest.mark.ros
@@ -70,13 +71,32 @@ def recording(tmp_path):
 
 
 def test_the_motion_after_a_moment_starts_at_the_last_image_before_it(recording):
-    motion = recording.continuation(START + 1_070_000_000)  # images at 1.0 s and, the last one, too
+    source_ns = recording.source_ns(START + 1_070_000_000)
+    assert source_ns == START + 1_000_000_000  # images at 1.0 s and, the last one, too
+    motion = recording.continuation(source_ns)
     assert nanoseconds(motion.header.stamp) == START + 1_000_000_000
     times = [nanoseconds(point.time_from_start) for point in motion.points]
     assert times == [step * 125_000_000 for step in (0, 1, 3, 4, 5, 6, 7, 8)]  # the NaN pose is left out
     assert motion.points[0].poses[3].position.x == 8.0
-    with pytest.raises(RecordingError, match="no image in the second before"):
-        recording.continuation(START + 2_100_000_000)
+    with pytest.raises(RecordingError, match="has 0 images and 8 body poses in the second before"):
+        recording.source_ns(START + 2_100_000_000)
+    with pytest.raises(RecordingError, match="no body poses after the moment"):
+        recording.continuation(START + 2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("images", "poses", "pair"),
+    [
+        ([0, 125, 250], [0, 60, 130], (1, 2)),  # the newest has no pose close to it
+        ([250, 0, 125], [240, 251], (0, 1)),  # in any order
+        ([0, 125], [300], None),
+        ([], [0], None),
+        ([0], [], None),
+    ],
+)
+def test_the_newest_image_with_a_pose_close_to_it(images, poses, pair):
+    stamps = [[START + 1_000_000 * milliseconds for milliseconds in kind] for kind in (images, poses)]
+    assert newest_pair(*stamps, tolerance_s=0.1) == pair
 
 
 def test_the_default_moment_leaves_room_before_and_if_it_can_after(recording):

@@ -15,7 +15,8 @@ if "keep" in sys.argv:
 torch.set_num_threads(1)
 def step():
     return sum(torch.ones(10_000_000).sum() for _ in range(4))  # 40 MB each, freed at once
-step()
+for _ in range(3):  # until the heap has grown around the small blocks that stay
+    step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
     step()
@@ -30,4 +31,4 @@ def page_faults(*words: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_memory_that_was_freed_is_used_again_without_asking_the_system() -> None:
-    assert page_faults("keep") < 1000 < 100_000 < page_faults()  # 40 blocks of 40 MB are 390 000 pages
+    assert 10 * page_faults("keep") < page_faults()  # 40 blocks of 40 MB are 390 000 pages

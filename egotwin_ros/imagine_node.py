@@ -20,7 +20,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -32,6 +32,7 @@ from egotwin_model.errors import Cancelled, EgoTwinError, ModelError
 from egotwin_ros.action import Imagine
 from egotwin_ros.bringup import environment
 from egotwin_ros.codes import Code, code_name, error_code
+from egotwin_ros.executor import FairExecutor
 from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.msg import BodyPose, Imagination
 from egotwin_ros.outputs import UNCONFIGURED, Health, Outputs
@@ -292,7 +293,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.update(environment())
     rclpy.init(args=sys.argv if arguments is None else arguments)
     node = ImagineNode()
-    executor = MultiThreadedExecutor(num_threads=4)
+    executor = FairExecutor(num_threads=4)
     executor.add_node(node)
     try:
         executor.spin()

@@ -190,8 +190,7 @@ def _converse(
             begin_ns = max(recording.bag.start_ns, moment_ns - round(REPLAYED_S * 1e9))
             player.publish_latest(recording.camera_info, begin_ns)
             player.play(begin_ns, moment_ns)
-            player.finish()
-        with times.measure("imagination"):
+        with times.measure("imagination"):  # the node waits for the moment's picture, as the goal asks
             goal = _goal(options, source_ns)
             if options.mode == "video":
                 goal.motion = recording.continuation(source_ns)

@@ -17,7 +17,7 @@ from geometry_msgs.msg import Pose
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Path as PathMessage
 from rclpy.action import ActionClient
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -35,6 +35,7 @@ from egotwin_ros.conversions import (
     image_message,
     nanoseconds,
 )
+from egotwin_ros.executor import FairExecutor
 from egotwin_ros.imagine_node import ImagineNode
 from egotwin_ros.msg import BodyPose, BodyTrajectory, Imagination
 from egotwin_ros.process import free_domain
@@ -96,7 +97,7 @@ class Rig:
         namespace = f"/rig{next(self._numbers)}"  # rigs may live side by side
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = ImagineNode(parameter_overrides=overrides, namespace=namespace)
-        self._executor = MultiThreadedExecutor(num_threads=4)
+        self._executor = FairExecutor(num_threads=4)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
         self._thread.start()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole recipe of a small model: clips of the simulated world, the four stages, a model folder. One command; run it
+# The whole recipe of a small model: clips of the simulated world, the stages, a model folder. One command; run it
 # again after it was stopped, and it goes on where it was.
 #
 #   examples/train_mini.sh                                       egotwin-mini: 64 px, two cores, some hours
@@ -26,7 +26,7 @@ if [ "$PROCESSES" -gt 1 ]; then
   export OMP_NUM_THREADS=1
 fi
 if [ "$CPU" = true ]; then export ACCELERATE_USE_CPU=true; fi
-for stage in video-codec motion-vae text-to-motion joint; do
+for stage in video-codec motion-vae motion-decoder text-to-motion joint; do
   "${launch[@]}" -m training.stages "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS"
 done
 

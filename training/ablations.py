@@ -94,7 +94,7 @@ def train_row(plan: Plan, row: str) -> None:
             steps = plan.steps_of(row, stage)
             if not _finished(diffusion_folder(plan.folder, row, stage), steps):
                 _train(plan, row, stage, plan.folder, _budget(recipe, steps))
-        else:
+        elif not (isinstance(recipe, MotionVAERecipe) and recipe.decoder_only):  # rows share the codecs of stage 1
             _share(plan, row, stage, recipe)
 
 

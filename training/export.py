@@ -30,7 +30,16 @@ from egotwin_model.video_vae import CausalVideoVAE, VideoVAEConfig, load_video_v
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, VideoCodecRecipe
 from training.graphs import export_graphs
 from training.networks import Networks
-from training.runs import CLIPS, RECIPE, SCALE, STATISTICS, codec_folder, diffusion_folder, motion_vae_folder
+from training.runs import (
+    CLIPS,
+    RECIPE,
+    SCALE,
+    STATISTICS,
+    codec_folder,
+    diffusion_folder,
+    motion_decoder_folder,
+    motion_vae_folder,
+)
 
 # sizes whose every part is ours
 WHOLE = [name for name, recipes in RECIPES.items() if "/" not in name and len(recipes) == len(STAGES)]
@@ -61,13 +70,28 @@ def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None
     folder = needed["motion-vae"]
     return Networks(
         transformer,
-        load_motion_vae(folder),
+        _motion_vae(runs, row, folder),
         video_vae,
         read_representation({"kind": settings.representation}),
         MotionStatistics.from_tensors(load_tensors(folder / STATISTICS)),
         load_tensors(folder / SCALE)["motion_latent.scale"],
         given,
     )
+
+
+def _motion_vae(runs: Path, row: str, folder: Path) -> MotionVAE:
+    """Stage 1's, with the decoder that was trained further where there is one: EgoTwin's own, not a compared row's."""
+    whole, further = load_motion_vae(folder), motion_decoder_folder(runs)
+    if row != VARIANTS[0] or not (further / WEIGHTS).is_file():
+        return whole
+    found = load_motion_vae(further)
+    ours, theirs = found.encoder.state_dict(), whole.encoder.state_dict()
+    if ours.keys() != theirs.keys() or not all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items()):
+        raise ModelError(
+            f"{further} began with another motion VAE than {folder} holds now; run `egotwin train motion-decoder` "
+            "again in a new folder, or remove it"
+        )
+    return found
 
 
 def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any]) -> dict[str, Path]:
@@ -181,6 +205,8 @@ def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
     folders = {stage: diffusion_folder(runs, row, stage) for stage in ("text-to-motion", "joint")}
     if settings.representation is not None:
         folders["motion-vae"] = motion_vae_folder(runs, settings.representation)
+    if row == VARIANTS[0]:
+        folders["motion-decoder"] = motion_decoder_folder(runs)
     if settings.with_video:
         folders["video-codec"] = codec_folder(runs)
     for stage in (stage for stage in STAGES if (folders.get(stage, runs) / "metrics.jsonl").is_file()):

@@ -2,7 +2,7 @@
 
 ::
 
-    runs/mini/  video-codec/  motion-vae/  text-to-motion/  joint/          EgoTwin
+    runs/mini/  video-codec/  motion-vae/  motion-decoder/  text-to-motion/  joint/          EgoTwin
                 motion-vae-root-centric/                                    stage 1 of the rows without reformulation
                 variants/vidmld/  text-to-motion/  joint/                   every other row's stages 2 and 3
                 latents/video/train/clips-00000.safetensors …               what networks make of clips, piece by piece
@@ -31,6 +31,11 @@ def codec_folder(runs: Path) -> Path:
 def motion_vae_folder(runs: Path, representation: str) -> Path:
     """Stage 1 of a motion representation."""
     return runs / ("motion-vae" if representation == "head-centric" else f"motion-vae-{representation}")
+
+
+def motion_decoder_folder(runs: Path) -> Path:
+    """The head-centric motion VAE with its decoder trained further."""
+    return runs / "motion-decoder"
 
 
 def latents_folder(runs: Path, what: str, split: str, representation: str = "head-centric") -> Path:

@@ -1,4 +1,7 @@
-"""Stage 1: the motion VAE on standardised motion features; joint and head errors on the validation split."""
+"""Stage 1: the motion VAE on standardised motion features; joint and head errors on the validation split.
+
+And its decoder's further training, which leaves the latents what they are.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from torch import Tensor, nn
 
 from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric, read_representation
 from egotwin_model.motion_vae import MotionVAE, group_errors, initialise_linear_path, motion_vae_loss
-from egotwin_model.store import save_tensors
+from egotwin_model.runtime import load_motion_vae
+from egotwin_model.skeleton import XSENS_JOINTS
+from egotwin_model.store import load_tensors, save_tensors
 from egotwin_model.video_vae import LatentDistribution
 from training.configs import MotionVAERecipe
 from training.draws import Draws
 from training.latents import motion_features
-from training.runs import STATISTICS
+from training.runs import STATISTICS, motion_vae_folder
 from training.sequences.dataset import ClipSet
+from training.sequences.latent_cache import CachedShards
 from training.sheets import Sample, clip_of, save_sheet
 from training.trainer import Stage
 from training.variety import varied
@@ -27,6 +33,7 @@ VALIDATION_CLIPS = 256
 START_CLIPS = 4000
 LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose: what changes less is not weighed up further
 SHEET_CLIPS = 4
+FEET = [XSENS_JOINTS.index(name) for name in ("R_Foot", "R_Toe", "L_Foot", "L_Toe")]
 
 
 def features_of(clips: ClipSet, representation: HeadCentric | RootCentric | None = None) -> Tensor:
@@ -48,19 +55,24 @@ class MotionVAEStage(Stage):
         self.recipe = recipe
         self.representation = kind = read_representation({"kind": recipe.representation})
         cached, held_out = motion_features(train, "train", runs, kind), motion_features(validation, "val", runs, kind)
-        parts = (part["features"] for part in cached.shards())
-        self.statistics = MotionStatistics.fit(parts, kind.slices)
+        self.statistics = self._statistics(cached, runs)
         save_tensors(folder / STATISTICS, self.statistics.to_tensors())
         self.features = cached.rows("features")
         rows = torch.linspace(0, len(self.features) - 1, min(START_CLIPS, len(self.features))).long().unique()
         sample = self.batch(rows, Draws(recipe.train.seed, 0, range(len(rows))))["features"]
         self.change = sample.diff(dim=1).flatten(0, 1).std(0).clamp_min(LEAST_CHANGE)
         self.validation = self.statistics.normalise(held_out.rows("features")[:VALIDATION_CLIPS])
-        torch.manual_seed(recipe.train.seed)
-        vae = MotionVAE(recipe.model)
-        if recipe.model.linear_path:
-            initialise_linear_path(vae, sample, kind.groups)
-        self.model: nn.Module = vae
+        self.model: nn.Module = self._start(sample, runs)
+
+    def _statistics(self, features: CachedShards, runs: Path) -> MotionStatistics:
+        return MotionStatistics.fit((part["features"] for part in features.shards()), self.representation.slices)
+
+    def _start(self, sample: Tensor, runs: Path) -> MotionVAE:
+        torch.manual_seed(self.recipe.train.seed)
+        vae = MotionVAE(self.recipe.model)
+        if self.recipe.model.linear_path:
+            initialise_linear_path(vae, sample, self.representation.groups)
+        return vae
 
     def __len__(self) -> int:
         return len(self.features)
@@ -85,7 +97,17 @@ class MotionVAEStage(Stage):
             changes = (decoded - features).diff(dim=1) / self.change.to(features.device)
             terms["change"] = torch.stack(list(group_errors(changes, groups).values())).mean()
             terms["loss"] = terms["loss"] + self.recipe.change_weight * terms["change"]
+        if self.recipe.place_weight:
+            off = 100.0 * (self._places(decoded) - self._places(features))
+            steps = off.diff(dim=1).norm(dim=-1)
+            places = {"off_cm": off.norm(dim=-1).mean(), "step_cm": steps.mean(), "foot_cm": steps[..., FEET].mean()}
+            terms["loss"] = terms["loss"] + self.recipe.place_weight * torch.stack(list(places.values())).sum()
+            terms.update(places)
         return terms
+
+    def _places(self, features: Tensor) -> Tensor:
+        """Joint positions (B, T, J, 3) in the clip frame, metres, of standardised features."""
+        return self.representation.decode_in_clip_frame(self.statistics.denormalise(features)).positions
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
@@ -95,10 +117,12 @@ class MotionVAEStage(Stage):
         )
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
         steps = (truth.head_positions - found.head_positions).diff(dim=1)
+        foot_steps = (truth.positions - found.positions)[..., FEET, :].diff(dim=1)
         return {
             "val_joint_error_cm": float((truth.positions - found.positions).norm(dim=-1).mean()) * 100,
             "val_head_error_cm": float((truth.head_positions - found.head_positions).norm(dim=-1).mean()) * 100,
             "val_head_step_error_cm": float(steps.norm(dim=-1).mean()) * 100,
+            "val_foot_step_error_cm": float(foot_steps.norm(dim=-1).mean()) * 100,
             "val_head_error_deg": float(torch.rad2deg(cosine.clamp(-1, 1).arccos()).mean()),
         }
 
@@ -115,6 +139,23 @@ class MotionVAEStage(Stage):
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "MotionVAE", **asdict(self.recipe.model)}
+
+
+class MotionDecoderStage(MotionVAEStage):
+    """Trains the decoder of stage 1's `MotionVAE` further; encoder and statistics stay stage 1's to the bit."""
+
+    name = "motion-decoder"
+
+    def _statistics(self, features: CachedShards, runs: Path) -> MotionStatistics:
+        return MotionStatistics.from_tensors(load_tensors(self._whole(runs) / STATISTICS))
+
+    def _start(self, sample: Tensor, runs: Path) -> MotionVAE:
+        vae = load_motion_vae(self._whole(runs)).train()
+        vae.encoder.requires_grad_(False)
+        return vae
+
+    def _whole(self, runs: Path) -> Path:
+        return motion_vae_folder(runs, self.recipe.representation)
 
 
 def _through(vae: MotionVAE, features: Tensor) -> Tensor:

@@ -24,11 +24,19 @@ from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, Mot
 from training.fit import check_clips, check_sizes
 from training.latents import camera_of, encode_split, processes
 from training.preview import Preview
-from training.runs import CLIPS, RECIPE, codec_folder, diffusion_folder, motion_vae_folder, progress
+from training.runs import (
+    CLIPS,
+    RECIPE,
+    codec_folder,
+    diffusion_folder,
+    motion_decoder_folder,
+    motion_vae_folder,
+    progress,
+)
 from training.sequences.dataset import ClipSet, open_clips
 from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
-from training.stage_motion import MotionVAEStage
+from training.stage_motion import MotionDecoderStage, MotionVAEStage
 from training.stopping import Stopped
 from training.trainer import Stage, train
 
@@ -65,7 +73,8 @@ class Places:
         if isinstance(recipe, DiffusionRecipe):
             return diffusion_folder(self.runs, recipe.variant, name)
         if isinstance(recipe, MotionVAERecipe):
-            return motion_vae_folder(self.runs, recipe.representation)
+            whole = motion_vae_folder(self.runs, recipe.representation)
+            return motion_decoder_folder(self.runs) if recipe.decoder_only else whole
         return codec_folder(self.runs)
 
 
@@ -74,6 +83,11 @@ def build(recipe: Recipe, places: Places, folder: Path) -> Stage:
     match recipe:
         case VideoCodecRecipe():
             return VideoCodecStage(recipe, places.clips["train"], places.clips["val"])
+        case MotionVAERecipe(decoder_only=True):
+            whole = motion_vae_folder(places.runs, recipe.representation)
+            _trained(whole, "motion-vae", ("MotionVAE",))
+            _same_model(whole, recipe, "motion-vae")
+            return MotionDecoderStage(recipe, places.clips["train"], places.clips["val"], places.runs, folder)
         case MotionVAERecipe():
             return MotionVAEStage(recipe, places.clips["train"], places.clips["val"], places.runs, folder)
         case DiffusionRecipe():
@@ -91,7 +105,7 @@ def _diffusion(recipe: DiffusionRecipe, places: Places) -> DiffusionStage:
     if recipe.kind == "joint":
         start_from = diffusion_folder(runs, recipe.variant, "text-to-motion")
         _trained(start_from, "text-to-motion", ("EgoTwinTransformer",))
-        _same_model(start_from, recipe)
+        _same_model(start_from, recipe, "text-to-motion")
     if start_from is None and (recipe.freeze_text or recipe.adapter_rank):
         raise ModelError(
             "the text and video branch cannot stay as it is: there is none yet; name CogVideoX-5b-I2V's "
@@ -123,12 +137,12 @@ def _trained(folder: Path, stage: str, classes: tuple[str, ...]) -> None:
         )
 
 
-def _same_model(folder: Path, recipe: DiffusionRecipe) -> None:
-    """`ModelError` unless stage 2's transformer is the one that stage 3 goes on with."""
+def _same_model(folder: Path, recipe: DiffusionRecipe | MotionVAERecipe, stage: str) -> None:
+    """`ModelError` unless the network which that stage left is the one that this recipe goes on with."""
     if differ := differences(component_config(folder), asdict(recipe.model)):
         raise ModelError(
-            f"{folder} was trained in another configuration: {'; '.join(differ)}. Train text-to-motion in this one, "
-            "or name another --runs folder"
+            f"{folder} was trained in another configuration: {'; '.join(differ)}. Train {stage} in this one, or name "
+            "another --runs folder"
         )
 
 

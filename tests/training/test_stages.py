@@ -29,8 +29,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from egotwin_model.ablations import VARIANTS
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import ModelError
+from egotwin_model.motion import HeadCentric
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import PURE_NOISE
+from egotwin_model.skeleton import XSENS_JOINTS
 from egotwin_model.store import WEIGHTS, load_tensors, save_tensors
 from egotwin_model.transformer import EgoTwinTransformer
 from training import curves, unpack
@@ -121,7 +123,8 @@ def test_a_shipped_model_is_unpacked_and_trained_further(
     model = export(trained_networks(runs), tmp_path / "model", "smoke", SamplingDefaults(), {}, graphs=False)
     further = tmp_path / "further"
     assert unpack.main(["--model", str(model), "--runs", str(further)]) == 0
-    for stage, start in (("video-codec", "video-codec"), ("motion-vae", "motion-vae"), ("joint", "text-to-motion")):
+    starts = {"video-codec": "video-codec", "motion-decoder": "motion-vae", "joint": "text-to-motion"}
+    for stage, start in starts.items():
         before, after = load_tensors(runs / stage / WEIGHTS), load_tensors(further / start / WEIGHTS)
         assert before.keys() == after.keys()
         for name, value in before.items():
@@ -134,6 +137,50 @@ def test_a_shipped_model_is_unpacked_and_trained_further(
     assert unpack.main(["--model", str(model), "--runs", str(tmp_path / "none")]) == 1
     assert "statistics.safetensors was altered" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
+
+
+def test_the_decoder_is_trained_further_and_the_latents_stay(runs: Path, data: Path, tmp_path: Path) -> None:
+    whole, further = (load_tensors(runs / stage / WEIGHTS) for stage in ("motion-vae", "motion-decoder"))
+    changed = {name for name, tensor in whole.items() if not torch.equal(tensor, further[name])}
+    assert changed
+    assert all(name.startswith("decoder.") for name in changed)
+    statistics = [(runs / stage / "statistics.safetensors").read_bytes() for stage in ("motion-vae", "motion-decoder")]
+    assert statistics[0] == statistics[1]
+    last = json.loads((runs / "motion-decoder/metrics.jsonl").read_text().splitlines()[-1])
+    assert {"off_cm", "step_cm", "foot_cm", "val_foot_step_error_cm"} <= last.keys()
+    shipped = trained_networks(runs).motion_vae
+    assert shipped is not None
+    assert torch.equal(shipped.state_dict()[min(changed)], further[min(changed)])
+
+    folder = tmp_path / "runs"  # stage 1 is trained anew, and the decoder's latents are no longer what it makes
+    shutil.copytree(runs, folder)
+    shutil.rmtree(folder / "motion-vae")
+    again = ["motion-vae", "--config", "smoke", "--data", str(data), "--runs", str(folder), "--train.seed", "1"]
+    assert main(again) == 0
+    with pytest.raises(ModelError, match="motion-decoder began with another motion VAE than"):
+        trained_networks(folder)
+
+
+def test_steps_are_compared_where_feet_stand(runs: Path, data: Path, tmp_path: Path) -> None:
+    recipe = RECIPES["smoke"]["motion-decoder"]
+    stage = build(recipe, Places(data, runs), tmp_path)
+    assert isinstance(stage, MotionVAEStage)
+    features = stage.batch(torch.arange(2), Draws(0, 0, range(2)))["features"]
+
+    class Swinging(torch.nn.Module):
+        """Gives back what came, with the left toe 1 cm further to the side in every other pose."""
+
+        def forward(self, features: torch.Tensor, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
+            found = stage.statistics.denormalise(features).clone()
+            toe = [name for name in XSENS_JOINTS if name != "Head"].index("L_Toe")
+            first = HeadCentric().slices["j_p"].start + 3 * toe + 1
+            found[:, ::2, first] += 0.01
+            return stage.statistics.normalise(found), torch.zeros(2, 128, 21)
+
+    terms = stage.loss(Swinging(), {"features": features}, Draws(0, 0, range(2)))
+    assert float(terms["off_cm"]) == pytest.approx(41 / 81 / 23, rel=1e-3)  # in 41 of 81 poses, one of 23 joints
+    assert float(terms["foot_cm"]) == pytest.approx(1.0 / 4, rel=1e-3)  # one of four joints of the feet
+    assert float(terms["step_cm"]) == pytest.approx(1.0 / 23, rel=1e-3)
 
 
 def test_the_manifest_tells_recipes_and_clips(runs: Path, tmp_path: Path) -> None:

@@ -114,24 +114,37 @@ class InputBuffer:
     def wait(self, not_before_ns: int, stopped: Callable[[], bool]) -> None:
         """Waits for camera_info and an image of ``not_before_ns`` or later with a body pose close to it.
 
+        Then, for ``sync_tolerance_s`` at most, for a pose as new as the image: a closer one may be under way.
+
         Raises:
             NoImageError: they did not come within ``max_wait_s``.
             Cancelled: ``stopped`` became true.
         """
         wait_s = self._parameters.max_wait_s
-        deadline = time.monotonic() + wait_s
         with self._changed:
-            while self._info is None or self._pair(not_before_ns) is None:
-                left_s = deadline - time.monotonic()
-                if stopped():
-                    raise Cancelled("cancelled before an image came")
-                if left_s <= 0.0:
-                    raise NoImageError(
-                        f"not_before is {not_before_ns / NS:.3f} s, and within {wait_s:g} s (parameter max_wait_s) no "
-                        f"image as new came with a body pose and camera_info: {self._newest()}. Do the clocks differ, "
-                        "or were messages lost?"
-                    )
-                self._changed.wait(min(left_s, LOOK_S))
+            if not self._wait_until(lambda: self._info and self._pair(not_before_ns), wait_s, stopped):
+                raise NoImageError(
+                    f"not_before is {not_before_ns / NS:.3f} s, and within {wait_s:g} s (parameter max_wait_s) no "
+                    f"image as new came with a body pose and camera_info: {self._newest()}. Do the clocks differ, or "
+                    "were messages lost?"
+                )
+
+            def closest() -> bool:
+                pair = self._pair(not_before_ns)
+                return pair is None or max(_stamps(self._poses)) >= nanoseconds(pair[0].header.stamp)
+
+            self._wait_until(closest, self._parameters.sync_tolerance_s, stopped)
+
+    def _wait_until(self, done: Callable[[], object], timeout_s: float, stopped: Callable[[], bool]) -> bool:
+        """Whether it was done in time; call with the lock held."""
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            if stopped():
+                raise Cancelled("cancelled before an image came")
+            if (left_s := deadline - time.monotonic()) <= 0.0:
+                return False
+            self._changed.wait(min(left_s, LOOK_S))
+        return True
 
     def _newest(self) -> str:
         stamps = {"image": _stamps(self._images), "body pose": _stamps(self._poses)}

@@ -63,6 +63,22 @@ def test_a_goal_may_wait_for_an_image_that_is_still_to_come(rig):
     assert rig.ask(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION).error_msg == ""  # it is there: no wait
 
 
+def test_a_goal_that_waits_takes_the_pose_that_is_closest_to_its_image(make_rig, model_folder):
+    rig = make_rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0, sync_tolerance_s=20.0)
+    rig.wait_active()
+    seen = rig.show_good()
+    wanted = seen + 50_000_000
+    result = rig.send(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION)
+    rig.show(rig.good_image(wanted))  # the pose before it is close enough, but its own is under way
+    moved = rig.good_pose(wanted)
+    for pose in moved.poses:
+        pose.position.x += 1.0
+    rig.show(moved)
+    (imagination,) = rig.call(result.get_result_async()).result.imaginations
+    positions, _ = poses_to_arrays(imagination.body_trajectory.points[0].poses, "first")
+    np.testing.assert_allclose(positions, rig.standing()[0] + [1.0, 0.0, 0.0], atol=1e-5)
+
+
 def test_a_goal_that_waits_can_be_cancelled(make_rig, model_folder):
     rig = make_rig(model_path=str(model_folder), runtime="torch", max_wait_s=3600.0)
     rig.wait_active()

@@ -36,9 +36,10 @@ class MotionVAERecipe:
             sampler's are off. 0 in the paper's.
         variety: share of the clips that are varied (`training.variety`), 0 where the data are recordings of people.
         representation: "head-centric" (the paper's) or "root-centric" (its ablation).
-        place_weight: weight of how far joints are off in the clip frame, and their steps from pose to pose, those of
-            the feet once more [per cm]. Errors of a head's turn and of a foot's place in its frame must cancel for a
-            foot to stand still, which no loss on features by themselves asks for. 0 in the paper's loss.
+        place_weight: weight of how far joints are off in the clip frame, their steps from pose to pose, those of the
+            feet once more, and points 1 m from the head along its axes [per cm]. Errors of a head's turn and of a
+            foot's place in its frame must cancel for a foot to stand still, which no loss on features by themselves
+            asks for. 0 in the paper's loss.
         decoder_only: train on from stage 1's weights with its encoder as it is (stage "motion-decoder"): the latents,
             and every diffusion model trained on them, stay what they are.
     """

@@ -98,16 +98,21 @@ class MotionVAEStage(Stage):
             terms["change"] = torch.stack(list(group_errors(changes, groups).values())).mean()
             terms["loss"] = terms["loss"] + self.recipe.change_weight * terms["change"]
         if self.recipe.place_weight:
-            off = 100.0 * (self._places(decoded) - self._places(features))
+            truth, found = (
+                self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (features, decoded)
+            )
+            off = 100.0 * (found.positions - truth.positions)
+            turned = 100.0 * (found.head_rotations - truth.head_rotations).transpose(-1, -2)  # of 1 m along each axis
             steps = off.diff(dim=1).norm(dim=-1)
-            places = {"off_cm": off.norm(dim=-1).mean(), "step_cm": steps.mean(), "foot_cm": steps[..., FEET].mean()}
+            places = {
+                "off_cm": off.norm(dim=-1).mean(),
+                "step_cm": steps.mean(),
+                "foot_cm": steps[..., FEET].mean(),
+                "gaze_cm": turned.norm(dim=-1).mean() + turned.diff(dim=1).norm(dim=-1).mean(),
+            }
             terms["loss"] = terms["loss"] + self.recipe.place_weight * torch.stack(list(places.values())).sum()
             terms.update(places)
         return terms
-
-    def _places(self, features: Tensor) -> Tensor:
-        """Joint positions (B, T, J, 3) in the clip frame, metres, of standardised features."""
-        return self.representation.decode_in_clip_frame(self.statistics.denormalise(features)).positions
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)

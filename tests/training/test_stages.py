@@ -180,6 +180,7 @@ def test_steps_are_compared_where_feet_stand(runs: Path, data: Path, tmp_path: P
     terms = stage.loss(Swinging(), {"features": features}, Draws(0, 0, range(2)))
     assert float(terms["off_cm"]) == pytest.approx(41 / 81 / 23, rel=1e-3)  # in 41 of 81 poses, one of 23 joints
     assert float(terms["foot_cm"]) == pytest.approx(1.0 / 4, rel=1e-3)  # one of four joints of the feet
+    assert float(terms["gaze_cm"]) == pytest.approx(0.0, abs=0.01)
     assert float(terms["step_cm"]) == pytest.approx(1.0 / 23, rel=1e-3)
 
 

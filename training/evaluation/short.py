@@ -152,7 +152,8 @@ class Short:
         psnr = 10.0 * np.log10(255.0**2 / np.maximum(parts["frame_mse"], 1e-3)).mean(axis=1)
         return {
             "video_psnr_db": _mean(psnr), "joint_error_m": _mean(np.array(joints)),
-            "head_rotation_error_rad": _mean(np.array(heads)), **self._figures(parts, VIEWS),
+            "head_rotation_error_rad": _mean(np.array(heads)),
+            **self._figures(parts, {**VIEWS, "stance sliding": "stance_sliding"}),
         }  # fmt: skip
 
     def _head_errors(self, numbers: list[int], found: Pooled) -> Figures:

@@ -55,7 +55,7 @@ def model_folder(tmp_path_factory) -> Path:
 
 
 def _clean_shared_memory() -> None:
-    """Fast DDS's own tool removes what killed processes left: a node that meets such a segment loses pictures."""
+    """Fast DDS's own tool removes what killed processes left: 32 MB each."""
     tool = Path(sys.prefix, "tools", "fastdds", "fastdds.py")
     if tool.is_file():  # of the wheels
         subprocess.run([sys.executable, tool, "shm", "clean"], check=True, capture_output=True)
@@ -63,7 +63,7 @@ def _clean_shared_memory() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_domain() -> None:
-    """Nobody else's nodes are heard, and nobody's remains are met."""
+    """Nobody else's nodes are heard, and what earlier runs left is removed."""
     _clean_shared_memory()
     os.environ["ROS_DOMAIN_ID"] = str(free_domain())
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

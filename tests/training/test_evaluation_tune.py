@@ -57,6 +57,15 @@ def test_of_equally_good_settings_the_cheapest_is_taken(
     assert tuning.choose() == Setting(4, 1.5, 2.0)
 
 
+def test_guidance_is_chosen_again_with_the_steps_and_none_is_kept_that_gains_nothing(
+    data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = Tuning(EgoTwinPipeline.from_pretrained(model, "torch"), Benchmark(data, 2, "val"))
+    best = {Setting(6, 1.0, 3.0): 0.6, Setting(3, 1.0, 3.0): 0.7, Setting(3, 1.0, 2.0): 0.695}
+    monkeypatch.setattr(tuning, "_measured", lambda setting: {"score": best.get(setting, 0.5)})
+    assert tuning.choose() == Setting(3, 1.0, 2.0)
+
+
 def test_the_choice_becomes_the_models_own_and_the_test_split_is_not_read(
     data: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,7 +80,7 @@ def test_the_choice_becomes_the_models_own_and_the_test_split_is_not_read(
     assert sum("← chosen" in line for line in lines) == 2
     kept = json.loads((model / "manifest.json").read_text())["tuning"]
     assert (kept["split"], kept["clips"]) == ("val", 3)
-    assert len(kept["measured"]) == 4  # two of guidance at six steps, two of steps
+    assert len(kept["measured"]) == 5  # two of guidance at six steps, two of steps, the other guidance with those
     assert kept["chosen"]["num_steps"] in (1, 2)
     defaults = EgoTwinPipeline.from_pretrained(model, "torch").defaults  # its checksums hold
     assert defaults.num_steps == kept["chosen"]["num_steps"]

@@ -1,9 +1,10 @@
-"""``egotwin curves``: the training of a runs folder as one picture, a panel for every stage and kind of metric."""
+"""``egotwin curves``: the training of a runs folder as one picture, a panel for every stage."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,18 +12,25 @@ from matplotlib.figure import Figure
 
 from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.files import write_atomically
+from training.configs import STAGES
+from training.runs import METRICS
 
+COLUMNS = 3
 Curve = list[tuple[int, float]]
 
 
-def read_curves(runs: Path) -> dict[str, dict[str, Curve]]:
-    """Validation metrics by stage folder and name, [(step, value)], of all stages in a runs folder.
+def read_curves(runs: Path, *, every: bool = False) -> dict[str, dict[str, Curve]]:
+    """Validation metrics by stage folder and name, [(step, value)], of a runs folder.
+
+    Args:
+        every: whatever was trained there, also for the rows of the paper's tables; else EgoTwin's own stages.
 
     Raises:
         RecordingError: no stage has written ``metrics.jsonl``.
     """
     found: dict[str, dict[str, Curve]] = {}
-    for path in sorted(runs.rglob("metrics.jsonl")):
+    own = [path for stage in STAGES if (path := runs / stage / METRICS).is_file()]
+    for path in sorted(runs.rglob(METRICS)) if every else own:
         curves = found.setdefault(str(path.parent.relative_to(runs)), {})
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
@@ -30,17 +38,21 @@ def read_curves(runs: Path) -> dict[str, dict[str, Curve]]:
                 if name.startswith("val_"):
                     curves.setdefault(name.removeprefix("val_"), []).append((record["step"], value))
     if not found:
-        raise RecordingError(f"{runs} holds no metrics.jsonl; train a stage first")
+        raise RecordingError(f"{runs} holds no {METRICS}; train a stage first")
     return found
 
 
-def draw_curves(runs: Path, path: Path) -> None:
+def draw_curves(runs: Path, path: Path, *, every: bool = False) -> None:
     """Write the picture (PNG)."""
-    stages = {stage: curves for stage, curves in read_curves(runs).items() if curves}
-    figure = Figure(figsize=(4.2 * len(stages), 3.2), layout="constrained")
+    stages = {stage: curves for stage, curves in read_curves(runs, every=every).items() if curves}
+    columns = min(COLUMNS, len(stages))
+    rows = math.ceil(len(stages) / columns)
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(stages), squeeze=False)[0]
-    for axes, (stage, curves) in zip(panels, stages.items(), strict=True):
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes in panels[len(stages) :]:
+        axes.remove()
+    for axes, (stage, curves) in zip(panels[: len(stages)], stages.items(), strict=True):
         for name, curve in curves.items():
             axes.plot(*zip(*sorted(dict(curve).items()), strict=True), marker=".", label=name.replace("_", " "))
         axes.set(title=stage, xlabel="step")
@@ -54,9 +66,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="egotwin curves", description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/mini"))
     parser.add_argument("--out", type=Path, default=Path("out/training.png"))
+    parser.add_argument("--all", action="store_true", help="also what was trained for the rows of the paper's tables")
     arguments = parser.parse_args(argv)
     try:
-        draw_curves(arguments.runs, arguments.out)
+        draw_curves(arguments.runs, arguments.out, every=arguments.all)
     except EgoTwinError as error:
         print(f"egotwin curves: {error}")
         return 1

@@ -240,6 +240,9 @@ def test_every_row_of_the_papers_tables_trains(runs: Path, data: Path, tmp_path:
 def test_curves_show_every_stage(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(read_curves(runs)) == set(STAGES)
     assert read_curves(runs)["joint"]["video"][0][0] == 2
+    row = tmp_path / "runs/variants/vidmld/joint"
+    shutil.copytree(runs / "joint", row)
+    assert set(read_curves(tmp_path / "runs", every=True)) == {"variants/vidmld/joint"}
     assert curves.main(["--runs", str(runs), "--out", str(tmp_path / "training.png")]) == 0
     assert cv2.imread(str(tmp_path / "training.png")).std() > 5
     assert curves.main(["--runs", str(tmp_path / "nothing"), "--out", str(tmp_path / "x.png")]) == 1

@@ -35,15 +35,18 @@ from benchmarks.model_size import table
 from benchmarks.training_costs import picture_size, training_flops
 from egotwin_model.camera import Pinhole
 from egotwin_model.files import write_json
+from egotwin_model.motion_vae import MotionVAE
+from egotwin_model.store import save_component
 from training import trainer
 from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
 from training.fit import FRAMES, POSES
 from training.latents import LatentClips
+from training.runs import motion_vae_folder
 from training.sequences.dataset import ClipSet, open_clips
 from training.sequences.latent_cache import MappedRows, Piece, cache_pieces
 from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
-from training.stage_motion import MotionVAEStage
+from training.stage_motion import MotionDecoderStage, MotionVAEStage
 from training.trainer import Pace, Run, Stage
 from training.world.shards import Manifest, shard_name, write_shard
 
@@ -104,8 +107,13 @@ def random_stage(recipe: Recipe, size: int, folder: Path) -> Stage:
             clips = random_clips(folder / "clips", size)
             return VideoCodecStage(recipe, clips, clips)
         case MotionVAERecipe():
-            clips = random_clips(folder / "clips", 8)
-            return MotionVAEStage(recipe, clips, clips, folder, folder / "motion-vae")
+            clips, whole = random_clips(folder / "clips", 8), motion_vae_folder(folder, recipe.representation)
+            stage = MotionVAEStage(recipe, clips, clips, folder, whole)
+            if not recipe.decoder_only:
+                return stage
+            assert isinstance(stage.model, MotionVAE)
+            save_component(whole, stage.model)
+            return MotionDecoderStage(recipe, clips, clips, folder, folder)
         case DiffusionRecipe():
             latents = random_latents(recipe, folder / "latents")
             return DiffusionStage(recipe, latents, latents)

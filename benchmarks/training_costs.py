@@ -35,7 +35,8 @@ def training_flops(recipe: Recipe, size: int) -> int:
         case VideoCodecRecipe():
             return 3 * codec_flops(recipe, size)
         case MotionVAERecipe():
-            return 3 * motion_vae_flops(recipe)
+            encoder, decoder = motion_vae_flops(recipe)
+            return (1 if recipe.decoder_only else 3) * encoder + 3 * decoder
         case DiffusionRecipe():
             video, motion = recipe.kind != "text-to-motion", recipe.representation is not None
             frozen = FROZEN if recipe.freeze_text or recipe.adapter_rank else ()
@@ -61,13 +62,13 @@ def codec_flops(recipe: VideoCodecRecipe, size: int) -> int:
         return counted(lambda: vae(video, noise))
 
 
-def motion_vae_flops(recipe: MotionVAERecipe) -> int:
-    """The forward pass of one clip."""
+def motion_vae_flops(recipe: MotionVAERecipe) -> tuple[int, int]:
+    """The forward pass of one clip through the encoder, and through the decoder."""
     c = recipe.model
     with torch.device("meta"):
         vae, features = MotionVAE(c), torch.empty(1, POSES, c.feature_dim)
-        noise = torch.empty(1, c.latent_dim, 1 + (POSES - 1) // c.temporal_compression_ratio)
-        return counted(lambda: vae(features, noise))
+        latents = torch.empty(1, c.latent_dim, 1 + (POSES - 1) // c.temporal_compression_ratio)
+        return counted(lambda: vae.encoder(features)), counted(lambda: vae.decoder(latents))
 
 
 def encoding_flops(size: int) -> dict[str, int]:

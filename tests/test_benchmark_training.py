@@ -15,7 +15,7 @@ from egotwin_model.flops import evaluation_flops
 from training.configs import RECIPES, DiffusionRecipe
 
 
-@pytest.mark.parametrize("stage", ["video-codec", "motion-vae", "joint"])
+@pytest.mark.parametrize("stage", ["video-codec", "motion-vae", "motion-decoder", "joint"])
 def test_a_worker_measures_a_real_stage(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     training.main(["--config", "smoke", "--work", stage, "--steps", "2", "--warmup", "1", "--device", "cpu"])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -41,6 +41,8 @@ def test_a_step_costs_three_forward_passes_and_less_where_weights_stay() -> None
 def test_costs_are_clips_times_operations_over_what_a_device_does(capsys: pytest.CaptureFixture[str]) -> None:
     rows = training_costs.costs("mini-128", utilisation=0.5, peak_tflops=100.0, clips=1000)
     assert [row[0] for row in rows] == list(RECIPES["mini-128"])
+    cost = {stage: tflops for stage, _, tflops, _ in rows}
+    assert cost["motion-vae"] / 3 < cost["motion-decoder"] < cost["motion-vae"]  # its encoder learns nothing
     stage, seen, tflops, hours = rows[-1]
     assert (stage, seen) == ("joint", 40_000 * 256)
     assert hours == pytest.approx(seen * tflops / 50.0 / 3600)

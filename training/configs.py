@@ -141,6 +141,11 @@ def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
     return recipe
 
 
+def _further(whole: MotionVAERecipe, train: TrainConfig) -> MotionVAERecipe:
+    """The further training of stage 1's decoder."""
+    return replace(whole, train=train, place_weight=0.05, decoder_only=True)
+
+
 # **Our decisions** throughout: the paper gives no learning rates, batch sizes or steps.
 _PAPER: dict[str, Recipe] = {
     "motion-vae": MotionVAERecipe(
@@ -161,18 +166,15 @@ _PAPER: dict[str, Recipe] = {
         EgoTwinConfig.paper(), "joint",
     ),
 }  # fmt: skip
+_MINI_VAE = MotionVAERecipe(
+    TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
+    MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
+)  # fmt: skip
 _MINI: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500)),
-    "motion-vae": MotionVAERecipe(
-        TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
-        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
-    ),
-    "motion-decoder": MotionVAERecipe(
-        TrainConfig(
-            1500, 48, 7e-4, warmup=50, optimizer="muon", ema_decay=0.99, precision="no", save_every=250,
-            validate_every=250,
-        ),
-        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, place_weight=0.05, decoder_only=True,
+    "motion-vae": _MINI_VAE,
+    "motion-decoder": _further(
+        _MINI_VAE, replace(_MINI_VAE.train, steps=1500, learning_rate=7e-4, warmup=50, save_every=250)
     ),
     "text-to-motion": DiffusionRecipe(
         TrainConfig(2800, 48, 1e-3, ema_decay=0.997, save_every=700, validate_every=700),
@@ -190,6 +192,10 @@ _MINI: dict[str, Recipe] = {
 _MODEL_128 = EgoTwinConfig.mini(
     num_layers=10, num_motion_layers=5, num_heads=8, motion_width=320, latent_height=16, latent_width=16
 )
+_MINI_128_VAE = MotionVAERecipe(
+    TrainConfig(10_000, 128, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
+    MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
+)  # fmt: skip
 _MINI_128: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(
         TrainConfig(20_000, 32, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
@@ -198,14 +204,8 @@ _MINI_128: dict[str, Recipe] = {
             decoder_widths=(384, 192, 96), decoder_blocks=(4, 3, 2),
         ),
     ),
-    "motion-vae": MotionVAERecipe(
-        TrainConfig(10_000, 128, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
-        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
-    ),
-    "motion-decoder": MotionVAERecipe(
-        TrainConfig(5000, 128, 5e-4, warmup=100, optimizer="muon", save_every=1000, validate_every=1000),
-        MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, place_weight=0.05, decoder_only=True,
-    ),
+    "motion-vae": _MINI_128_VAE,
+    "motion-decoder": _further(_MINI_128_VAE, replace(_MINI_128_VAE.train, steps=5000, learning_rate=5e-4, warmup=100)),
     "text-to-motion": DiffusionRecipe(
         TrainConfig(5000, 256, 1e-3, warmup=500, save_every=1000, validate_every=1000), _MODEL_128, "text-to-motion"
     ),
@@ -215,23 +215,16 @@ _MINI_128: dict[str, Recipe] = {
         _MODEL_128, "joint", motion_clean=0.4, video_noise_bias=2.0,
     ),
 }  # fmt: skip
+_SMOKE_VAE = MotionVAERecipe(
+    _tiny(2, 2, 1e-3), MotionVAEConfig.smoke(), change_weight=0.1, latent_offset=0.1, variety=0.5
+)  # fmt: skip
 _SMOKE: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(
         _tiny(2, 2, 1e-3),
         VideoVAEConfig(encoder_widths=(8, 8), encoder_blocks=(1, 1), decoder_widths=(8, 8), decoder_blocks=(1, 1)),
     ),
-    "motion-vae": MotionVAERecipe(
-        _tiny(2, 2, 1e-3), MotionVAEConfig.smoke(), change_weight=0.1, latent_offset=0.1, variety=0.5
-    ),
-    "motion-decoder": MotionVAERecipe(
-        _tiny(2, 2, 1e-3),
-        MotionVAEConfig.smoke(),
-        change_weight=0.1,
-        latent_offset=0.1,
-        variety=0.5,
-        place_weight=0.05,
-        decoder_only=True,
-    ),
+    "motion-vae": _SMOKE_VAE,
+    "motion-decoder": _further(_SMOKE_VAE, _SMOKE_VAE.train),
     "text-to-motion": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "text-to-motion"),
     "joint": DiffusionRecipe(_tiny(2, 2, 1e-3), EgoTwinConfig.smoke(), "joint"),
 }

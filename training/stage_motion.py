@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.motion import HeadCentric, MotionStatistics, RootCentric, read_representation
+from egotwin_model.motion import BodyMotion, HeadCentric, MotionStatistics, RootCentric, read_representation
 from egotwin_model.motion_vae import MotionVAE, group_errors, initialise_linear_path, motion_vae_loss
 from egotwin_model.runtime import load_motion_vae
-from egotwin_model.skeleton import XSENS_JOINTS
 from egotwin_model.store import load_tensors, save_tensors
 from egotwin_model.video_vae import LatentDistribution
 from training.configs import MotionVAERecipe
 from training.draws import Draws
+from training.evaluation import physics
 from training.latents import motion_features
 from training.runs import STATISTICS, motion_vae_folder
 from training.sequences.dataset import ClipSet
@@ -33,7 +33,7 @@ VALIDATION_CLIPS = 256
 START_CLIPS = 4000
 LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose: what changes less is not weighed up further
 SHEET_CLIPS = 4
-FEET = [XSENS_JOINTS.index(name) for name in ("R_Foot", "R_Toe", "L_Foot", "L_Toe")]
+FEET = [*physics.ANKLES, *physics.FEET]
 
 
 def features_of(clips: ClipSet, representation: HeadCentric | RootCentric | None = None) -> Tensor:
@@ -98,9 +98,7 @@ class MotionVAEStage(Stage):
             terms["change"] = torch.stack(list(group_errors(changes, groups).values())).mean()
             terms["loss"] = terms["loss"] + self.recipe.change_weight * terms["change"]
         if self.recipe.place_weight:
-            truth, found = (
-                self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (features, decoded)
-            )
+            truth, found = self._motion(features), self._motion(decoded)
             off = 100.0 * (found.positions - truth.positions)
             turned = 100.0 * (found.head_rotations - truth.head_rotations).transpose(-1, -2)  # of 1 m along each axis
             steps = off.diff(dim=1).norm(dim=-1)
@@ -117,9 +115,7 @@ class MotionVAEStage(Stage):
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
         decoded = _through(model, self.validation)
-        truth, found = (
-            self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (self.validation, decoded)
-        )
+        truth, found = self._motion(self.validation), self._motion(decoded)
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
         steps = (truth.head_positions - found.head_positions).diff(dim=1)
         foot_steps = (truth.positions - found.positions)[..., FEET, :].diff(dim=1)
@@ -136,11 +132,13 @@ class MotionVAEStage(Stage):
         assert isinstance(model, MotionVAE)
         features = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
         decoded = _through(model, features)
-        truth, found = (
-            self.representation.decode_in_clip_frame(self.statistics.denormalise(x)) for x in (features, decoded)
-        )
+        truth, found = self._motion(features), self._motion(decoded)
         rows = range(len(features))
         save_sheet(path, [Sample("", None, None, clip_of(found, row), clip_of(truth, row)) for row in rows])
+
+    def _motion(self, features: Tensor) -> BodyMotion:
+        """Standardised features (B, T, D) as motion in the clip frame."""
+        return self.representation.decode_in_clip_frame(self.statistics.denormalise(features))
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "MotionVAE", **asdict(self.recipe.model)}

@@ -21,7 +21,7 @@ from egotwin_model.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.text import TextEncoder, load_text_encoder
 from training.checkpoints import differences
 from training.configs import RECIPES, STAGES, TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
-from training.fit import check_clips, check_sizes
+from training.fit import check_clips, check_sizes, check_statistics
 from training.latents import camera_of, encode_split, processes
 from training.preview import Preview
 from training.runs import (
@@ -87,7 +87,10 @@ def build(recipe: Recipe, places: Places, folder: Path) -> Stage:
             whole = motion_vae_folder(places.runs, recipe.representation)
             _trained(whole, "motion-vae", ("MotionVAE",))
             _same_model(whole, recipe, "motion-vae")
-            return MotionDecoderStage(recipe, places.clips["train"], places.clips["val"], places.runs, folder)
+            clips = places.clips["train"]
+            stage = MotionDecoderStage(recipe, clips, places.clips["val"], places.runs, folder)
+            check_statistics(stage.features, stage.statistics, stage.representation, clips.folder, whole)
+            return stage
         case MotionVAERecipe():
             return MotionVAEStage(recipe, places.clips["train"], places.clips["val"], places.runs, folder)
         case DiffusionRecipe():

@@ -388,6 +388,17 @@ def test_another_data_set_does_not_replace_the_statistics(
     assert contents(tmp_path / "runs/motion-vae") == before
 
 
+def test_the_decoder_is_not_trained_on_motion_that_its_encoder_does_not_know(
+    runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("motion-decoder"))
+    path = tmp_path / "runs/motion-vae/statistics.safetensors"
+    save_tensors(path, {name: 3.0 * tensor for name, tensor in load_tensors(path).items()})
+    arguments = ["--config", "smoke", "--data", str(data), "--runs", str(tmp_path / "runs")]
+    assert main(["motion-decoder", *arguments]) == 1
+    assert "has other statistics than" in capsys.readouterr().out
+
+
 def test_a_full_disk_is_named_and_the_run_goes_on(
     runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -227,7 +227,7 @@ def run(recipe: Recipe, places: Places, folder: Path) -> None:
     """Train one stage, or go on with it, after everything that can be checked beforehand was checked."""
     for clips in places.clips.values():
         check_clips(clips)
-    notes = {RECIPE: asdict(recipe), CLIPS: identity_of(places.clips["train"])}
+    notes = {RECIPE: asdict(recipe), CLIPS: identity_of(places.clips["train"], isinstance(recipe, DiffusionRecipe))}
     _check_notes(folder, notes)
     stage = build(recipe, places, folder)
     train(stage, recipe.train, folder, notes)
@@ -248,15 +248,17 @@ def _check_notes(folder: Path, notes: dict[str, Any]) -> None:
             )
 
 
-def identity_of(clips: ClipSet) -> dict[str, Any]:
+def identity_of(clips: ClipSet, told: bool) -> dict[str, Any]:
     """What tells a folder of clips from others: how they were made, how many, a checksum over all shards; and through
-    which camera, worn how, they were seen."""
+    which camera, worn how, they were seen. And one over their goals, where a network is `told` those."""
     shards = {name: entry["sha256"] for name, entry in clips.manifest.shards.items() if entry["clips"]}
     digest = hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
     settings = clips.manifest.settings()
     mount = settings.get("view", {}).get("mount", asdict(Mount()))
     seen = {"camera": asdict(camera_of(clips)), "mount": mount}
-    return {**settings, "finished": len(clips), "sha256": digest, **seen}
+    words = json.dumps([record["text"] for record in clips.records]) if told else ""
+    goals = {"goals_sha256": hashlib.sha256(words.encode()).hexdigest()} if told else {}
+    return {**settings, "finished": len(clips), "sha256": digest, **goals, **seen}
 
 
 if __name__ == "__main__":

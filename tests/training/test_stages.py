@@ -29,6 +29,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from egotwin_model.ablations import VARIANTS
 from egotwin_model.config import EgoTwinConfig
 from egotwin_model.errors import ModelError
+from egotwin_model.files import sha256
 from egotwin_model.motion import HeadCentric
 from egotwin_model.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.sampler import PURE_NOISE
@@ -308,6 +309,15 @@ def other_clips(data: Path, runs: Path) -> None:
     shutil.copytree(data / "val", data / "train")
 
 
+def other_goals(data: Path, runs: Path) -> None:
+    path = data / "train/clips-00000.json"
+    path.write_text(path.read_text().replace('"text":"', '"text":"now ', 1))
+    manifest = data / "train/manifest.json"
+    made = json.loads(manifest.read_text())
+    made["shards"]["clips-00000"]["records_sha256"] = sha256(path)
+    manifest.write_text(json.dumps(made))
+
+
 def one_shard_gone(data: Path, runs: Path) -> None:
     next((data / "train").glob("*.safetensors")).unlink()
 
@@ -348,6 +358,7 @@ def truncated_checkpoint(data: Path, runs: Path) -> None:
     ("spoil", "message"),
     [
         (other_clips, r"joint was begun on other clips: .*finished is 3, was 6"),
+        (other_goals, r"joint was begun on other clips: goals_sha256 is "),
         (one_shard_gone, r"clips-00000\.safetensors cannot be read"),
         (latents_altered, r"latents/video/train/clips-00000\.safetensors is damaged or altered"),
         (text_states_gone, r"latents/text/val/texts-00000\.safetensors is missing"),

@@ -358,6 +358,33 @@ def test_clips_are_varied_told_and_labelled() -> None:
             assert entry["action"] in motion.labels[max(0, middle - 12) : middle + 13]
 
 
+def test_words_say_where_something_is_that_is_not_in_view() -> None:
+    told = {"beside": 0, "behind": 0, "seen": 0, "open": 0}
+    for split, words in (("train", ("on your", "behind you, on your")), ("test", ("to your", "behind you"))):
+        for seed in range(40):
+            motion = synthesise(np.random.default_rng(seed), ROOM, "look_at", split=split, ambiguous=0.3)
+            entry = motion.meta["actions"][0]
+            target = next(target for target in ROOM.targets if target.id == entry["target_id"])
+            if target.kind == "cabinet":  # of two, and which one may be open too
+                continue
+            away = np.array(target.position[:2]) - motion.positions[0, 0, :2]
+            bearing = np.arctan2(away[1], away[0]) - yaw_of(motion, 0)[0]
+            bearing = np.degrees(np.arctan2(np.sin(bearing), np.cos(bearing)))
+            if min(abs(abs(bearing) - 45), abs(abs(bearing) - 120)) < 4:  # the body sways a little
+                continue
+            if motion.meta["ambiguous"] == "target":
+                told["open"] += 1
+                assert not {"left", "right", "behind"} & set(motion.text.split())
+            elif abs(bearing) < 45:
+                told["seen"] += 1
+                assert words[0] not in motion.text
+            else:
+                told["behind" if abs(bearing) > 120 else "beside"] += 1
+                assert (words[1] in motion.text) == (abs(bearing) > 120)
+                assert f"{words[0]} {'left' if bearing > 0 else 'right'}" in motion.text
+    assert min(told.values()) > 2, told
+
+
 def test_two_equal_cabinets_are_told_apart_by_the_wearers_left_and_right() -> None:
     seen = set()
     for seed in range(24):

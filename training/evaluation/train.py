@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             recipe_type, default=recipe_type(), args=overrides, prog=f"{parser.prog} {arguments.evaluator}"
         )
         stage = build(recipe, arguments.data, folder)
-        notes = {RECIPE: asdict(recipe), CLIPS: identity_of(open_clips(arguments.data / "train"))}
+        notes = {RECIPE: asdict(recipe), CLIPS: identity_of(open_clips(arguments.data / "train"), told=True)}
         train(stage, recipe.train, folder, notes)
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")

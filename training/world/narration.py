@@ -18,76 +18,121 @@ AMBIGUOUS_SHARE = 0.09  # of clips, on purpose; with names that happen to fit tw
 _TRAIN: dict[str, tuple[str, ...]] = {
     "stand_still": (
         "stand still", "do not move", "stay where you are", "keep standing", "stand and wait", "remain in place",
-        "wait here", "hold still",
+        "wait here", "hold still", "stay put", "do nothing", "keep still", "rest where you are", "stay there",
+        "do not go anywhere", "stand there quietly", "freeze",
     ),
     "turn": (
-        "turn[ {side}]", "turn[ to the {side}]", "turn[ to your {side}]", "rotate[ {side}]", "rotate[ to your {side}]",
-        "turn[ {side}] on the spot", "make a[ {side}] turn in place", "turn[ {side}] where you are",
+        "turn[ {side}]", "turn[ to the {side}]", "turn[ to your {side}]", "rotate[ {side}]",
+        "rotate[ to your {side}]", "turn[ {side}] on the spot", "make a[ {side}] turn in place",
+        "turn[ {side}] where you are", "pivot[ to the {side}]", "pivot[ {side}] on the spot", "make a[ {side}] turn",
+        "do a turn[ to the {side}] in place", "turn where you stand[, to the {side}]",
+        "turn yourself[ to the {side}]", "change direction[ to your {side}]",
+        "swing around[ to the {side}] a quarter",
     ),
     "turn_around": (
-        "turn around[ to the {side}]", "turn around[ over your {side} shoulder]", "turn all the way around[, {side}]",
-        "turn around[, going {side}]", "face the other way[, turning {side}]", "turn back around[ to your {side}]",
+        "turn around[ to the {side}]", "turn around[ over your {side} shoulder]",
+        "turn all the way around[, {side}]", "turn around[, going {side}]", "face the other way[, turning {side}]",
+        "turn back around[ to your {side}]", "do a half turn[ to the {side}]", "make a half turn[ to your {side}]",
+        "spin around[ to the {side}]", "turn round[ to the {side}]", "turn to what is behind you[, going {side}]",
+        "turn to face the other way[, over your {side}]",
     ),
     "walk_forward": (
         "walk forward", "walk straight ahead", "keep walking straight ahead", "go forward", "move forward",
-        "walk ahead", "continue forward", "keep going straight",
+        "walk ahead", "continue forward", "keep going straight", "walk on", "walk on ahead", "go ahead",
+        "walk in a straight line", "advance", "keep going", "take some steps forward", "carry on walking",
+        "head straight on",
     ),
     "walk_back": (
         "walk backward", "step back", "take a few steps back", "move backward", "go backward", "back up a bit",
+        "walk backwards", "step backward", "retreat a few steps", "back away", "move backwards a little",
+        "walk back without turning round",
     ),
-    "walk_turn": (
-        "walk forward, then turn[ {side}]", "walk ahead and turn[ {side}]", "walk forward and turn[ to the {side}]",
-        "go straight, then turn[ to your {side}]", "keep walking and turn[ {side}]", "walk in a curve[ to the {side}]",
+    "walk_turn": (  # one movement: not "walk, then turn", which is two
+        "keep walking and turn[ {side}]", "walk in a curve[ to the {side}]", "keep going and curve[ to the {side}]",
+        "walk along an arc[ to your {side}]", "turn[ {side}] as you walk", "turn[ to the {side}] while walking",
+        "walk ahead, turning[ {side}] on the way", "keep walking, turning[ to your {side}]",
+        "walk on round a bend[ to the {side}]", "turn[ to your {side}] without stopping",
+        "walk on and turn off[ to the {side}] as you go", "follow a curve[ to the {side}]",
     ),
     "turn_walk": (
         "turn[ {side}] and walk forward", "turn[ to the {side}], then walk ahead", "turn[ {side}], then go forward",
         "first turn[ to your {side}] and then walk", "rotate[ {side}] and walk straight ahead",
-        "turn[ {side}] and move forward",
+        "turn[ {side}] and move forward", "turn[ {side}] and start walking",
+        "after a turn[ to the {side}], walk ahead", "rotate[ to the {side}], then move forward",
+        "pivot[ {side}] and walk on", "turn[ to the {side}] first, then go", "make a[ {side}] turn and go on",
+        "turn yourself[ to the {side}] and walk",
     ),
     "walk_stop": (
         "walk forward and stop", "walk ahead, then stop", "go forward and come to a halt", "walk a bit and stop",
-        "move forward, then stand still", "walk forward, then stop and wait",
+        "move forward, then stand still", "walk forward, then stop and wait", "walk a few steps and stop",
+        "go on a little, then halt", "walk forward, then stand", "step forward and stop", "walk ahead and halt",
+        "keep walking, then stop", "advance and come to rest",
     ),
     "walk_to": (
         "walk to the {name}", "go to the {name}", "walk up to the {name}", "approach the {name}",
-        "head for the {name}", "move to the {name}",
+        "head for the {name}", "move to the {name}", "walk towards the {name}", "go up to the {name}",
+        "step up to the {name}", "get to the {name}", "walk across to the {name}", "move over to the {name}",
+        "proceed to the {name}", "cross the room to the {name}",
     ),
     "look_at": (
         "look at the {name}", "have a look at the {name}", "turn your eyes to the {name}", "look over to the {name}",
-        "watch the {name}", "look towards the {name}",
+        "watch the {name}", "look towards the {name}", "glance at the {name}", "let your eyes rest on the {name}",
+        "fix your eyes on the {name}", "turn your head to the {name}", "face the {name}", "turn to see the {name}",
+        "turn to the {name}", "check on the {name}",
     ),
     "reach": (
         "reach for {it}( on the {support})[ with {hand}]", "use {hand} to reach {it}", "touch {it}[ with {hand}]",
         "reach out to {it}( on the {support})[ with {hand}]", "put {hand} on {it}",
-        "stretch {hand} out to {it}( on the {support})",
+        "stretch {hand} out to {it}( on the {support})", "using {hand}, touch {it}( on the {support})",
+        "extend {hand} to {it}( on the {support})", "reach {it}( on the {support})[ with {hand}]",
+        "lay {hand} on {it}", "move {hand} to {it}( on the {support})", "tap {it}[ with {hand}]",
+        "place {hand} on {it}", "let {hand} go to {it}",
     ),
     "pick_up": (
         "pick up {it}( from the {support})[ with {hand}]", "take {it}( from the {support})[ with {hand}]",
         "grab {it}( on the {support})[ with {hand}]", "get {it}( off the {support})[ with {hand}]",
         "lift {it}( from the {support})[ with {hand}]", "use {hand} to pick up {it}",
+        "using {hand}, take {it}( from the {support})", "collect {it}( from the {support})[ with {hand}]",
+        "pick {it} up[ with {hand}]", "grasp {it}( on the {support}) and lift it[ with {hand}]",
+        "get hold of {it}[ with {hand}]", "take up {it}( from the {support})[, using {hand}]",
+        "let {hand} take {it}",
     ),
     "put_down": (
         "put the {name} on {there}[ with {hand}]", "place the {name} on {there}[ with {hand}]",
         "put the {name} down on {there}[ with {hand}]", "set the {name} down on {there}[ with {hand}]",
         "leave the {name} on {there}[, using {hand}]", "lay the {name} on {there}[ with {hand}]",
+        "using {hand}, place the {name} on {there}", "set down the {name} on {there}[ with {hand}]",
+        "put down the {name} on {there}[ with {hand}]", "rest the {name} on {there}[ with {hand}]",
+        "stand the {name} on {there}[, using {hand}]", "let {hand} put the {name} on {there}",
     ),
     "open": (
         "open {it}[ with {hand}]", "open {it}[ using {hand}]", "use {hand} to open {it}",
-        "get {it} open[ with {hand}]", "open {it}[ by {hand}]",
+        "get {it} open[ with {hand}]", "open {it}[ by {hand}]", "using {hand}, open {it}",
+        "open {it} wide[ with {hand}]", "let {hand} open {it}", "have {it} opened[ by {hand}]",
+        "take the handle of {it} and open it[ with {hand}]",
     ),
     "close": (
-        "close {it}[ with {hand}]", "shut {it}[ with {hand}]", "use {hand} to close {it}", "close {it}[ using {hand}]",
-        "get {it} closed[ with {hand}]",
+        "close {it}[ with {hand}]", "shut {it}[ with {hand}]", "use {hand} to close {it}",
+        "close {it}[ using {hand}]", "get {it} closed[ with {hand}]", "using {hand}, shut {it}",
+        "shut {it}[ using {hand}]", "use {hand} to shut {it}", "get {it} shut[ with {hand}]",
+        "let {hand} close {it}", "have {it} closed[ by {hand}]",
     ),
     "sit": (
-        "sit down on {it}", "take a seat on {it}", "sit on {it}", "have a seat on {it}",
-        "seat yourself on {it}",
+        "sit down on {it}", "take a seat on {it}", "sit on {it}", "have a seat on {it}", "seat yourself on {it}",
+        "sit yourself down on {it}", "be seated on {it}", "settle on {it}", "settle down on {it}",
+        "place yourself on {it}", "go down onto {it}",
     ),
-    "stand_up": ("stand up", "get up", "rise to your feet", "get on your feet", "come up again"),
+    "stand_up": (
+        "stand up", "get up", "rise to your feet", "get on your feet", "come up again", "get to your feet",
+        "get up again", "straighten up", "come to your feet", "stand upright again", "raise yourself up",
+    ),
     "run": ("run", "run ahead", "run forward", "start running", "move at a run"),
     "bend": ("bend over", "bend down", "lean forward", "bow down", "bend your back"),
     "step": ("take a step", "make a step aside", "shift your feet", "step aside", "change your stance"),
-    "crouch": ("crouch down", "squat down", "get down low", "go into a squat", "bend your knees and go down"),
+    "crouch": (
+        "crouch down", "squat down", "get down low", "go into a squat", "bend your knees and go down", "crouch",
+        "squat", "get into a crouch", "sink down into a squat", "duck down", "go down low", "bend your knees deeply",
+    ),
 }  # fmt: skip
 
 _TEST: dict[str, tuple[str, ...]] = {
@@ -96,7 +141,7 @@ _TEST: dict[str, tuple[str, ...]] = {
     "turn_around": ("turn around[ towards the {side}]", "do a turn[ to the {side}] until you face backwards"),
     "walk_forward": ("walk straight on", "go straight ahead", "keep moving forward"),
     "walk_back": ("walk a few steps backward", "move back a little"),
-    "walk_turn": ("walk straight, then make a[ {side}] turn", "go forward and then turn[ {side}]"),
+    "walk_turn": ("walk on and veer[ to the {side}]", "make a[ {side}] turn without a halt, walking on"),
     "turn_walk": ("make a[ {side}] turn, then walk forward", "turn[ to your {side}] and go straight ahead"),
     "walk_stop": ("go ahead and then stop", "walk straight ahead and come to a stop"),
     "walk_to": ("go over to the {name}", "walk over to the {name}", "make your way to the {name}"),
@@ -116,10 +161,30 @@ _TEST: dict[str, tuple[str, ...]] = {
     "crouch": ("lower yourself into a crouch", "crouch low"),
 }  # fmt: skip
 
+_WHERE = {
+    "train": ("on your {side}", "behind you, on your {side}"),
+    "test": ("to your {side}", "to your {side}, behind you"),
+}
+"""Where something is that the wearer does not see: beside or behind."""
+_BEHIND = np.radians(120)  # aside
 _JOINTS = {
     "train": (
-        ("{0}, then {1}", "{0} and {1}", "first {0}, then {1}"),
-        ("{0}, then {1} and {2}", "{0}, {1}, then {2}", "first {0}, then {1}, and then {2}"),
+        (
+            "{0}, then {1}",
+            "{0} and {1}",
+            "first {0}, then {1}",
+            "{0}; then {1}",
+            "{0}, next {1}",
+            "{0}, and finally {1}",
+        ),
+        (
+            "{0}, then {1} and {2}",
+            "{0}, {1}, then {2}",
+            "first {0}, then {1}, and then {2}",
+            "{0}; {1}; then {2}",
+            "{0}, next {1}, and finally {2}",
+            "{0}, {1} and finally {2}",
+        ),
     ),
     "test": (("{0} and then {1}", "{0}; after that, {1}"), ("{0}, {1} and after that {2}", "{0} and then {1} and {2}")),
 }
@@ -133,6 +198,7 @@ class Clause:
         action: as in `planner.ACTIONS`; a turn's side is in its name.
         hand: "left", "right" or "both". name: of the target, without its article. support: what it is on.
         told: the target's name was said just before, so "it" will do; there: the same of the support.
+        aside: where the target is to be told as well: its bearing [rad, left positive]; None where it is seen.
     """
 
     action: str
@@ -141,6 +207,7 @@ class Clause:
     support: str = ""
     told: bool = False
     there: bool = False
+    aside: float | None = None
 
 
 def kind_of(behaviour: str) -> tuple[str, str]:
@@ -175,11 +242,17 @@ def tell(rng: np.random.Generator, clause: Clause, split: str, leave_open: bool 
     text = re.sub(r"\((.*?)\)", r"\1" if keep_support and not clause.told else "", text)
     text = re.sub(r"\[(.*?)\]", "" if leave_open else r"\1", text)
     hand = "both hands" if clause.hand == "both" else f"your {clause.hand} hand"
+    name = clause.name if clause.aside is None else f"{clause.name} {_where(clause.aside, split)}"
     text = text.format(
-        side=kind_of(clause.action)[1], hand=hand, name=clause.name, support=clause.support,
+        side=kind_of(clause.action)[1], hand=hand, name=name, support=clause.support,
         it="it" if clause.told else f"the {clause.name}", there="it" if clause.there else f"the {clause.support}",
     )  # fmt: skip
-    return re.sub(r"\b(pick|open) up it\b", r"\1 it up", text)
+    return re.sub(r"\b(pick|open|take) up it\b", r"\1 it up", text)
+
+
+def _where(aside: float, split: str) -> str:
+    beside, behind = _WHERE[split]
+    return (behind if abs(aside) > _BEHIND else beside).format(side="left" if aside > 0 else "right")
 
 
 def goal(

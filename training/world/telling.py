@@ -16,6 +16,8 @@ from training.world.posing import Pose
 from training.world.timeline import Span, Timeline
 
 Array = NDArray[np.float64]
+_SEEN = np.radians(45)  # aside: what lies further is not in the picture, and words say where it is
+_SOUGHT = ("look_at", "walk_to")
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ def tell_clip(
     """
     wording = "test" if split == "test" else "train"
     told = [span for span in spans if span.action != "step"]
-    clauses, doubtful = _clauses(line, told, leave_open="")
+    clauses, doubtful = _clauses(line, told, time[0])
     vague = "target" if doubtful else ""
     if not vague and rng.random() < ambiguous:
         vague = _leave_open(rng, line, told, clauses)
         if vague == "target":
-            clauses, _ = _clauses(line, told, leave_open="target")
+            clauses, _ = _clauses(line, told, time[0], leave_open="target")
     text, open_ = goal(rng, clauses, wording, leave_open=vague in ("side", "hand"), plain=plain)
     if vague in ("side", "hand") and not open_:
         vague = ""
@@ -73,8 +75,10 @@ def tell_clip(
 
 
 def _leave_open(rng: np.random.Generator, line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
-    """What a text may leave open: preferably which of several equal things, else the side or the hand."""
-    if any(span.target is not None and rivals(line.room, span.target) for span in told):
+    """What a text may leave open: preferably which of several equal things, or where one is that is not seen, else the
+    side or the hand."""
+    doubled = any(span.target is not None and rivals(line.room, span.target) for span in told)
+    if doubled or any(clause.aside is not None for clause in clauses):
         return "target"
     able = [clause for clause in clauses if may_leave_open(clause)]
     if not able:
@@ -82,19 +86,23 @@ def _leave_open(rng: np.random.Generator, line: Timeline, told: list[Span], clau
     return "side" if kind_of(able[0].action)[1] else "hand"
 
 
-def _clauses(line: Timeline, told: list[Span], leave_open: str) -> tuple[list[Clause], bool]:
-    """Clauses of the actions, and whether some name could mean another thing too."""
+def _clauses(line: Timeline, told: list[Span], begin_s: float, leave_open: str = "") -> tuple[list[Clause], bool]:
+    """Clauses of the actions of a window that begins then, and whether some name could mean another thing too."""
     clauses, doubtful, last, last_name = [], False, "", ""
     for span in told:
-        name = ""
+        name, aside = "", None
         if span.target is not None and span.action != "stand_up":
-            place, heading = line.where(span.end_s if span.action == "walk_to" else span.start_s)
-            name, doubt = name_of(line.room, span.target, Viewpoint(place, heading), leave_open == "target")
+            view = Viewpoint(*line.where(span.end_s if span.action == "walk_to" else span.start_s))
+            name, doubt = name_of(line.room, span.target, view, leave_open == "target")
             doubtful |= doubt
+            first = Viewpoint(*line.where(max(span.start_s, begin_s)))
+            bearing = first.bearing(line.place_of(span.target)[:3, 3])
+            if span.action in _SOUGHT and abs(bearing) > _SEEN and leave_open != "target":
+                aside = bearing
         support = span.support if span.action != "reach" else (line.support_of(span.target) if span.target else "")
         identity = span.target.id or name if span.target is not None else ""
         told_, there = bool(identity) and identity == last, bool(support) and last_name == support
-        clauses.append(Clause(span.action, span.side, name, support, told_, there))
+        clauses.append(Clause(span.action, span.side, name, support, told_, there, aside))
         last_name = name
         last = identity
     return clauses, doubtful

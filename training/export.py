@@ -32,6 +32,7 @@ from training.graphs import export_graphs
 from training.networks import Networks
 from training.runs import (
     CLIPS,
+    METRICS,
     RECIPE,
     SCALE,
     STATISTICS,
@@ -53,21 +54,16 @@ def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None
             shipped in bfloat16, as that is; nothing is held in memory twice.
     """
     settings = variant(row, EgoTwinConfig.mini())  # which parts there are does not depend on the size
-    last = "joint" if settings.with_video else "text-to-motion"
-    needed = {last: diffusion_folder(runs, row, last)}
-    if settings.representation is not None:
-        needed["motion-vae"] = motion_vae_folder(runs, settings.representation)
-    if settings.with_video:
-        needed["video-codec"] = codec_folder(runs)
-    for stage, folder in needed.items():
-        if not (folder / WEIGHTS).is_file():
-            raise ModelError(f"{folder} has no weights; run `egotwin train {stage} --runs {runs}` first")
-    given = _given(pretrained, settings.with_video, component_config(needed[last]))
-    transformer = load_transformer(needed[last], torch.bfloat16 if given else torch.float32)
-    video_vae = load_video_vae(needed["video-codec"]) if settings.with_video and not given else None
+    folders, last = _folders(runs, row)
+    for stage in ("video-codec", "motion-vae", last):
+        if stage in folders and not (folders[stage] / WEIGHTS).is_file():
+            raise ModelError(f"{folders[stage]} has no weights; run `egotwin train {stage} --runs {runs}` first")
+    given = _given(pretrained, settings.with_video, component_config(folders[last]))
+    transformer = load_transformer(folders[last], torch.bfloat16 if given else torch.float32)
+    video_vae = load_video_vae(folders["video-codec"]) if settings.with_video and not given else None
     if settings.representation is None:
         return Networks(transformer, None, video_vae, None, None, None, given)
-    folder = needed["motion-vae"]
+    folder = folders["motion-vae"]
     return Networks(
         transformer,
         _motion_vae(runs, row, folder),
@@ -77,6 +73,19 @@ def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None
         load_tensors(folder / SCALE)["motion_latent.scale"],
         given,
     )
+
+
+def _folders(runs: Path, row: str) -> tuple[dict[str, Path], str]:
+    """The folder of every stage that a row of the paper's tables has, and its last stage."""
+    settings = variant(row, EgoTwinConfig.mini())
+    folders = {stage: diffusion_folder(runs, row, stage) for stage in ("text-to-motion", "joint")}
+    if settings.representation is not None:
+        folders["motion-vae"] = motion_vae_folder(runs, settings.representation)
+    if row == VARIANTS[0]:
+        folders["motion-decoder"] = motion_decoder_folder(runs)
+    if settings.with_video:
+        folders["video-codec"] = codec_folder(runs)
+    return folders, "joint" if settings.with_video else "text-to-motion"
 
 
 def _motion_vae(runs: Path, row: str, folder: Path) -> MotionVAE:
@@ -201,18 +210,10 @@ def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Map
 
 def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
     """How a runs folder was made, for the manifest: each stage's whole recipe and last metrics, and the clips."""
-    settings, stages = variant(row, EgoTwinConfig.mini()), {}
-    folders = {stage: diffusion_folder(runs, row, stage) for stage in ("text-to-motion", "joint")}
-    if settings.representation is not None:
-        folders["motion-vae"] = motion_vae_folder(runs, settings.representation)
-    if row == VARIANTS[0]:
-        folders["motion-decoder"] = motion_decoder_folder(runs)
-    if settings.with_video:
-        folders["video-codec"] = codec_folder(runs)
-    for stage in (stage for stage in STAGES if (folders.get(stage, runs) / "metrics.jsonl").is_file()):
-        last = (folders[stage] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        stages[stage] = {"recipe": read_json(folders[stage] / RECIPE), "last_metrics": json.loads(last)}
-    last = "joint" if settings.with_video else "text-to-motion"
+    (folders, last), stages = _folders(runs, row), {}
+    for stage in (stage for stage in STAGES if (folders.get(stage, runs) / METRICS).is_file()):
+        line = (folders[stage] / METRICS).read_text(encoding="utf-8").splitlines()[-1]
+        stages[stage] = {"recipe": read_json(folders[stage] / RECIPE), "last_metrics": json.loads(line)}
     if not (folders[last] / CLIPS).is_file():
         raise ModelError(
             f"{folders[last]} does not say what clips it saw; run `egotwin train {last}` again, which does"

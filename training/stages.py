@@ -33,7 +33,7 @@ from training.runs import (
     motion_vae_folder,
     progress,
 )
-from training.sequences.dataset import ClipSet, open_clips
+from training.sequences.dataset import ClipSet, goals_checksum, open_clips
 from training.stage_codec import VideoCodecStage
 from training.stage_diffusion import DiffusionStage
 from training.stage_motion import MotionDecoderStage, MotionVAEStage
@@ -256,8 +256,7 @@ def identity_of(clips: ClipSet, told: bool) -> dict[str, Any]:
     settings = clips.manifest.settings()
     mount = settings.get("view", {}).get("mount", asdict(Mount()))
     seen = {"camera": asdict(camera_of(clips)), "mount": mount}
-    words = json.dumps([record["text"] for record in clips.records]) if told else ""
-    goals = {"goals_sha256": hashlib.sha256(words.encode()).hexdigest()} if told else {}
+    goals = {"goals_sha256": goals_checksum(clips)} if told else {}
     return {**settings, "finished": len(clips), "sha256": digest, **goals, **seen}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -160,6 +161,31 @@ def test_a_stopped_run_goes_on_and_nothing_half_done_looks_whole(benchmark: Benc
     touched = [part.stem for part in parts if part.stat().st_mtime_ns != before[part]]
     assert touched == [f"test-{clip_name(broken)}"]
     assert changed["protocol"]["identity"] == results["protocol"]["identity"]
+
+
+def test_a_clip_told_in_other_words_is_measured_again(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
+    folder, out = write_truth(benchmark, tmp_path / "oracle"), tmp_path / "out"
+    score(benchmark, [folder], NO_NETWORKS, out)
+    before = {path: path.stat().st_mtime_ns for path in sorted(out.glob("parts/*/*.safetensors"))}
+    write_baseline(baselines(benchmark, benchmark.camera)["constant velocity"], benchmark, tmp_path / "moving")
+
+    told, number = tmp_path / "told", benchmark.numbers[0]
+    shutil.copytree(data, told)
+    first = 0
+    for path in sorted((told / "test").glob("clips-*.json")):
+        records = json.loads(path.read_text())
+        if first <= number < first + len(records):
+            records[number - first]["text"] = "do something else"
+            path.write_text(json.dumps(records))
+        first += len(records)
+    other = Benchmark(told, CLIPS)
+    assert other.clip(number).text == "do something else"
+    score(other, [folder], NO_NETWORKS, out)
+    again = {path.relative_to(out / "parts") for path, then in before.items() if path.stat().st_mtime_ns != then}
+    name = f"test-{clip_name(number)}.safetensors"
+    assert again == {Path("oracle") / name, Path("true-clips") / name}
+    with pytest.raises(PredictionError, match="moving holds other predictions"):
+        write_baseline(baselines(other, other.camera)["constant velocity"], other, tmp_path / "moving")
 
 
 def test_two_workers_measure_what_one_does(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from training.evaluation.networks import TEXT_LENGTH
 from training.evaluation.placing import laid_at, levelled
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import Benchmark, Mode, RealClip
-from training.sequences.dataset import ClipSet
+from training.sequences.dataset import ClipSet, goals_checksum
 
 Array = NDArray[np.float64]
 THUMBNAIL = 8
@@ -34,12 +34,13 @@ THUMBNAIL = 8
 
 @dataclass(frozen=True)
 class Baseline:
-    """A named predictor: its mode, what it is told, and how it predicts a clip."""
+    """A named predictor: its mode, what it is told, how it predicts a clip, and from which other splits' goals."""
 
     name: str
     mode: Mode
     told: str
     predict: Callable[[RealClip], Prediction]
+    learns_from: tuple[str, ...] = ()
 
 
 def baselines(benchmark: Benchmark, camera: Pinhole) -> dict[str, Baseline]:
@@ -53,16 +54,22 @@ def baselines(benchmark: Benchmark, camera: Pinhole) -> dict[str, Baseline]:
         Baseline("repeat first frame, stand still", "joint", "", frozen),
         Baseline("constant velocity", "T2M", "the second pose", moving_on),
         Baseline("mean path of the behaviour", "T2M", "the behaviour's name", library.mean_path),
-        Baseline("nearest neighbour", "joint", "the training clips", library.nearest),
+        Baseline("nearest neighbour", "joint", "the training clips", library.nearest, ("train",)),
         Baseline("first frame turned with the head", "TM2V", "the true camera", lambda clip: turned(clip, camera)),
     )
     return {entry.name: entry for entry in entries}
 
 
 def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Path:
-    """Predict every test clip into `folder`, going on where a stopped run was."""
-    info = PredictionInfo(baseline.name, baseline.mode, benchmark.frame_rate, benchmark.pose_rate, told=baseline.told)
-    write_info(folder, info)
+    """Predict every test clip into `folder`, going on where a stopped run was.
+
+    Raises:
+        PredictionError: `folder` holds other predictions, or such for other goals.
+    """
+    goals = {split: goals_checksum(benchmark.split(split)) for split in (benchmark.name, *baseline.learns_from)}
+    rates = benchmark.frame_rate, benchmark.pose_rate
+    details = {"goals_sha256": goals}
+    write_info(folder, PredictionInfo(baseline.name, baseline.mode, *rates, told=baseline.told, details=details))
     todo = [number for number in benchmark.numbers if not is_written(folder, number)]
     for number in tqdm(todo, desc=baseline.name, leave=False):
         write_prediction(folder, number, baseline.predict(benchmark.clip(number)))

@@ -204,7 +204,7 @@ def _path(job: Job, key: tuple[str, int]) -> Path:
 
 
 def _wanted(job: Job, key: tuple[str, int]) -> str:
-    """Identity of a part: the run's, and for a prediction the bytes it is made of."""
+    """Identity of a part: the run's, the clip's record (its goal too), and for a prediction the bytes it is made of."""
     files: list[str] = []
     if job.kind == "predictions":
         base = job.folder / clip_name(key[1])
@@ -212,7 +212,8 @@ def _wanted(job: Job, key: tuple[str, int]) -> str:
         found += sorted(base.glob("*.png")) if base.is_dir() else []
         files = [sha256(path) for path in found if path.is_file()]
         files.append(_digest(asdict(read_info(job.folder))))
-    return _digest({"run": job.identity, "kind": job.kind, "key": list(key), "files": files})
+    record = _benchmark(job.data, job.clips).split(key[0]).records[key[1]]
+    return _digest({"run": job.identity, "kind": job.kind, "key": list(key), "files": files, "record": record})
 
 
 def _is_there(job: Job, key: tuple[str, int], wanted: str) -> bool:

@@ -13,6 +13,7 @@ from egotwin_model.sampler import Guidance
 from egotwin_model.sampler import Mode as SamplerMode
 from training.evaluation.predictions import Prediction, PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.tasks import PREDICTED, Benchmark, Mode, RealClip
+from training.sequences.dataset import goals_checksum
 
 SAMPLER_MODE: dict[Mode, SamplerMode] = {
     "joint": "joint", "TV2M": "motion", "T2M": "motion", "TM2V": "video", "T2V": "video",
@@ -32,7 +33,7 @@ def write_imaginations(
     """
     details: dict[str, Any] = {
         "model_sha256": pipeline.info.sha256, "samples": samples, "seed": seed,
-        "sampling": asdict(pipeline.defaults),
+        "sampling": asdict(pipeline.defaults), "goals_sha256": goals_checksum(benchmark.split(benchmark.name)),
     }  # fmt: skip
     told = {"TV2M": "the true video", "TM2V": "the true motion"}.get(mode, "")
     rates = benchmark.frame_rate, benchmark.pose_rate

@@ -8,6 +8,7 @@ same interface for either:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,6 +177,12 @@ def open_clips(folder: Path | str, verify: bool = False) -> ClipSet:
     if compressed:
         return TarClips(folder, verify, shards.Manifest.load(Path(folder)))
     return shards.open_clips(folder, verify)
+
+
+def goals_checksum(clips: ClipSet) -> str:
+    """SHA-256 over the clips' goals, in their order: the same pictures and motion may be told in other words."""
+    goals = json.dumps([str(record["text"]) for record in clips.records])
+    return hashlib.sha256(goals.encode()).hexdigest()
 
 
 def stream(

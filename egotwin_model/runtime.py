@@ -26,6 +26,7 @@ from egotwin_model.transformer import EgoTwinTransformer
 from egotwin_model.video_vae import decode_video, encode_video, load_video_vae
 
 RUNTIMES = ("torch", "onnxruntime")
+EVERY_TIME = ("transformer", "transformer_motion", "image_encoder", "pose_encoder", "video_decoder", "motion_decoder")
 TIMESTEPS = (3, 4)  # places of t_video and t_motion in a Denoiser's arguments
 GRAPHS = "onnx/graphs.json"
 
@@ -36,6 +37,10 @@ class Runtime(Protocol):
     @property
     def denoise(self) -> Denoiser:
         """One evaluation of the transformer."""
+        ...
+
+    def prepare(self) -> None:
+        """Make ready what one imagination needs: the first one then takes no longer than those after it."""
         ...
 
     def encode_video(self, video: Tensor) -> Tensor:
@@ -99,6 +104,9 @@ class TorchRuntime:
         if (folder / "video_vae").is_dir():
             self.video_vae: nn.Module = load_video_vae(folder / "video_vae", dtype, tiling=self.options.tiling)
 
+    def prepare(self) -> None:
+        return  # the networks are loaded
+
     def denoise(
         self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor
     ) -> tuple[Tensor | None, Tensor | None]:
@@ -145,6 +153,11 @@ class OnnxRuntime:
         self.video_scale = float(component_config(video).get("scaling_factor", 1.0)) if video.is_dir() else 1.0
         self._sessions: dict[str, Any] = {}
         self._weights: dict[str, dict[str, Tensor]] = {}
+
+    def prepare(self) -> None:
+        for graph in EVERY_TIME:
+            if graph not in self._sessions:
+                self._make_session(graph)
 
     def denoise(
         self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 
 def load_pipeline(parameters: ImagineParameters) -> EgoTwinPipeline:
-    """The model of the parameters' folder; `ModelError` where it is missing or altered."""
+    """The model of the parameters' folder, ready for a first goal; `ModelError` where it is missing or altered."""
     from egotwin_model.pipeline import EgoTwinPipeline  # takes seconds
 
-    return EgoTwinPipeline.from_pretrained(parameters.model_path, runtime=parameters.runtime)
+    pipeline = EgoTwinPipeline.from_pretrained(parameters.model_path, runtime=parameters.runtime)
+    pipeline.runtime.prepare()
+    return pipeline
 
 
 @dataclass(frozen=True)

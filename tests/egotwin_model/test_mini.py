@@ -99,3 +99,11 @@ def test_both_runtimes_compute_the_same() -> None:
     assert len(ours) == len(theirs) == 9
     for a, b in zip(ours, theirs, strict=True):
         assert (a - b).abs().max() < 1e-4 * max(1.0, float(a.abs().max()))
+
+
+def test_a_prepared_runtime_has_all_that_an_imagination_needs(start: tuple[np.ndarray, BodyState]) -> None:
+    pipeline = EgoTwinPipeline.from_pretrained(FOLDER, "onnxruntime")
+    pipeline.runtime.prepare()
+    made = dict(pipeline.runtime._sessions)
+    imagine(pipeline, start, "turn left")
+    assert pipeline.runtime._sessions == made

@@ -183,7 +183,7 @@ _MINI: dict[str, Recipe] = {
     ),
     "joint": DiffusionRecipe(
         TrainConfig(
-            7900, 48, 1e-3, warmup=100, optimizer="muon", ema_decay=0.997, save_every=100, validate_every=200,
+            11_000, 48, 1e-3, warmup=100, optimizer="muon", ema_decay=0.997, save_every=100, validate_every=200,
             sheet_every=600,
         ),
         EgoTwinConfig.mini(), "joint", motion_clean=0.4, video_noise_bias=2.0,

@@ -65,15 +65,21 @@ def test_every_figure_is_printed_and_recorded(data: Path, model: Path, capsys: p
 def test_true_clips_in_a_models_place_are_perfect(data: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a model that knows the future would get; and one that turns left whatever is asked."""
 
-    def truth(_: object, clip: RealClip, mode: str, *, goal: str = "") -> Prediction:
-        parts = vars(clip.motion).values()
-        return Prediction(clip.frames, BodyMotion(*(np.asarray(part, np.float64)[None] for part in parts)))
+    def truth(_: object, clip: RealClip, mode: str, *, goal: str = "", samples: int = 1) -> Prediction:
+        parts = [np.repeat(np.asarray(part, np.float64)[None], samples, axis=0) for part in vars(clip.motion).values()]
+        motion = BodyMotion(*parts)
+        aside = 0.5 * np.array([(-1.0) ** sample for sample in range(samples)])
+        motion.head_positions[:, :, 0] += aside[:, None] if samples > 1 else 0.0  # half a metre off, but not their mean
+        return Prediction(clip.frames, motion)
 
     monkeypatch.setattr(short, "imagined", truth)
     run = short.Short(EgoTwinPipeline.from_pretrained(model, "torch"), data, STARTS)
     goals = run.own_goals()
     assert {figure["value"] for figure in goals["obedience_own_goal"].values()} == {1.0}
-    assert goals["head_position_error_after_5_s_m"]["model"]["value"] == 0.0
+    heads = goals["head_position_error_after_5_s_m"]
+    assert heads["model"]["value"] == 0.0
+    assert heads["model_mean_of_futures"]["value"] == pytest.approx(0.0, abs=1e-9)
+    assert heads["model_mean_of_futures"]["futures"] == short.FUTURES
     assert goals["body"]["floor_penetration"]["value"] == 0.0
     video = run.given_motion()
     assert video["video_from_motion"]["psnr_db_2_to_5_s"]["value"] > 70

@@ -157,7 +157,10 @@ def _keys(job: Job, benchmark: Benchmark) -> list[tuple[str, int]]:
 def _measure_all(jobs: list[Job], benchmark: Benchmark, workers: int, cluster: str | None) -> None:
     """Measure what is not there yet of all subjects, a few clips at a time."""
     wanted = [(job, key) for job in jobs for key in _keys(job, benchmark)]
-    todo = [(job, [key for key in _keys(job, benchmark) if not _is_there(job, key, _wanted(job, key))]) for job in jobs]
+    todo = [
+        (job, [key for key in _keys(job, benchmark) if not _is_there(job, key, _wanted(job, key, benchmark))])
+        for job in jobs
+    ]
     chunks = [(job, tuple(keys[i : i + CHUNK])) for job, keys in todo for i in range(0, len(keys), CHUNK)]
     left = sum(len(keys) for _, keys in chunks)
     with tqdm(total=len(wanted), initial=len(wanted) - left, desc="measuring", unit="clip", mininterval=1) as bar:
@@ -192,7 +195,7 @@ def measure_chunk(chunk: tuple[Job, tuple[tuple[str, int], ...]]) -> int:
             parts = measure(clip, Prediction(clip.frames, motion), "joint", benchmark, tools)
         else:
             parts = measure(clip, predictions.read(clip), predictions.info.mode, benchmark, tools)
-        note = {"identity": _wanted(job, (split, number))}
+        note = {"identity": _wanted(job, (split, number), benchmark)}
         arrays = {name: np.ascontiguousarray(array) for name, array in parts.items()}
         path = _path(job, (split, number))
         write_atomically(path, lambda temporary, a=arrays, n=note: save_file(a, temporary, metadata=n))  # type: ignore[misc]
@@ -203,7 +206,7 @@ def _path(job: Job, key: tuple[str, int]) -> Path:
     return job.parts / f"{key[0]}-{clip_name(key[1])}.safetensors"
 
 
-def _wanted(job: Job, key: tuple[str, int]) -> str:
+def _wanted(job: Job, key: tuple[str, int], benchmark: Benchmark) -> str:
     """Identity of a part: the run's, the clip's record (its goal too), and for a prediction the bytes it is made of."""
     files: list[str] = []
     if job.kind == "predictions":
@@ -212,7 +215,7 @@ def _wanted(job: Job, key: tuple[str, int]) -> str:
         found += sorted(base.glob("*.png")) if base.is_dir() else []
         files = [sha256(path) for path in found if path.is_file()]
         files.append(_digest(asdict(read_info(job.folder))))
-    record = _benchmark(job.data, job.clips).split(key[0]).records[key[1]]
+    record = benchmark.split(key[0]).records[key[1]]
     return _digest({"run": job.identity, "kind": job.kind, "key": list(key), "files": files, "record": record})
 
 

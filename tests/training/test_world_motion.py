@@ -87,6 +87,13 @@ def yaw_of(motion: SynthMotion, joint: int = HEAD) -> np.ndarray:
     return np.unwrap(np.arctan2(motion.rotations[:, joint, 1, 0], motion.rotations[:, joint, 0, 0]))
 
 
+def first_bearing(motion: SynthMotion, target: Target) -> float:
+    """Degrees by which a target lies aside of the first pose's pelvis, left positive."""
+    away = np.array(target.position[:2]) - motion.positions[0, 0, :2]
+    bearing = np.arctan2(away[1], away[0]) - yaw_of(motion, 0)[0]
+    return float(np.degrees(np.arctan2(np.sin(bearing), np.cos(bearing))))
+
+
 def hand_point(motion: SynthMotion, hand: str, point: np.ndarray) -> np.ndarray:
     """World path (T, 3) of a point of a hand's frame, given for the reference body."""
     joint, scale = JOINT["L_Hand" if hand == "left" else "R_Hand"], size_of(motion)
@@ -367,9 +374,7 @@ def test_words_say_where_something_is_that_is_not_in_view() -> None:
             target = next(target for target in ROOM.targets if target.id == entry["target_id"])
             if target.kind == "cabinet":  # of two, and which one may be open too
                 continue
-            away = np.array(target.position[:2]) - motion.positions[0, 0, :2]
-            bearing = np.arctan2(away[1], away[0]) - yaw_of(motion, 0)[0]
-            bearing = np.degrees(np.arctan2(np.sin(bearing), np.cos(bearing)))
+            bearing = first_bearing(motion, target)
             if min(abs(abs(bearing) - 45), abs(abs(bearing) - 120)) < 4:  # the body sways a little
                 continue
             if motion.meta["ambiguous"] == "target":
@@ -383,6 +388,21 @@ def test_words_say_where_something_is_that_is_not_in_view() -> None:
                 assert (words[1] in motion.text) == (abs(bearing) > 120)
                 assert f"{words[0]} {'left' if bearing > 0 else 'right'}" in motion.text
     assert min(told.values()) > 2, told
+
+
+def test_words_say_where_a_thing_is_before_it_is_carried_away() -> None:
+    said = []
+    for seed in range(16):
+        script = ["walk_to+pick_up", "walk_to+put_down"]
+        motion = synthesise_sequence(np.random.default_rng(seed), ROOM, script)
+        entry = motion.meta["actions"][0]
+        bearing = first_bearing(motion, next(target for target in ROOM.targets if target.id == entry["target_id"]))
+        if motion.meta["ambiguous"] or abs(abs(bearing) - 45) < 4:
+            continue
+        said.append("on your" in entry["text"])
+        assert said[-1] == (abs(bearing) > 45), (seed, bearing, entry["text"])
+    assert len(said) > 8
+    assert 0 < sum(said) < len(said)
 
 
 def test_two_equal_cabinets_are_told_apart_by_the_wearers_left_and_right() -> None:

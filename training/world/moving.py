@@ -107,7 +107,8 @@ def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, tow
     begin, distance = line.now, float(np.linalg.norm(place - line.here))
     ahead_until = walk(line, place, facing)
     if distance > _FEW_STEPS_M:
-        line.spans.append(Span("walk_to", begin, line.now, target=target))
+        sought = None if target is None else line.place_of(target)[:2, 3]
+        line.spans.append(Span("walk_to", begin, line.now, target=target, sought=sought))
         if toward is not None and line.now - begin > 1.6:
             until = min(ahead_until, line.now + 0.2)
             line.gazes.append(look(toward, max(begin + 0.3, until - 1.3), until, target=target))
@@ -168,4 +169,4 @@ def look_at(line: Timeline, target: Target) -> None:
         turn(line, aside * float(line.rng.uniform(0.55, 0.95)), np.radians(60))
     line.wait_until(begin + 0.6 + stay)
     line.gazes.append(look(position, begin, line.now, target=target))
-    line.spans.append(Span("look_at", begin, line.now, target=target))
+    line.spans.append(Span("look_at", begin, line.now, target=target, sought=position[:2]))

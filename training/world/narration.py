@@ -170,24 +170,16 @@ _BEHIND = np.radians(120)  # aside
 _JOINTS = {
     "train": (
         (
-            "{0}, then {1}",
-            "{0} and {1}",
-            "first {0}, then {1}",
-            "{0}; then {1}",
-            "{0}, next {1}",
+            "{0}, then {1}", "{0} and {1}", "first {0}, then {1}", "{0}; then {1}", "{0}, next {1}",
             "{0}, and finally {1}",
         ),
         (
-            "{0}, then {1} and {2}",
-            "{0}, {1}, then {2}",
-            "first {0}, then {1}, and then {2}",
-            "{0}; {1}; then {2}",
-            "{0}, next {1}, and finally {2}",
-            "{0}, {1} and finally {2}",
+            "{0}, then {1} and {2}", "{0}, {1}, then {2}", "first {0}, then {1}, and then {2}", "{0}; {1}; then {2}",
+            "{0}, next {1}, and finally {2}", "{0}, {1} and finally {2}",
         ),
     ),
     "test": (("{0} and then {1}", "{0}; after that, {1}"), ("{0}, {1} and after that {2}", "{0} and then {1} and {2}")),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

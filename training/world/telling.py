@@ -17,7 +17,6 @@ from training.world.timeline import Span, Timeline
 
 Array = NDArray[np.float64]
 _SEEN = np.radians(45)  # aside: what lies further is not in the picture, and words say where it is
-_SOUGHT = ("look_at", "walk_to")
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,15 @@ def _clauses(line: Timeline, told: list[Span], begin_s: float, leave_open: str =
     """Clauses of the actions of a window that begins then, and whether some name could mean another thing too."""
     clauses, doubtful, last, last_name = [], False, "", ""
     for span in told:
-        name, aside = "", None
+        name = ""
         if span.target is not None and span.action != "stand_up":
             view = Viewpoint(*line.where(span.end_s if span.action == "walk_to" else span.start_s))
             name, doubt = name_of(line.room, span.target, view, leave_open == "target")
             doubtful |= doubt
-            first = Viewpoint(*line.where(max(span.start_s, begin_s)))
-            bearing = first.bearing(line.place_of(span.target)[:3, 3])
-            if span.action in _SOUGHT and abs(bearing) > _SEEN and leave_open != "target":
-                aside = bearing
+        aside = None
+        if span.sought is not None and leave_open != "target":
+            bearing = Viewpoint(*line.where(max(span.start_s, begin_s))).bearing(span.sought)
+            aside = bearing if abs(bearing) > _SEEN else None
         support = span.support if span.action != "reach" else (line.support_of(span.target) if span.target else "")
         identity = span.target.id or name if span.target is not None else ""
         told_, there = bool(identity) and identity == last, bool(support) and last_name == support

@@ -26,7 +26,8 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Span:
-    """One action in time: its name (of `actions.ACTIONS`), its side or hand, and what it is about."""
+    """One action in time: its name (of `actions.ACTIONS`), its side or hand, and what it is about; `sought` (2,)
+    is where the target then is of an action that is about getting it in view or in reach."""
 
     action: str
     start_s: float
@@ -35,6 +36,7 @@ class Span:
     target: Target | None = None
     support: str = ""
     degrees: float = 0.0
+    sought: Array | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

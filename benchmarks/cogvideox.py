@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.config import EgoTwinConfig
+from egotwin_model.egotwin.config import EgoTwinConfig
 
 Inputs = dict[str, Tensor]
 

@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from benchmarks.cogvideox import cogvideox, inputs, run_cogvideox, without_motion
 from benchmarks.model_size import count, table
-from egotwin_model.attention import Layout, attend, choose
-from egotwin_model.attention_merge import kernel_name
-from egotwin_model.config import EgoTwinConfig
-from egotwin_model.files import write_json
-from egotwin_model.flops import evaluation_flops
-from egotwin_model.pretrained import load_cogvideox
-from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model.diffusion.attention.attend import Layout, attend, choose
+from egotwin_model.diffusion.attention.merge import kernel_name
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.flops import evaluation_flops
+from egotwin_model.egotwin.pretrained import load_cogvideox
+from egotwin_model.egotwin.transformer import EgoTwinTransformer
+from egotwin_model.io.files import write_json
 
 Clock = Callable[[], float]
 

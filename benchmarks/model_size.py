@@ -11,9 +11,9 @@ from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cogvideox import cogvideox, inputs, run_cogvideox, without_motion
-from egotwin_model.config import EgoTwinConfig
-from egotwin_model.flops import evaluation_flops
-from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.flops import evaluation_flops
+from egotwin_model.egotwin.transformer import EgoTwinTransformer
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from egotwin_model.errors import EgoTwinError
-from egotwin_model.motion import HeadCentric, MotionStatistics
-from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig, initialise_linear_path
-from egotwin_model.runtime import load_motion_vae
-from egotwin_model.store import load_tensors, verify
-from training.mocap.library import Library
-from training.sequences.dataset import open_clips
-from training.stage_motion import START_CLIPS, features_of
-from training.world.behaviours import RATE_HZ
+from egotwin_model.io.store import load_tensors, verify
+from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, initialise_linear_path
+from egotwin_model.runtimes.runtime import load_motion_vae
+from training.datasets.clips.dataset import open_clips
+from training.simulator.behaviours import RATE_HZ
+from training.simulator.captured import Library
+from training.stages.motion import START_CLIPS, features_of
 
 POSES = 81  # of a clip
 

@@ -17,7 +17,7 @@ import threading
 import time
 
 from egotwin_ros import bringup
-from egotwin_ros.process import NodeProcess, enter_domain
+from egotwin_ros.job.process import NodeProcess, enter_domain
 
 OURS, RCLPY = "FairExecutor", "MultiThreadedExecutor"
 LOOK_S, START_S, THREADS = 0.005, 60.0, 4
@@ -29,7 +29,7 @@ def listen(name: str, seconds: float) -> dict[str, float]:
     from rclpy.executors import MultiThreadedExecutor
 
     from egotwin_ros.executor import FairExecutor
-    from egotwin_ros.imagine_node import ImagineNode
+    from egotwin_ros.nodes.imagine_node import ImagineNode
 
     line = bringup.command(bringup.IMAGINE, {"use_sim_time": True})
     rclpy.init(args=line[line.index("--ros-args") :])

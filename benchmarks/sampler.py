@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.rolling import ROOT, start_of
-from egotwin_model.motion import BodyMotion
-from egotwin_model.pipeline import EgoTwinPipeline
-from egotwin_model.sampler import Conditions, Denoiser, Guidance, Sampler, Solver
+from egotwin_model.diffusion.sampler import Conditions, Denoiser, Guidance, Sampler, Solver
+from egotwin_model.egotwin.pipeline import EgoTwinPipeline
+from egotwin_model.motion.head_centric import BodyMotion
 
 SOLVERS = {"ddim": Solver("ddim"), "dpm++2m": Solver("dpm++2m")}
 

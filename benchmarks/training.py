@@ -4,8 +4,8 @@
     python -m benchmarks.training --config mini-128 --device cuda   # every stage on one GPU
     python -m benchmarks.training --config paper --stages joint --batch 2 --device cuda  # 95 GB of weights and states
 
-Each line is a run of the trainer itself (`training.trainer.Run`) in a process of its own, on random clips that are read
-from mapped files as in training. Utilisation is the operations of the forward and backward pass
+Each line is a run of the trainer itself (`training.stages.trainer.Run`) in a process of its own, on random clips that
+are read from mapped files as in training. Utilisation is the operations of the forward and backward pass
 (`benchmarks.training_costs`) over what a large matrix product reaches in the same run, in the same precision and with
 the same threads. On a CPU the last stage is also trained with the C library's allocator as it comes, which gives large
 blocks back to the system at once. Other work on the machine lowers all figures; its load is printed with them.
@@ -33,22 +33,28 @@ from torch import Tensor
 from benchmarks.model import roofline
 from benchmarks.model_size import table
 from benchmarks.training_costs import picture_size, training_flops
-from egotwin_model.camera import Pinhole
-from egotwin_model.files import write_json
-from egotwin_model.motion_vae import MotionVAE
-from egotwin_model.store import save_component
-from training import trainer
-from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
-from training.fit import FRAMES, POSES
-from training.latents import LatentClips
-from training.runs import motion_vae_folder
-from training.sequences.dataset import ClipSet, open_clips
-from training.sequences.latent_cache import MappedRows, Piece, cache_pieces
-from training.stage_codec import VideoCodecStage
-from training.stage_diffusion import DiffusionStage
-from training.stage_motion import MotionDecoderStage, MotionVAEStage
-from training.trainer import Pace, Run, Stage
-from training.world.shards import Manifest, shard_name, write_shard
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.io.files import write_json
+from egotwin_model.io.store import save_component
+from egotwin_model.motion.vae import MotionVAE
+from training.datasets.clips.dataset import ClipSet, open_clips
+from training.datasets.clips.shards import Manifest, shard_name, write_shard
+from training.datasets.latents.cache import MappedRows, Piece, cache_pieces
+from training.stages import trainer
+from training.stages.codec import VideoCodecStage
+from training.stages.compatibility import FRAMES, POSES
+from training.stages.diffusion import DiffusionStage
+from training.stages.encoding import LatentClips
+from training.stages.motion import MotionDecoderStage, MotionVAEStage
+from training.stages.recipes import (
+    RECIPES,
+    DiffusionRecipe,
+    MotionVAERecipe,
+    Recipe,
+    VideoCodecRecipe,
+)
+from training.stages.run_folder import motion_vae_folder
+from training.stages.trainer import Pace, Run, Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIPS, CLIPS_A_PIECE = 96, 16

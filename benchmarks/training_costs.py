@@ -17,11 +17,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.model_size import table
-from egotwin_model.flops import evaluation_flops
-from egotwin_model.motion_vae import MotionVAE
-from egotwin_model.video_vae import CausalVideoVAE
-from training.configs import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
-from training.fit import FRAMES, POSES
+from egotwin_model.egotwin.flops import evaluation_flops
+from egotwin_model.motion.vae import MotionVAE
+from egotwin_model.video.vae import CausalVideoVAE
+from training.stages.compatibility import FRAMES, POSES
+from training.stages.recipes import (
+    RECIPES,
+    DiffusionRecipe,
+    MotionVAERecipe,
+    Recipe,
+    VideoCodecRecipe,
+)
 
 H100_TFLOPS = 989.0  # dense bfloat16, NVIDIA's data sheet of the H100 SXM; the H200's is the same
 COGVIDEOX_RATIO = 8  # pixels to a latent, along a side

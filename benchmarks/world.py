@@ -20,15 +20,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.camera import Pinhole
-from egotwin_model.skeleton import XSENS_JOINTS
-from training.sequences.video import Compression, encode_clip
-from training.world.body_geoms import Clothing
-from training.world.clips import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
-from training.world.generate import CLIPS_PER_ROOM
-from training.world.plan import NoRoomError
-from training.world.render import EgoRenderer, Labels
-from training.world.scene import build_room
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import XSENS_JOINTS
+from egotwin_model.io.videos import Compression, encode_clip
+from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
+from training.simulator.generate import CLIPS_PER_ROOM
+from training.simulator.render.body_geoms import Clothing
+from training.simulator.render.views import EgoRenderer, Labels
+from training.simulator.rooms.plan import NoRoomError
+from training.simulator.rooms.scene import build_room
 
 TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
 VIDEO = Compression(crf=18, pixels="yuv420p")

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from egotwin_model.attention import interaction_mask
-from egotwin_model.config import EgoTwinConfig
-from egotwin_model.files import write_atomically, write_text
-from egotwin_model.flops import evaluation_flops
-from egotwin_model.motion_vae import MotionVAE, MotionVAEConfig
-from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model.diffusion.attention.attend import interaction_mask
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.flops import evaluation_flops
+from egotwin_model.egotwin.transformer import EgoTwinTransformer
+from egotwin_model.io.files import write_atomically, write_text
+from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

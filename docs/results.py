@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from egotwin_model.files import read_json, write_text
+from egotwin_model.io.files import read_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "egotwin-mini"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from egotwin_model.config import EgoTwinConfig
-    from egotwin_model.motion_vae import MotionVAE
-    from egotwin_model.pipeline import EgoTwinPipeline
-    from egotwin_model.transformer import EgoTwinTransformer
+    from egotwin_model.egotwin.config import EgoTwinConfig
+    from egotwin_model.egotwin.pipeline import EgoTwinPipeline
+    from egotwin_model.egotwin.transformer import EgoTwinTransformer
+    from egotwin_model.motion.vae import MotionVAE
 
 __all__ = ["EgoTwinConfig", "EgoTwinPipeline", "EgoTwinTransformer", "MotionVAE"]
 
 _HOMES = {
-    "EgoTwinConfig": "config",
-    "EgoTwinPipeline": "pipeline",
-    "EgoTwinTransformer": "transformer",
-    "MotionVAE": "motion_vae",
+    "EgoTwinConfig": "egotwin.config",
+    "EgoTwinPipeline": "egotwin.pipeline",
+    "EgoTwinTransformer": "egotwin.transformer",
+    "MotionVAE": "motion.vae",
 }
 
 

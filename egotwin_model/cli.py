@@ -23,23 +23,31 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "imagine": Command("egotwin_ros.job", "imagine the next seconds of a recording, by the ROS node", "ros"),
-    "replay": Command("egotwin_ros.replay", "publish a recording on ROS topics, with /clock", "ros"),
-    "data world": Command("training.world.generate", "make training clips in the simulated world", "world"),
-    "data sequences": Command("training.world.recordings", "record long sequences of it in Nymeria's form", "world"),
-    "data aria": Command("training.aria.convert", "turn a Project Aria recording into a bag", "aria"),
-    "data nymeria": Command("training.nymeria.prepare", "make training clips of Nymeria's sequences", "train"),
-    "data card": Command("training.sequences.card", "describe a folder of clips on one HTML page", "train"),
-    "data show": Command("training.world.show", "draw clips on a contact sheet, or as a film with skeleton", "world"),
-    "train": Command("training.stages", "train one of the stages", "train"),
-    "train evaluators": Command("training.evaluation.train", "train what metrics of pictures and texts use", "train"),
-    "ablations": Command("training.ablations", "train and compare every row of the paper's tables", "train"),
-    "curves": Command("training.curves", "draw the training of a runs folder", "train"),
-    "evaluate": Command("training.evaluate", "measure a model folder on clips it has not seen", "train"),
-    "unpack": Command("training.unpack", "make a runs folder of a model folder, to train it further", "train"),
+    "imagine": Command("egotwin_ros.job.command", "imagine the next seconds of a recording, by the ROS node", "ros"),
+    "replay": Command("egotwin_ros.nodes.replay_node", "publish a recording on ROS topics, with /clock", "ros"),
+    "data world": Command("training.simulator.generate", "make training clips in the simulated world", "world"),
+    "data sequences": Command(
+        "training.simulator.long_sequences", "record long sequences of it in Nymeria's form", "world"
+    ),
+    "data aria": Command("training.datasets.aria.convert", "turn a Project Aria recording into a bag", "aria"),
+    "data nymeria": Command("training.datasets.nymeria.prepare", "make training clips of Nymeria's sequences", "train"),
+    "data card": Command("training.datasets.clips.card", "describe a folder of clips on one HTML page", "train"),
+    "data show": Command(
+        "training.datasets.clips.show", "draw clips on a contact sheet, or as a film with skeleton", "world"
+    ),
+    "train": Command("training.stages.command", "train one of the stages", "train"),
+    "train evaluators": Command(
+        "training.evaluation.extractors.train_command", "train what metrics of pictures and texts use", "train"
+    ),
+    "ablations": Command("training.evaluation.ablations", "train and compare every row of the paper's tables", "train"),
+    "curves": Command("training.stages.curves", "draw the training of a runs folder", "train"),
+    "evaluate": Command("training.evaluation.command", "measure a model folder on clips it has not seen", "train"),
+    "unpack": Command("training.export.unpack", "make a runs folder of a model folder, to train it further", "train"),
     "tune": Command("training.evaluation.tune", "choose sampler steps and guidance by measurement", "train"),
-    "export evaluators": Command("training.evaluation.ship", "write trained evaluators as one small folder", "train"),
-    "export": Command("training.export", "write a trained model as a model folder with ONNX graphs", "train"),
+    "export evaluators": Command(
+        "training.evaluation.extractors.export_command", "write trained evaluators as one small folder", "train"
+    ),
+    "export": Command("training.export.command", "write a trained model as a model folder with ONNX graphs", "train"),
 }
 
 

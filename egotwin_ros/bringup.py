@@ -86,7 +86,7 @@ def _typed(argument: Argument, text: str) -> Value:
 
 IMAGINE = Entry(
     executable="imagine",
-    module="egotwin_ros.imagine_node",
+    module="egotwin_ros.nodes.imagine_node",
     name="imagine",
     parameter_file="imagine.yaml",
     lifecycle=True,
@@ -105,7 +105,7 @@ IMAGINE = Entry(
 
 REPLAY = Entry(
     executable="replay",
-    module="egotwin_ros.replay",
+    module="egotwin_ros.nodes.replay_node",
     name="replay",
     arguments=(
         Argument("bag", "", "Recording: a rosbag2 folder, an .mcap or .db3 file. Empty: the shipped example."),

@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation, Slerp
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from egotwin_model.camera import Pinhole, check_distortion, check_matrix
 from egotwin_model.errors import CalibrationError, PoseError
-from egotwin_model.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS
+from egotwin_model.geometry.camera import Pinhole, check_distortion, check_matrix
+from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS
 from egotwin_ros.msg import BodyPose, BodyPoses, BodyTrajectory
 
 Array = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Pictures out of image messages: by ``cv_bridge`` where ROS has it, else by `egotwin_model.images`."""
+"""Pictures out of image messages: by ``cv_bridge`` where ROS has it, else by `egotwin_model.io.images`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from egotwin_model.errors import ImageError
-from egotwin_model.images import decode_image
+from egotwin_model.io.images import decode_image
 
 try:
     from cv_bridge import CvBridge

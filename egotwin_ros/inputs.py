@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from egotwin_model.camera import Mount, Pinhole, rectify
 from egotwin_model.errors import CalibrationError, Cancelled
+from egotwin_model.geometry.camera import Mount, Pinhole, rectify
 from egotwin_ros.codes import NoImageError, NoPoseError
 from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.image_bridge import to_rgb

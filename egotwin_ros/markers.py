@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from egotwin_model.skeleton import HEAD, XSENS_PARENTS
+from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS
 from egotwin_ros.conversions import header
 
 BONE_WIDTH_M = 0.03

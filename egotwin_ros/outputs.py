@@ -38,8 +38,8 @@ except ImportError:  # ROS 2 from wheels has no tf2_ros
     TransformBroadcaster = None
 
 if TYPE_CHECKING:
-    from egotwin_model.pipeline import Imagination as Outcome
-    from egotwin_model.pipeline import ModelInfo
+    from egotwin_model.egotwin.pipeline import Imagination as Outcome
+    from egotwin_model.egotwin.pipeline import ModelInfo
 
 UNCONFIGURED = "cannot be configured: "
 PICTURES_QOS = QoSProfile(depth=128)  # a whole sequence of pictures at once

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egotwin_model.errors import Cancelled, GoalError, HorizonError
-from egotwin_model.skeleton import HEAD
+from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import nanoseconds, trajectory_to_arrays
 from egotwin_ros.inputs import Observation
@@ -22,9 +22,9 @@ from egotwin_ros.msg import BodyTrajectory
 from egotwin_ros.parameters import ImagineParameters
 
 if TYPE_CHECKING:
-    from egotwin_model.motion import BodyMotion
-    from egotwin_model.pipeline import EgoTwinPipeline, Imagination, ModelInfo
-    from egotwin_model.sampler import Mode
+    from egotwin_model.diffusion.sampler import Mode
+    from egotwin_model.egotwin.pipeline import EgoTwinPipeline, Imagination, ModelInfo
+    from egotwin_model.motion.head_centric import BodyMotion
 
 MODES: dict[int, Mode] = {
     Imagine.Goal.MODE_JOINT: "joint",
@@ -116,8 +116,8 @@ def imagine(
     progress: Callable[[int, int], None],
 ) -> Imagination:
     """Runs the model on a checked request; the outcome is cut to the request's horizon."""
-    from egotwin_model.pipeline import BodyState
-    from egotwin_model.sampler import Guidance
+    from egotwin_model.diffusion.sampler import Guidance
+    from egotwin_model.egotwin.pipeline import BodyState
 
     outcome = pipeline(
         request.goal,
@@ -137,7 +137,7 @@ def imagine(
 def _given_motion(request: Request, info: ModelInfo) -> BodyMotion | None:
     if request.motion is None or request.mode != Imagine.Goal.MODE_VIDEO:
         return None
-    from egotwin_model.motion import BodyMotion
+    from egotwin_model.motion.head_centric import BodyMotion
 
     times = np.arange(info.num_poses) / info.pose_rate
     positions, rotations = trajectory_to_arrays(request.motion, times)

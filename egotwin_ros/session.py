@@ -13,12 +13,12 @@ from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.request import Request, imagine
 
 if TYPE_CHECKING:
-    from egotwin_model.pipeline import EgoTwinPipeline, ModelInfo
+    from egotwin_model.egotwin.pipeline import EgoTwinPipeline, ModelInfo
 
 
 def load_pipeline(parameters: ImagineParameters) -> EgoTwinPipeline:
     """The model of the parameters' folder, ready for a first goal; `ModelError` where it is missing or altered."""
-    from egotwin_model.pipeline import EgoTwinPipeline  # takes seconds
+    from egotwin_model.egotwin.pipeline import EgoTwinPipeline  # takes seconds
 
     pipeline = EgoTwinPipeline.from_pretrained(parameters.model_path, runtime=parameters.runtime)
     pipeline.runtime.prepare()

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from egotwin_model.camera import Pinhole
-from egotwin_model.skeleton import HEAD, PELVIS, XSENS_JOINTS, XSENS_PARENTS
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import HEAD, PELVIS, XSENS_JOINTS, XSENS_PARENTS
 
 Array = NDArray[np.float64]
 Colour = tuple[int, int, int]

@@ -27,7 +27,7 @@ if [ "$PROCESSES" -gt 1 ]; then
 fi
 if [ "$CPU" = true ]; then export ACCELERATE_USE_CPU=true; fi
 for stage in video-codec motion-vae motion-decoder text-to-motion joint; do
-  "${launch[@]}" -m training.stages "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS"
+  "${launch[@]}" -m training.stages.command "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS"
 done
 
 # shellcheck disable=SC2086

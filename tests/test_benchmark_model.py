@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("diffusers", reason="diffusers is not installed")
 
 from benchmarks import model, model_size
-from egotwin_model.config import EgoTwinConfig
+from egotwin_model.egotwin.config import EgoTwinConfig
 
 SMALL = ["--device", "cpu", "--heads", "1", "--latent-size", "4", "--attention-heads", "1", "--rounds", "1"]
 

@@ -11,8 +11,8 @@ pytest.importorskip("accelerate", reason="the extra `train` is not installed")
 pytest.importorskip("diffusers", reason="diffusers is not installed")
 
 from benchmarks import training, training_costs
-from egotwin_model.flops import evaluation_flops
-from training.configs import RECIPES, DiffusionRecipe
+from egotwin_model.egotwin.flops import evaluation_flops
+from training.stages.recipes import RECIPES, DiffusionRecipe
 
 
 @pytest.mark.parametrize("stage", ["video-codec", "motion-vae", "motion-decoder", "joint"])

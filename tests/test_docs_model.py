@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from docs import figures
-from egotwin_model.attention import interaction_mask
-from egotwin_model.config import EgoTwinConfig
-from egotwin_model.transformer import EgoTwinTransformer
+from egotwin_model.diffusion.attention.attend import interaction_mask
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.transformer import EgoTwinTransformer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from docs import results
-from egotwin_model.files import read_json
+from egotwin_model.io.files import read_json
 
 PAGE = (results.ROOT / "README.md").read_text(encoding="utf-8")
 MANIFEST = read_json(results.MODEL / "manifest.json")

@@ -45,7 +45,7 @@ def test_every_field_is_commented(path: Path) -> None:
 
 @needs_interfaces
 def test_a_body_has_the_joints_of_the_skeleton() -> None:
-    from egotwin_model.skeleton import NUM_JOINTS, XSENS_JOINTS
+    from egotwin_model.geometry.skeleton import NUM_JOINTS, XSENS_JOINTS
 
     assert len(msg.BodyPose().poses) == len(msg.BodyPose().tracked) == len(msg.BodyPoses().poses) == NUM_JOINTS
     documented = re.findall(r"(\d+) ([A-Z]\w+)", (ROOT / "msg/BodyPose.msg").read_text().split("# stamp")[0])

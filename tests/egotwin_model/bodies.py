@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from egotwin_model.pipeline import BodyState
-from egotwin_model.skeleton import REFERENCE_PELVIS_HEIGHT, forward_kinematics, reference_offsets
+from egotwin_model.egotwin.pipeline import BodyState
+from egotwin_model.geometry.skeleton import (
+    REFERENCE_PELVIS_HEIGHT,
+    forward_kinematics,
+    reference_offsets,
+)
 
 
 def standing(yaw: float = 0.0, at: tuple[float, float] = (0.0, 0.0)) -> BodyState:

@@ -24,9 +24,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
-from egotwin_model.camera import Pinhole
-from egotwin_model.pipeline import SamplingDefaults
-from egotwin_model.skeleton import forward_kinematics, reference_offsets
+from egotwin_model.egotwin.pipeline import SamplingDefaults
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import (
     arrays_to_poses,
@@ -36,10 +36,10 @@ from egotwin_ros.conversions import (
     nanoseconds,
 )
 from egotwin_ros.executor import FairExecutor
-from egotwin_ros.imagine_node import ImagineNode
+from egotwin_ros.job.process import free_domain
 from egotwin_ros.msg import BodyPose, BodyTrajectory, Imagination
-from egotwin_ros.process import free_domain
-from training.export import export, random_networks
+from egotwin_ros.nodes.imagine_node import ImagineNode
+from training.export.command import export, random_networks
 
 LONG_S = 60.0
 RNG = np.random.default_rng(11)

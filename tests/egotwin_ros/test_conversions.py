@@ -9,10 +9,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from egotwin_model.camera import Pinhole
 from egotwin_model.errors import CalibrationError, ImageError, PoseError
-from egotwin_model.images import decode_image
-from egotwin_model.skeleton import HEAD, XSENS_JOINTS
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
+from egotwin_model.io.images import decode_image
 from egotwin_ros import conversions, image_bridge
 from egotwin_ros.msg import BodyPose
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from egotwin_model.skeleton import HEAD
+from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.action import Imagine
 from egotwin_ros.codes import code_name
 from egotwin_ros.conversions import to_time

@@ -8,15 +8,15 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from egotwin_model import errors
-from egotwin_model.bags import BagWriter, Topics
-from egotwin_model.camera import Pinhole
 from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.io.bags import BagWriter, Topics
 from egotwin_ros import codes, parameters
 from egotwin_ros.action import Imagine
 from egotwin_ros.codes import code_name, error_code, error_of
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.inputs import newest_pair
-from egotwin_ros.recording import Recording
+from egotwin_ros.job.recording import Recording
 
 pytestmark = pytest.mark.ros
 CODES = [name for name in dir(Imagine.Result) if name.isupper() and name != "SLOT_TYPES"]

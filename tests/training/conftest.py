@@ -12,12 +12,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-import training.world  # noqa: F401  names the way to render before any test imports mujoco
-from egotwin_model.camera import Pinhole
-from egotwin_model.skeleton import NUM_JOINTS, XSENS_JOINTS, forward_kinematics, reference_offsets
-from training.sequences.narration import Narration
-from training.sequences.recording import as_lens
-from training.sequences.writer import SequenceWriter, SyntheticSequence
+import training.simulator  # noqa: F401  names the way to render before any test imports mujoco
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import (
+    NUM_JOINTS,
+    XSENS_JOINTS,
+    forward_kinematics,
+    reference_offsets,
+)
+from training.datasets.sequences.head_camera import as_lens
+from training.datasets.sequences.narrations import Narration
+from training.datasets.sequences.sequence_writer import SequenceWriter, SyntheticSequence
 
 RATE_HZ = 240
 

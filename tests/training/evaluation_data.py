@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from egotwin_model.camera import Mount
-from egotwin_model.skeleton import HEAD, forward_kinematics, reference_offsets
-from training.world.shards import Manifest, shard_name, write_shard
+from egotwin_model.geometry.camera import Mount
+from egotwin_model.geometry.skeleton import HEAD, forward_kinematics, reference_offsets
+from training.datasets.clips.shards import Manifest, shard_name, write_shard
 
 FRAMES, POSES, SIZE = 41, 81, 32
 BEHAVIOURS = ("walk_forward", "turn_left", "turn_right", "stand_still")

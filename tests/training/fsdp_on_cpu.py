@@ -1,4 +1,4 @@
-"""`python -m training.stages` with FSDP on CPU processes: torch can, Accelerate turns it on for accelerators alone.
+"""`python -m training.stages.command` with FSDP on CPU processes: torch can, Accelerate only offers it on accelerators.
 
 Run by torchrun in `test_stages.py`, with the settings of examples/slurm/train_paper.sbatch in the environment. Nothing
 but Accelerate's choice is changed.
@@ -12,7 +12,7 @@ from typing import Any
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
-from training.stages import main
+from training.stages.command import main
 
 _init = AcceleratorState.__init__
 

@@ -1,6 +1,6 @@
 """Metrics of imagined motion and pictures (spec: "Evaluation"). Plain NumPy in, plain numbers out."""
 
-from training.evaluation.motion import (
+from training.evaluation.metrics.head_motion import (
     constant_velocity,
     displacement,
     heading,
@@ -11,7 +11,7 @@ from training.evaluation.motion import (
     view_consistency,
     zero_motion,
 )
-from training.evaluation.views import turn_direction, view_shift, yaw_shift_correlation
+from training.evaluation.metrics.views import turn_direction, view_shift, yaw_shift_correlation
 
 __all__ = [
     "constant_velocity",

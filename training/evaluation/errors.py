@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from egotwin_model.errors import EgoTwinError, RecordingError
-from training.sequences.dataset import ClipSet
+from training.datasets.clips.dataset import ClipSet
 
 
 class PredictionError(EgoTwinError):

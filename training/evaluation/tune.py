@@ -22,17 +22,17 @@ from typing import Any
 
 import numpy as np
 
+from egotwin_model.diffusion.sampler import Guidance, guidance_terms
+from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import EgoTwinError, GoalError
-from egotwin_model.files import read_json, write_json
-from egotwin_model.pipeline import EgoTwinPipeline
-from egotwin_model.sampler import Guidance, guidance_terms
-from egotwin_model.store import verify, write_manifest
-from training.evaluation.at_once import measure_at_once
-from training.evaluation.baselines import frozen
-from training.evaluation.imagine import imagined
-from training.evaluation.pool import pool
-from training.evaluation.predictions import Prediction
-from training.evaluation.tasks import Benchmark, RealClip
+from egotwin_model.io.files import read_json, write_json
+from egotwin_model.io.store import verify, write_manifest
+from training.evaluation.benchmark.baselines import frozen
+from training.evaluation.benchmark.imagining import imagined
+from training.evaluation.benchmark.in_process import measure_at_once
+from training.evaluation.benchmark.pooling import pool
+from training.evaluation.benchmark.predictions import Prediction
+from training.evaluation.benchmark.tasks import Benchmark, RealClip
 
 GUIDANCE = ((1.0, 1.0), (1.5, 1.5), (1.0, 2.0), (1.5, 2.0), (2.0, 2.0), (1.0, 3.0), (2.0, 3.0))
 STEPS = (3, 4, 6, 8, 12)

@@ -1,0 +1,1 @@
+"""Noise schedule, solvers, the sampler for two modalities, and the attention they run on."""

@@ -1,0 +1,1 @@
+"""Joint attention under the interaction mask, by several exact backends."""

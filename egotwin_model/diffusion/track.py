@@ -1,0 +1,79 @@
+"""One modality's way through a generation: its latent, its timesteps, what is known of it, its solver's memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from egotwin_model.diffusion.schedule import CLEAN, PURE_NOISE, Schedule
+from egotwin_model.diffusion.solvers import Integration
+
+
+class Track:
+    """One modality in one generation.
+
+    Args:
+        noise: what it starts from and what stands for it when absent; None where the model lacks this modality.
+        given: its clean latent in a conditional mode.
+        steps: its timesteps, before each step and after the last; None where it is not generated.
+        context: clean latents of its known beginning along `token_axis`.
+    """
+
+    def __init__(
+        self,
+        noise: Tensor | None,
+        given: Tensor | None,
+        steps: tuple[int, ...] | None,
+        integration: Integration,
+        context: Tensor | None,
+        token_axis: int,
+        *,
+        per_token: bool,
+    ) -> None:
+        self.noise, self.steps, self.integration = noise, steps, integration
+        self.x = noise if given is None else given
+        self.timestep = PURE_NOISE if given is None else CLEAN
+        self.context, self.token_axis, self.per_token = context, token_axis, per_token
+
+    @property
+    def is_noise(self) -> bool:
+        """Nothing is known of this modality yet: present and absent are the same."""
+        return self.timestep == PURE_NOISE and self.context is None
+
+    @property
+    def known(self) -> int:
+        """Tokens of the known beginning."""
+        return 0 if self.context is None else self.context.shape[self.token_axis]
+
+    def moves(self, index: int) -> bool:
+        """Whether step `index` denoises this modality."""
+        return self.steps is not None and self.steps[index] != self.steps[index + 1]
+
+    def advance(self, v: Tensor, index: int, schedule: Schedule) -> None:
+        assert self.steps is not None
+        assert self.x is not None
+        now, then = self.steps[index], self.steps[index + 1]
+        v = schedule.to_velocity(self.x, v, now)
+        self.x = self.integration.advance(self.x, v, schedule.level(now), schedule.level(then))
+        self.timestep = then
+        self.hold_context(schedule)
+
+    def hold_context(self, schedule: Schedule) -> None:
+        """Puts the known beginning back as it must stand at this timestep: clean, or as noisy as the rest."""
+        if self.context is None or self.x is None or self.noise is None:
+            return
+        level = schedule.level(CLEAN if self.per_token else self.timestep)
+        noise = self.noise.narrow(self.token_axis, 0, self.known)
+        rest = self.x.narrow(self.token_axis, self.known, self.x.shape[self.token_axis] - self.known)
+        self.x = torch.cat([level.signal * self.context + level.noise * noise, rest], dim=self.token_axis)
+
+    def seen(self, samples: int, device: torch.device, *, absent: bool) -> tuple[Tensor | None, Tensor]:
+        """Latent and timesteps as the model gets them: (S,), or (S, tokens) with a beginning held clean."""
+        t = PURE_NOISE if absent else max(self.timestep, 0)
+        times = torch.full((samples,), t, dtype=torch.long, device=device)
+        x = self.noise if absent else self.x
+        if x is not None and self.context is not None and self.per_token:
+            times = times[:, None].repeat(1, x.shape[self.token_axis])
+            if not absent:
+                times[:, : self.known] = 0
+        return x, times

@@ -1,0 +1,1 @@
+"""The EgoTwin model family: transformer, configuration and pipeline."""

@@ -1,0 +1,96 @@
+"""Pictures and body motion in the caller's world to a model's clean latents, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.runtimes.runtime import Runtime
+
+
+class ClipCodec:
+    """A model folder's two VAEs with what belongs around them; leading dimension S, the number of clips.
+
+    Args:
+        statistics, scale: the motion features' standardisation and the motion latents' deviation, which the
+            transformer sees as 1.
+    """
+
+    def __init__(
+        self, runtime: Runtime, representation: HeadCentric | RootCentric, statistics: MotionStatistics, scale: float
+    ) -> None:
+        self.runtime, self.representation = runtime, representation
+        self.statistics, self.scale = statistics, scale
+
+    def encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
+        """uint8 (S, 1 + 4k, H, W, 3) to clean latents (S, 1 + k, C, h, w)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(frames)).float() / 127.5 - 1.0
+        return self.runtime.encode_video(pixels.permute(0, 4, 1, 2, 3)).transpose(1, 2)
+
+    def decode_frames(self, latents: Tensor) -> NDArray[np.uint8]:
+        """Clean latents (S, F', C, h, w) to uint8 (S, F, H, W, 3)."""
+        decoded = self.runtime.decode_video(latents.transpose(1, 2).contiguous())
+        return ((decoded.float() + 1.0) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 4, 1).contiguous().numpy()
+
+    def encode_motion(self, motion: BodyMotion) -> Tensor:
+        """World motion (S, 1 + 4k, J, …) to clean latents (S, C_m, 1 + k)."""
+        positions, rotations = (
+            torch.from_numpy(np.array(part, dtype=np.float32)) for part in (motion.positions, motion.rotations)
+        )
+        features = self.statistics.normalise(self.representation.encode(positions, rotations))
+        return self.runtime.encode_motion(features) / self.scale
+
+    def decode_motion(self, latents: Tensor, start: BodyMotion) -> BodyMotion:
+        """Clean latents (S, C_m, N) to the motion whose first head pose is that of `start` (S or 1, T ≥ 1, J, …)."""
+        features = self.statistics.denormalise(self.runtime.decode_motion(latents * self.scale).float())
+        rotation, position = (
+            torch.from_numpy(np.array(part[:, 0], dtype=np.float32))
+            for part in (start.head_rotations, start.head_positions)
+        )
+        world = self.representation.decode_in_clip_frame(features).transformed(rotation, position)
+        return BodyMotion(*(part.numpy() for part in vars(world).values()))
+
+
+def cut(motion: BodyMotion, start: int, stop: int) -> BodyMotion:
+    """Poses `start` to `stop` of (S, T, …)."""
+    return BodyMotion(*(part[:, start:stop] for part in vars(motion).values()))
+
+
+def begun_with(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
+    """`motion` (S, T, …) with its first poses replaced by the given ones (S or 1, T₀ ≤ T, …)."""
+    parts = []
+    for own, given in zip(vars(motion).values(), vars(start).values(), strict=True):
+        part = np.array(own)
+        part[:, : given.shape[1]] = given
+        parts.append(part)
+    return BodyMotion(*parts)
+
+
+def anchored(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
+    """`motion` (S, T, …) moved to go on from the last pose of `start` (S, T₀ ≤ T, …), its own pose T₀ − 1.
+
+    Decoding repeats a known beginning only nearly. The head's place and heading are taken over, its tilt is not:
+    errors of tilt would add up over windows and make the floor a slope. The world's z must be up (REP-103).
+    """
+    last = start.positions.shape[1] - 1
+    apart = start.head_rotations[:, last] @ np.swapaxes(motion.head_rotations[:, last], -1, -2)
+    yaw = np.arctan2(apart[:, 1, 0] - apart[:, 0, 1], apart[:, 0, 0] + apart[:, 1, 1])
+    sin, cos, zero, one = np.sin(yaw), np.cos(yaw), np.zeros_like(yaw), np.ones_like(yaw)
+    turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+    shift = start.head_positions[:, last] - (turn @ motion.head_positions[:, last, :, None])[..., 0]
+    return motion.transformed(turn, shift)
+
+
+def joined(parts: list[BodyMotion]) -> BodyMotion:
+    """One motion after the other in time, (S, T, …)."""
+    arrays = (vars(part).values() for part in parts)
+    return BodyMotion(*(np.concatenate(columns, axis=1) for columns in zip(*arrays, strict=True)))
+
+
+def repeated(motion: BodyMotion, samples: int) -> BodyMotion:
+    """A motion (T, …) as `samples` equal ones (S, T, …)."""
+    return BodyMotion(*(np.repeat(np.asarray(part)[None], samples, axis=0) for part in vars(motion).values()))

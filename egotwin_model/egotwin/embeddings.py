@@ -1,0 +1,152 @@
+"""What goes into the blocks: timesteps, text states and latent patches with their conditions, motion latents."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from egotwin_model.diffusion.positions import sinusoid, video_sinusoid
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.layers import Clock, OutputNorm
+from egotwin_model.errors import ModelError
+
+
+class TimestepEmbedding(nn.Module):
+    """Two-layer MLP over sinusoids of t_v; t_m's sinusoid enters through its own half of the first layer's input.
+
+    A model whose timesteps are tied, or without motion, has no such half: one timestep is all it knows.
+    """
+
+    def __init__(self, config: EgoTwinConfig) -> None:
+        super().__init__()
+        self.dim = config.width
+        self.linear_1 = nn.Linear(config.width, config.time_embed_dim)
+        self.linear_1_motion: nn.Linear | None = None
+        if config.asynchronous and config.num_motion_layers:
+            self.linear_1_motion = nn.Linear(config.width, config.time_embed_dim, bias=False)
+        self.linear_2 = nn.Linear(config.time_embed_dim, config.time_embed_dim)
+
+    def forward(self, t_video: Tensor | None, t_motion: Tensor | None) -> Tensor:
+        """Timesteps (...) to embeddings (..., time_embed_dim). Raises `ModelError` where tied ones differ."""
+        if self.linear_1_motion is None:
+            return self.linear_2(F.silu(self.linear_1(self._code(_tied(t_video, t_motion)))))
+        if t_video is None or t_motion is None:
+            raise ModelError("this model has a timestep for video and one for motion: pass both t_video and t_motion")
+        hidden = self.linear_1(self._code(t_video)) + self.linear_1_motion(self._code(t_motion))
+        return self.linear_2(F.silu(hidden))
+
+    def clock(self, t_video: Tensor | None, t_motion: Tensor | None, num_frames: int) -> Clock:
+        """The embedding for (B,) timesteps, or per latent step: t_video (B, F), t_motion (B, 2F − 1), either or both.
+
+        **Our decision** (the paper has one timestep per modality): tokens of one moment read each other's timestep,
+        that is video latent i and motion token 2i, and for token 2i − 1 the latent i its action leads to. Text reads
+        the noisiest of each. Equal timesteps thus give what one gives.
+        """
+        if all(t is None or t.ndim == 1 for t in (t_video, t_motion)):
+            return Clock(self(t_video, t_motion)[:, None])
+        video = motion = None
+        if t_video is not None:
+            t_video = t_video[:, None].expand(-1, num_frames) if t_video.ndim == 1 else t_video
+            leads_to = torch.arange(1, 2 * num_frames, device=t_video.device) // 2
+            video = torch.cat([t_video.amax(1, keepdim=True), t_video, t_video[:, leads_to]], dim=1)
+        if t_motion is not None:
+            t_motion = t_motion[:, None].expand(-1, 2 * num_frames - 1) if t_motion.ndim == 1 else t_motion
+            motion = torch.cat([t_motion.amax(1, keepdim=True), t_motion[:, ::2], t_motion], dim=1)
+        places = {"text": slice(0, 1), "video": slice(1, 1 + num_frames), "motion": slice(1 + num_frames, None)}
+        return Clock(self(video, motion), places)
+
+    def _code(self, timestep: Tensor) -> Tensor:
+        return sinusoid(timestep, self.dim, cosine_first=True).to(self.linear_1.weight.dtype)
+
+
+def _tied(t_video: Tensor | None, t_motion: Tensor | None) -> Tensor:
+    """The one timestep of a model that knows no other."""
+    if t_video is None or t_motion is None:
+        timestep = t_motion if t_video is None else t_video
+        if timestep is None:
+            raise ModelError("no timestep: pass t_video, t_motion or both")
+        return timestep
+    if not torch.compiler.is_compiling() and not torch.equal(t_video, t_motion):
+        raise ModelError("t_video and t_motion differ, but this model's timesteps are tied (asynchronous = False)")
+    return t_video
+
+
+class PatchEmbed(nn.Module):
+    """Latent patches and text states to tokens of one width, with the position table added (text's part is zero).
+
+    What CogVideoX does not know enters through projections of its own, which start at zero: the visibility of an image
+    condition in every frame, and the camera's rays.
+    """
+
+    pos_embedding: Tensor
+
+    def __init__(self, config: EgoTwinConfig) -> None:
+        super().__init__()
+        c = self.config = config
+        self.proj = nn.Conv2d(2 * c.latent_channels, c.width, c.patch_size, c.patch_size)
+        self.text_proj = nn.Linear(c.text_dim, c.width)
+        self.visibility_proj: nn.Conv2d | None = None
+        if c.image_condition == "every":
+            self.visibility_proj = nn.Conv2d(1, c.width, c.patch_size, c.patch_size, bias=False)
+        self.camera_proj: nn.Conv2d | None = None
+        if c.camera_condition:
+            self.camera_proj = nn.Conv2d(c.camera_channels, c.width, c.patch_size, c.patch_size, bias=False)
+        table = torch.zeros(1, c.text_length + c.video_length, c.width)
+        table[0, c.text_length :] = video_sinusoid(c.latent_frames, *c.patch_grid, c.width, c.position_origin)
+        self.register_buffer("pos_embedding", table, persistent=True)
+
+    def text(self, states: Tensor) -> Tensor:
+        """(B, text_length, text_dim) to (B, text_length, width)."""
+        return self.text_proj(states) + self.pos_embedding[:, : states.shape[1]]
+
+    def video(self, noisy: Tensor, image: Tensor, visibility: Tensor | None, camera: Tensor | None) -> Tensor:
+        """Noisy latents (B, F, C, h, w) and their conditions to (B, F·tokens, width)."""
+        image, visibility = self._condition(noisy, image, visibility)
+        patches = self.proj(torch.cat([noisy, image], dim=2).flatten(0, 1))
+        if self.visibility_proj is not None and visibility is not None:
+            patches = patches + self.visibility_proj(visibility.to(noisy.dtype).flatten(0, 1))
+        if self.camera_proj is not None and camera is not None:
+            patches = patches + self.camera_proj(camera.to(noisy.dtype).flatten(0, 1))
+        tokens = patches.flatten(2).transpose(1, 2).unflatten(0, noisy.shape[:2]).flatten(1, 2)
+        return tokens + self.pos_embedding[:, -tokens.shape[1] :]
+
+    def _condition(self, noisy: Tensor, image: Tensor, visibility: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The image condition of every frame (B, F, C, h, w); with "every", hidden places are zero and marked so."""
+        mode = self.config.image_condition
+        if mode == "every" and image.ndim == 5:
+            seen = torch.ones_like(noisy[:, :, :1]) if visibility is None else visibility.to(noisy.dtype)
+            return image * seen, seen
+        every_frame = image[:, None].expand_as(noisy)
+        if mode == "tile":
+            return every_frame, None
+        first = torch.cat([every_frame[:, :1], torch.zeros_like(noisy[:, 1:])], dim=1)
+        if mode == "first":
+            return first, None
+        return first, torch.cat([torch.ones_like(noisy[:, :1, :1]), torch.zeros_like(noisy[:, 1:, :1])], dim=1)
+
+
+class MotionHead(nn.Module):
+    """Motion latents to tokens and back: noisy latent, the clean latent of token 0 (P⁰) and its 0/1 mask go in."""
+
+    pos_embedding: Tensor
+
+    def __init__(self, config: EgoTwinConfig) -> None:
+        super().__init__()
+        self.proj_in = nn.Linear(2 * config.motion_channels + 1, config.motion_width)
+        table = sinusoid(torch.arange(config.motion_length), config.motion_width)
+        self.register_buffer("pos_embedding", table, persistent=False)
+        self.norm_final = nn.LayerNorm(config.motion_width, eps=1e-5)
+        self.norm_out = OutputNorm(config.time_embed_dim, config.motion_width, "motion")
+        self.proj_out = nn.Linear(config.motion_width, config.motion_channels)
+
+    def embed(self, noisy: Tensor, pose: Tensor) -> Tensor:
+        """Noisy latents (B, C, N) and the clean latent of P⁰ (B, C) to (B, N, motion_width)."""
+        first = torch.zeros_like(noisy[:, :1])
+        first[..., 0] = 1.0
+        tokens = torch.cat([noisy, pose[..., None] * first, first], dim=1).transpose(1, 2)
+        return self.proj_in(tokens) + self.pos_embedding
+
+    def forward(self, tokens: Tensor, clock: Clock) -> Tensor:
+        """(B, N, motion_width) to the prediction (B, C, N)."""
+        return self.proj_out(self.norm_out(self.norm_final(tokens), clock)).transpose(1, 2)

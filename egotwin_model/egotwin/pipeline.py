@@ -1,0 +1,339 @@
+"""From one frame, one body pose and a goal in words to the coming seconds: frames and body motion."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from egotwin_model.diffusion.sampler import Guidance, Mode, Solver
+from egotwin_model.egotwin.clip_codec import ClipCodec, cut, joined
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.generation import ClipGenerator, Given, Progress, Settings, Start
+from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
+from egotwin_model.egotwin.rolling import (
+    Continuity,
+    Goals,
+    Window,
+    check_continuity,
+    plan_windows,
+    progress_of,
+)
+from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
+from egotwin_model.io.files import read_json, sha256
+from egotwin_model.io.store import MANIFEST, component_config, load_tensors, verify
+from egotwin_model.motion.head_centric import (
+    BodyMotion,
+    HeadCentric,
+    MotionStatistics,
+    RootCentric,
+    read_representation,
+)
+from egotwin_model.runtimes.offload import RuntimeOptions
+from egotwin_model.runtimes.runtime import Runtime, load_runtime
+from egotwin_model.text.encoders import TextEncoder, check_goal, load_text_encoder
+
+__all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
+
+
+class EgoTwinPipeline:
+    """A loaded model folder, ready to imagine. Not thread-safe: one call at a time."""
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        config: EgoTwinConfig,
+        runtime: Runtime,
+        text_encoder: TextEncoder,
+        codec: ClipCodec,
+        defaults: SamplingDefaults,
+        *,
+        has_video: bool = True,
+    ) -> None:
+        self.info, self.config, self.runtime = info, config, runtime
+        self.text_encoder, self.codec, self.defaults = text_encoder, codec, defaults
+        self.representation, self.statistics = codec.representation, codec.statistics
+        self.has_video, self.has_motion = has_video, config.num_motion_layers > 0
+        self._generate = ClipGenerator(info, config, runtime, text_encoder, codec, defaults, has_video=has_video)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        runtime: str = "auto",
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        offload: bool = False,
+        tiling: bool = False,
+        text_cache: str | Path | None = None,
+    ) -> EgoTwinPipeline:
+        """Load a model folder after checking every file against the manifest.
+
+        Args:
+            path: folder with ``model_index.json`` and ``manifest.json``. The index may name "modalities" (default
+                video and motion, where the transformer has motion layers) and a "representation" (default
+                head-centric, see `motion.read_representation`).
+            runtime: "auto", "torch" or "onnxruntime".
+            device, dtype, offload, tiling, text_cache: how the torch runtime computes, see `RuntimeOptions`. The
+                paper's model on one GPU: device="cuda", dtype="bfloat16", offload=True.
+
+        Raises:
+            ModelError: a missing or altered file, or a configuration that does not fit.
+        """
+        folder = Path(path)
+        manifest = verify(folder)
+        index = read_json(folder / "model_index.json")
+        config = EgoTwinConfig(**component_config(folder / "transformer"))
+        modalities = tuple(index.get("modalities", ("video", "motion") if config.num_motion_layers else ("video",)))
+        _check_parts(folder, config, modalities)
+        options = RuntimeOptions(device, dtype, offload, tiling, None if text_cache is None else str(text_cache))
+        loaded = load_runtime(folder, runtime, options)
+        representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
+        return cls(
+            info=ModelInfo.from_index(index, str(manifest.get("name", folder.name)), sha256(folder / MANIFEST)),
+            config=config,
+            runtime=loaded,
+            text_encoder=load_text_encoder(
+                folder, index["text_encoder"], config.text_length, options, getattr(loaded, "residence", None)
+            ),
+            codec=ClipCodec(loaded, representation, *_statistics(folder, config, representation)),
+            defaults=SamplingDefaults.from_index(index["sampling"]),
+            has_video="video" in modalities,
+        )
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        goal: str,
+        image: NDArray[np.uint8],
+        pose: BodyState,
+        *,
+        mode: Mode = "joint",
+        video: NDArray[np.uint8] | None = None,
+        motion: BodyMotion | None = None,
+        prior: Prior | None = None,
+        num_samples: int = 1,
+        num_steps: int | None = None,
+        guidance: Guidance | None = None,
+        solver: Solver | None = None,
+        seed: int | None = None,
+        progress: Progress = None,
+    ) -> Imagination:
+        """Imagine what follows.
+
+        Args:
+            goal: what the wearer will do, in words.
+            image: uint8 (H, W, 3) RGB, already the view of `info.camera` (`camera.rectify` makes it so).
+            pose: the body at the image's time.
+            mode: "joint" (video and motion), "motion" (the body only; with `video`, the motion that explains it), or
+                "video" (the views along the given `motion`).
+            video: uint8 (F, H, W, 3) for mode "motion".
+            motion: (T, 23, …) in the caller's world for mode "video".
+            prior: views known beforehand and where, for models whose image condition covers every frame.
+            num_samples: independent futures, made in one batch.
+            num_steps, guidance, solver: default to the model's own.
+            seed: repeats a generation; drawn where not given.
+            progress: called with (step, steps) before every step and at the end; may raise `Cancelled`.
+
+        Raises:
+            GoalError, ImageError, PoseError: unusable input, by name.
+        """
+        goal = check_goal(goal)
+        start = self._start(image, pose)
+        self._check_mode(mode, motion, num_samples)
+        self._check_given(video, motion, self.info.num_frames)
+        self._check_prior(prior)
+        seed = secrets.randbits(31) if seed is None else seed
+        settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
+        frames, body = self._generate(goal, start, Given(video, motion, prior), settings, progress)
+        return self._imagination(frames, body, seed)
+
+    @torch.inference_mode()
+    def roll(
+        self,
+        goals: Goals,
+        image: NDArray[np.uint8],
+        pose: BodyState,
+        *,
+        horizon_s: float,
+        continuity: Continuity = "restart",
+        overlap_s: float = 1.0,
+        mode: Mode = "joint",
+        motion: BodyMotion | None = None,
+        num_samples: int = 1,
+        num_steps: int | None = None,
+        guidance: Guidance | None = None,
+        solver: Solver | None = None,
+        seed: int | None = None,
+        progress: Progress = None,
+    ) -> Imagination:
+        """Imagine further ahead than one clip reaches: windows in a row, joined without gap or duplicate.
+
+        Args:
+            goals: one goal, or pairs (second from which it holds, goal), the first at 0. A window ends where a goal
+                does.
+            horizon_s: seconds to imagine; cut to whole frames.
+            continuity: what a window knows of the one before.
+                "restart": its last picture and pose, as a call would. Any model, exactly as trained; how fast the body
+                was moving is not handed on.
+                "clean": the last `overlap_s`, as clean latents with timestep 0 among the noisy ones (diffusion
+                forcing). Right for models trained with per-token timesteps; with others it runs, unlearned.
+                "noised": the same latents, as noisy as the rest at every step. Any model, an approximation.
+            overlap_s: to the nearest latent (0.5 s); not used with "restart".
+            mode: "joint", or "video" with a `motion` that covers the horizon ((T, 23, …), T poses at `info.pose_rate`);
+                "motion" for models without video: others need a picture to go on from.
+            progress: as in a call, over the steps of all windows.
+
+        Other arguments and errors as in a call, and HorizonError. A horizon of one clip gives what the call gives.
+        """
+        check_continuity(continuity)
+        start = self._start(image, pose)
+        self._check_mode(mode, motion, num_samples)
+        info = self.info
+        overlap_s = 0.0 if continuity == "restart" else overlap_s
+        windows = plan_windows(
+            goals, horizon_s, frame_rate=info.frame_rate, clip_frames=info.num_frames, overlap_s=overlap_s
+        )
+        if len(windows) > 1 and mode == "motion" and self.has_video:
+            raise HorizonError(
+                f"mode 'motion' reaches {info.horizon_s:g} s: the next window starts from a picture, which it does not "
+                "make; use mode='joint'"
+            )
+        self._check_given(None, motion, windows[-1].last + 1)
+        seed = secrets.randbits(31) if seed is None else seed
+        settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
+        frames, body = self._roll(windows, replace(start, continuity=continuity), motion, settings, progress)
+        return self._imagination(frames, body, seed, tuple(w.last / info.frame_rate for w in windows[:-1]))
+
+    def _roll(
+        self, windows: list[Window], start: Start, motion: BodyMotion | None, settings: Settings, progress: Progress
+    ) -> tuple[NDArray[np.uint8], BodyMotion]:
+        ratio, frames, body = self.info.poses_per_frame, [], []
+        for number, window in enumerate(windows):
+            given = Given(motion=None if motion is None else self._excerpt(motion, window.first * ratio))
+            report = progress_of(progress, number, len(windows))
+            clip, clip_body = self._generate(window.goal, start, given, settings, report)
+            new, end = window.known if number else 0, window.last - window.first + 1
+            new_pose, end_pose = (window.known - 1) * ratio + 1 if number else 0, (end - 1) * ratio + 1
+            frames.append(clip[:, new:end])
+            body.append(cut(clip_body, new_pose, end_pose))
+            if number + 1 < len(windows):  # the next window's beginning may reach back into earlier windows
+                known = windows[number + 1].known
+                so_far, body_so_far = np.concatenate(frames, axis=1), joined(body)
+                poses, back = body_so_far.positions.shape[1], (known - 1) * ratio + 1
+                end_of_body = cut(body_so_far, max(0, poses - back), poses)
+                start = replace(start, frames=so_far[:, -known:], motion=end_of_body, known=known)
+        return np.concatenate(frames, axis=1), joined(body)
+
+    def _excerpt(self, motion: BodyMotion, first: int) -> BodyMotion:
+        """A clip's poses of a longer motion (T, …) from `first`, its last pose repeated where it ends before."""
+        picks = np.minimum(first + np.arange(self.info.num_poses), len(motion.positions) - 1)
+        return BodyMotion(*(np.asarray(part)[picks] for part in vars(motion).values()))
+
+    def _settings(
+        self, mode: Mode, samples: int, num_steps: int | None, guidance: Guidance | None, solver: Solver | None,
+        seed: int,
+    ) -> Settings:  # fmt: skip
+        d = self.defaults
+        return Settings(
+            mode, samples, num_steps or d.num_steps, guidance or d.guidance, solver or d.solver,
+            torch.Generator().manual_seed(seed),
+        )  # fmt: skip
+
+    def _imagination(
+        self, frames: NDArray[np.uint8], body: BodyMotion, seed: int, seams: tuple[float, ...] = ()
+    ) -> Imagination:
+        frame_times = np.arange(frames.shape[1]) / self.info.frame_rate
+        return Imagination(
+            frames, body, frame_times, np.arange(body.positions.shape[1]) / self.info.pose_rate, seed, seams
+        )
+
+    def _start(self, image: NDArray[np.uint8], pose: BodyState) -> Start:
+        pose.check(self.representation.num_joints)
+        head = self.representation.head_index
+        parts = pose.positions, pose.rotations, pose.positions[head], pose.rotations[head]
+        return Start(self._checked(image, 3)[None, None], BodyMotion(*(part[None, None] for part in parts)))
+
+    def _check_mode(self, mode: Mode, motion: BodyMotion | None, num_samples: int) -> None:
+        if mode not in get_args(Mode):
+            raise GoalError(f"mode {mode!r} is not one of {', '.join(get_args(Mode))}")
+        only = "motion" if not self.has_video else "video" if not self.has_motion else mode
+        if mode != only:
+            raise GoalError(f"this model generates {only} alone; pass mode={only!r}")
+        if num_samples < 1:
+            raise GoalError(f"num_samples is {num_samples}; at least 1 is needed")
+        if mode == "video" and motion is None and self.has_motion:
+            raise GoalError("mode 'video' imagines the views along a given motion; pass motion=")
+
+    def _check_given(self, video: NDArray[np.uint8] | None, motion: BodyMotion | None, num_frames: int) -> None:
+        poses = (num_frames - 1) * self.info.poses_per_frame + 1
+        if motion is not None and len(motion.positions) != poses:
+            raise PoseError(
+                f"the given motion has {len(motion.positions)} poses; this model needs {poses} "
+                f"at {self.info.pose_rate:g} Hz"
+            )
+        if video is not None and len(self._checked(video, 4)) != num_frames:
+            raise ImageError(f"the given video has {len(video)} frames; this model needs {num_frames}")
+
+    def _check_prior(self, prior: Prior | None) -> None:
+        if prior is None:
+            return
+        if self.config.image_condition != "every" or not self.has_video:
+            raise ImageError("this model takes an image for the first frame alone; leave prior out")
+        frames, seen = self._checked(prior.frames, 4), np.asarray(prior.visibility)
+        if len(frames) != self.info.num_frames or seen.shape != frames.shape[:3]:
+            raise ImageError(
+                f"prior of {len(frames)} frames with visibility {seen.shape}; this model needs {self.info.num_frames} "
+                f"frames and {(self.info.num_frames, *frames.shape[1:3])}"
+            )
+        if not ((seen >= 0) & (seen <= 1)).all():
+            raise ImageError("prior visibility lies outside 0 … 1 or is NaN")
+
+    def _checked(self, image: NDArray[np.uint8], ndim: int) -> NDArray[np.uint8]:
+        wanted = (self.info.camera.height, self.info.camera.width, 3)
+        if image.dtype != np.uint8 or image.ndim != ndim or image.shape[-3:] != wanted:
+            raise ImageError(
+                f"image is {image.dtype} {image.shape}; this model needs uint8 RGB, (…, {wanted[0]}, {wanted[1]}, 3). "
+                "camera.rectify resamples a calibrated camera's image to that view"
+            )
+        return image
+
+
+def _check_parts(folder: Path, config: EgoTwinConfig, modalities: tuple[str, ...]) -> None:
+    """`ModelError` unless the folder's transformer and VAEs are those of the modalities its index names."""
+    if not modalities or not set(modalities) <= {"video", "motion"}:
+        raise ModelError(f'{folder / "model_index.json"}: modalities {modalities}; wanted "video", "motion" or both')
+    if ("motion" in modalities) != (config.num_motion_layers > 0):
+        raise ModelError(
+            f"{folder}: the index names {' and '.join(modalities)}, but the transformer has "
+            f"{config.num_motion_layers} motion layers"
+        )
+    for modality in modalities:
+        if not (folder / f"{modality}_vae").is_dir():
+            raise ModelError(f"{folder / f'{modality}_vae'} is missing; copy the whole model folder again")
+
+
+def _statistics(
+    folder: Path, config: EgoTwinConfig, representation: HeadCentric | RootCentric
+) -> tuple[MotionStatistics, float]:
+    """The motion features' statistics and the motion latents' deviation; neutral ones for a model without motion."""
+    if not config.num_motion_layers:
+        return MotionStatistics(torch.zeros(representation.dim), torch.ones(representation.dim)), 1.0
+    path = folder / "statistics.safetensors"
+    tensors = load_tensors(path)
+    scale = tensors.pop("motion_latent.scale", None)
+    if scale is None:
+        raise ModelError(f"{path} lacks motion_latent.scale; export the model again")
+    statistics = MotionStatistics.from_tensors(tensors)
+    if statistics.dim != representation.dim:
+        raise ModelError(
+            f"{path} describes {statistics.dim} motion features; the {representation.kind} representation has "
+            f"{representation.dim}"
+        )
+    return statistics, float(scale)

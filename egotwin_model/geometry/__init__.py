@@ -1,0 +1,1 @@
+"""Cameras, rotations, the skeleton and camera rays."""

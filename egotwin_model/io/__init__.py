@@ -1,0 +1,1 @@
+"""Files, model folders, weights, recordings, images and videos."""

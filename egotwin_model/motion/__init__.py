@@ -1,0 +1,1 @@
+"""Body motion as features, their standardisation, and the motion VAE."""

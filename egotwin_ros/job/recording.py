@@ -1,0 +1,156 @@
+"""What the job needs of a recording: which topics to replay, what was seen and how the body moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.errors import PoseError, RecordingError
+from egotwin_model.geometry.camera import Pinhole, rectify
+from egotwin_model.io import bags
+from egotwin_model.io.bags import BagReader
+from egotwin_model.io.images import decode_image
+from egotwin_ros.conversions import (
+    NS,
+    CameraModel,
+    body_to_arrays,
+    camera_model,
+    nanoseconds,
+    trajectory_message,
+)
+from egotwin_ros.inputs import newest_pair
+from egotwin_ros.msg import BodyTrajectory
+from egotwin_ros.parameters import ImagineParameters
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """Body poses over time: stamps (N,) ns, positions (N, 23, 3) m, rotations (N, 23, 3, 3), in ``frame_id``."""
+
+    stamps_ns: NDArray[np.int64]
+    positions: Array
+    rotations: Array
+    frame_id: str
+
+
+class Recording:
+    """An open recording with its image, camera_info and body pose topics, given or found by type.
+
+    Raises:
+        RecordingError: unreadable, or a topic is lacking.
+    """
+
+    def __init__(
+        self, path: Path | str, image: str | None = None, camera_info: str | None = None, body_pose: str | None = None
+    ) -> None:
+        self.bag = BagReader(path)
+        try:
+            self.image = image or self.bag.find(bags.IMAGE, bags.COMPRESSED_IMAGE)
+            self.camera_info = camera_info or self.bag.find(bags.CAMERA_INFO)
+            self.body_pose = body_pose or self.bag.find(bags.BODY_POSE)
+            kinds = self.bag.topics()
+            wanted = (
+                (self.image, (bags.IMAGE, bags.COMPRESSED_IMAGE)),
+                (self.camera_info, (bags.CAMERA_INFO,)),
+                (self.body_pose, (bags.BODY_POSE,)),
+            )
+            for topic, types in wanted:
+                if kinds.get(topic) not in types:
+                    there = ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds.items()))
+                    raise RecordingError(f"{path}: wanted {topic} of type {' or '.join(types)}; it has {there}")
+        except BaseException:
+            self.bag.close()
+            raise
+        self.compressed = kinds[self.image] == bags.COMPRESSED_IMAGE
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bag.close()
+
+    def default_moment_s(self, horizon_s: float = 5.0) -> float:
+        """A moment with something before it and, if the recording is long enough, ``horizon_s`` after it."""
+        return max(min(4.0, self.bag.duration_s - horizon_s), min(1.0, self.bag.duration_s))
+
+    def frames(self, start_ns: int, stop_ns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yields (header stamp, (H, W, 3) RGB) of images with start ≤ time in the bag < stop."""
+        for _, _, message in self.bag.messages([self.image], start_ns, stop_ns):
+            yield nanoseconds(message.header.stamp), decode_image(message)
+
+    def view(self, target: Pinhole, start_ns: int, stop_ns: int) -> tuple[NDArray[np.int64], list[NDArray[np.uint8]]]:
+        """Stamps (N,) and rectified pictures, as the camera ``target`` would have seen them."""
+        stamps, pictures = [], []
+        camera: CameraModel | None = None
+        for stamp, rgb in self.frames(start_ns, stop_ns):
+            camera = camera or self._camera(rgb.shape[1], rgb.shape[0])
+            stamps.append(stamp)
+            pictures.append(rectify(rgb, camera.matrix, camera.distortion, camera.model, target))
+        return np.array(stamps, np.int64), pictures
+
+    def _camera(self, width: int, height: int) -> CameraModel:
+        _, _, info = next(self.bag.messages([self.camera_info]))
+        return camera_model(info, width, height)
+
+    def source_ns(self, moment_ns: int) -> int:
+        """Stamp of the image a node with default parameters starts from, once it has all up to this time in the bag.
+
+        Raises:
+            RecordingError: no image in the second before has a body pose close to it.
+        """
+        images, poses = (
+            [
+                nanoseconds(message.header.stamp)
+                for *_, message in self.bag.messages([topic], moment_ns - NS, moment_ns + 1)
+            ]
+            for topic in (self.image, self.body_pose)
+        )
+        tolerance_s = ImagineParameters().sync_tolerance_s
+        found = newest_pair(images, poses, tolerance_s)
+        if found is None:
+            raise RecordingError(
+                f"{self.bag.path} has {len(images)} images and {len(poses)} body poses in the second before "
+                f"{(moment_ns - self.bag.start_ns) / NS:.2f} s, no two within {tolerance_s:g} s of each other; "
+                "choose another moment"
+            )
+        return images[found[0]]
+
+    def continuation(self, source_ns: int) -> BodyTrajectory:
+        """How the body moved on from the image of that stamp, as far as it was recorded.
+
+        Raises:
+            RecordingError: no body pose after it.
+        """
+        bodies = self.bodies(source_ns - NS // 4, self.bag.end_ns + 1)
+        start = int(np.abs(bodies.stamps_ns - source_ns).argmin()) if len(bodies.stamps_ns) else 0
+        times = (bodies.stamps_ns[start:] - source_ns) / NS
+        if len(times) < 2:
+            raise RecordingError(f"{self.bag.path} has no body poses after the moment to look along")
+        times[0] = 0.0
+        return trajectory_message(bodies.positions[start:], bodies.rotations[start:], times, source_ns, bodies.frame_id)
+
+    def bodies(self, start_ns: int, stop_ns: int) -> Bodies:
+        """Body poses with start ≤ time in the bag < stop; those the node would refuse are left out."""
+        stamps, positions, rotations, frame_id = [], [], [], ""
+        for _, _, message in self.bag.messages([self.body_pose], start_ns, stop_ns):
+            try:
+                place, turn = body_to_arrays(message)
+            except PoseError:
+                continue
+            stamps.append(nanoseconds(message.header.stamp))
+            positions.append(place)
+            rotations.append(turn)
+            frame_id = message.header.frame_id
+        count = len(stamps)
+        return Bodies(
+            np.array(stamps, np.int64),
+            np.reshape(positions, (count, -1, 3)),
+            np.reshape(rotations, (count, -1, 3, 3)),
+            frame_id,
+        )

@@ -1,0 +1,191 @@
+"""Replays a recording into ROS: the recorded bytes unchanged, at a rate, with ``/clock``.
+
+As an executable (``ros2 run egotwin_ros replay --ros-args -p bag:=…``) and as `Player`, which ``egotwin imagine`` uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock
+
+from egotwin_model.errors import RecordingError
+from egotwin_model.io.bags import BagReader
+from egotwin_ros.bringup import environment, share
+from egotwin_ros.conversions import NS, to_time
+from egotwin_ros.interrupts import Interrupts
+
+CLOCK_PERIOD_S = 0.02
+QOS = QoSProfile(depth=64)  # reliable: serves best-effort and reliable subscribers alike
+
+
+def message_class(name: str) -> Any:
+    """Class of a message type ``pkg/msg/Name``; `RecordingError` where the package is not installed."""
+    package, kind, message = name.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.{kind}"), message)
+    except (ImportError, AttributeError) as error:
+        raise RecordingError(f"messages of type {name} cannot be replayed: {error}; install {package}") from error
+
+
+class Player:
+    """Publishes a recording's messages and ``/clock`` from a node, in the calling thread.
+
+    Args:
+        node: makes the publishers; its remappings apply.
+        bag: an open recording.
+        rate: seconds of recording per second; 0: as fast as it goes.
+        topics: recorded topic name → name to publish it as; none: all whose types are installed, as they are
+            (the others are named in the log).
+    """
+
+    def __init__(self, node: Node, bag: BagReader, rate: float = 1.0, topics: Mapping[str, str] | None = None) -> None:
+        self._node, self._bag, self._rate = node, bag, rate
+        self._clock = node.create_publisher(Clock, "/clock", QOS)
+        self._publishers: dict[str, Publisher] = {}
+        self._wake = threading.Event()
+        for topic, kind in bag.topics().items():
+            if topics and topic not in topics:
+                continue
+            try:
+                name = topics[topic] if topics else topic
+                self._publishers[topic] = node.create_publisher(message_class(kind), name, QOS)
+            except RecordingError as error:
+                if topics:
+                    raise
+                node.get_logger().warning(f"{topic} is left out: {error}")
+        self.position_ns = bag.start_ns
+
+    def subscribed(self) -> bool:
+        """Whether every topic has a subscriber."""
+        return all(publisher.get_subscription_count() for publisher in self._publishers.values())
+
+    def publish_latest(self, topic: str, before_ns: int) -> None:
+        """Publishes the last message of a topic up to ``before_ns``, as when it was sent only once at the beginning."""
+        for start_ns in (before_ns - 10 * NS, None):  # the whole recording only where the last seconds have none
+            found = deque(self._bag.raw_messages([topic], start_ns, before_ns + 1), maxlen=1)
+            if found:
+                self._publishers[topic].publish(found[0][3])
+                return
+
+    def stop(self) -> None:
+        """Makes `play` return soon; callable from any thread."""
+        self._wake.set()
+
+    def play(self, start_ns: int | None = None, until_ns: int | None = None) -> bool:
+        """Plays from ``start_ns`` up to and including ``until_ns`` (bag times); False where `stop` broke it off.
+
+        Raises:
+            RecordingError: the recording breaks off.
+        """
+        first = self._bag.start_ns if start_ns is None else start_ns
+        last = self._bag.end_ns if until_ns is None else until_ns
+        begin = time.monotonic()
+        self._tell_time(first)
+        for topic, _, stamp_ns, cdr in self._bag.raw_messages(list(self._publishers), first, last + 1):
+            if not self._wait_until(stamp_ns, lambda: first + int((time.monotonic() - begin) * self._rate * NS)):
+                return False
+            self._tell_time(stamp_ns)
+            self._publishers[topic].publish(cdr)
+        return self._wait_until(last, lambda: first + int((time.monotonic() - begin) * self._rate * NS))
+
+    def _wait_until(self, stamp_ns: int, now: Callable[[], int]) -> bool:
+        """Waits in wall time, telling bag time meanwhile."""
+        while self._rate > 0 and (ahead_s := (stamp_ns - now()) / NS / self._rate) > 0:
+            if self._wake.wait(min(ahead_s, CLOCK_PERIOD_S)):
+                return False
+            self._tell_time(min(now(), stamp_ns))
+        return not self._wake.is_set()
+
+    def _tell_time(self, stamp_ns: int) -> None:
+        self.position_ns = stamp_ns
+        self._clock.publish(Clock(clock=to_time(stamp_ns)))
+
+    def finish(self, timeout_s: float = 5.0) -> bool:
+        """Waits until reliable subscribers have everything; False on timeout."""
+        limit = Duration(seconds=timeout_s)
+        return all(publisher.wait_for_all_acked(limit) for publisher in self._publishers.values())
+
+
+_PARAMETERS: dict[str, tuple[Any, str]] = {
+    "bag": ("", "Recording: an .mcap or .db3 file or a rosbag2 folder; empty: the shipped example."),
+    "rate": (1.0, "Seconds of recording per second; 0: as fast as it goes."),
+    "loop": (False, "Start again at the end; stamps then jump back."),
+    "start_s": (0.0, "Where to begin [s after the recording's start]."),
+    "until_s": (0.0, "Where to end [s after the recording's start]; 0: at its end."),
+    "wait_s": (0.0, "How long to wait at most until every topic has a subscriber [s]."),
+}
+
+
+def _replay(node: Node) -> None:
+    value = {name: node.get_parameter(name).value for name in _PARAMETERS}
+    path = value["bag"] or str(share() / "examples/bags/living_room.mcap")
+    with BagReader(path) as bag:
+        player = Player(node, bag, value["rate"])
+        deadline = time.monotonic() + value["wait_s"]
+        while not player.subscribed() and time.monotonic() < deadline:
+            rclpy.spin_once(node, timeout_sec=0.05)
+        start = bag.start_ns + int(value["start_s"] * NS)
+        until = bag.start_ns + int(value["until_s"] * NS) if value["until_s"] else bag.end_ns
+        node.get_logger().info(f"replaying {path}: {(until - start) / NS:.1f} s at rate {value['rate']:g}")
+        while player.play(start, until) and value["loop"]:
+            node.get_logger().info("again from the start")
+        player.finish()
+
+
+def ros_arguments(arguments: list[str]) -> list[str]:
+    """Command-line options as ROS parameters; arguments that already are ROS's pass as they are."""
+    if "--ros-args" in arguments:
+        return arguments
+    parser = argparse.ArgumentParser(prog="egotwin replay", description="Publishes a recording on ROS topics.")
+    parser.add_argument("bag", nargs="?", default="", help=_PARAMETERS["bag"][1])
+    parser.add_argument("--loop", action="store_true", help=_PARAMETERS["loop"][1])
+    for name in ("rate", "start_s", "until_s", "wait_s"):
+        default, description = _PARAMETERS[name]
+        parser.add_argument(f"--{name.removesuffix('_s')}", dest=name, type=float, default=default, help=description)
+    given = parser.parse_args(arguments)
+    line = ["--ros-args", "-p", f'bag:="{given.bag}"', "-p", f"loop:={str(given.loop).lower()}"]
+    for name in ("rate", "start_s", "until_s", "wait_s"):
+        line += ["-p", f"{name}:={getattr(given, name)!r}"]
+    return line
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Replays until the end or an interrupt; returns 1 where the recording cannot be used."""
+    os.environ.update(environment())
+    line = sys.argv if arguments is None else ros_arguments(arguments)
+    rclpy.init(args=line, signal_handler_options=SignalHandlerOptions.NO)  # it publishes until it is told to stop
+    node = Node("replay")
+    try:
+        with Interrupts():
+            for name, (default, description) in _PARAMETERS.items():
+                node.declare_parameter(name, default, ParameterDescriptor(description=description))
+            _replay(node)
+    except KeyboardInterrupt:
+        pass
+    except RecordingError as error:
+        node.get_logger().fatal(f"{type(error).__name__}: {error}")
+        return 1
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""``egotwin imagine`` end to end as a process: its files, its refusals, and nothing left behind when it is stopped."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
+from egotwin_model.io import bags
+from egotwin_model.io.bags import BagReader, BagWriter, Topics
+
+pytestmark = pytest.mark.ros
+START = 1_700_000_000_000_000_000
+FILES = ["imagination.mcap", "imagination.mp4", "trajectory.png"]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory) -> Path:
+    """Three seconds of somebody gliding forward past random pictures, compressed, under unusual names."""
+    path = tmp_path_factory.mktemp("bags") / "glide.mcap"
+    rng, rotations, camera = np.random.default_rng(4), np.tile(np.eye(3), (23, 1, 1)), Pinhole.from_fov(48, 48, 1.6)
+    with BagWriter(path) as bag:
+        bag.write_camera_info("/cam/info", START, "lens", width=48, height=48, matrix=camera.matrix)
+        for step in range(49):
+            stamp = START + step * 62_500_000
+            positions = forward_kinematics(np.array([step * 0.05, 0.0, 0.93]), rotations, reference_offsets())
+            bag.write_body_pose(stamp, "odom", positions, rotations, topic="/tracker/body")
+            if step % 2 == 0:
+                bag.write_compressed("/cam/jpeg", stamp, "lens", rng.integers(0, 256, (48, 48, 3), dtype=np.uint8))
+    return path
+
+
+def start(*options: object) -> subprocess.Popen:
+    line = [sys.executable, "-m", "egotwin_ros.job.command", *map(str, options)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finish(process: subprocess.Popen, timeout_s: float = 280) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=timeout_s)
+    return process.returncode, out, err
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children."""
+    with contextlib.suppress(FileNotFoundError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, timeout_s: float = 280) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # between two looks at the condition
+
+
+def test_a_recording_becomes_film_chart_and_bag(recording, model_folder, tmp_path):
+    out = tmp_path / "new" / "out"
+    options = ("--bag", recording, "--model", model_folder, "--runtime", "torch", "--out", out, "--goal", "go on")
+    status, told, err = finish(start(*options, "--at", 1.25, "--horizon", 2, "--samples", 2, "--seed", 9, "--steps", 2))
+    assert status == 0, err
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    for words in ("'go on'", "2 s ahead", "17 pictures", "33 poses", "2 sample(s)", "seed 9", "replay", "s in all"):
+        assert words in told
+    check_bag(out / FILES[0])
+    with av.open(str(out / FILES[1])) as film:
+        stream = film.streams.video[0]
+        assert (stream.codec_context.name, stream.average_rate) == ("h264", 16)
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
+    assert len(frames) == 16 * (1 + 2 + 1) + 1
+    assert np.abs(frames[20].astype(int) - frames[40]).mean() > 1.0  # it moves
+    chart = cv2.imread(str(out / FILES[2]))
+    assert chart.shape[1] > 1000
+    assert chart.std() > 10
+
+
+def check_bag(path: Path) -> None:
+    with BagReader(path) as bag:
+        kinds = bag.topics()
+        assert kinds["/camera/image/compressed"] == bags.COMPRESSED_IMAGE
+        imagined = [message for *_, message in bag.messages(["/imagine/imagination"])]
+        source = imagined[0].source_stamp.sec * 10**9 + imagined[0].source_stamp.nanosec
+        pictures = [stamp for _, stamp, _ in bag.messages(["/imagine/predicted/image"])]
+        infos = [stamp for _, stamp, _ in bag.messages(["/imagine/predicted/camera_info"])]
+        seen = [stamp for _, stamp, _ in bag.messages(["/camera/image/compressed"])]
+    assert [message.sample_index for message in imagined] == [0, 1]
+    assert imagined[0].header.frame_id == "odom"
+    assert pictures == infos == [source + k * 125_000_000 for k in range(17)]
+    assert seen[-1] == source
+    assert source == START + 1_250_000_000
+    assert {"/imagine/head_path", "/imagine/body_trajectory", Topics.body_pose} <= set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--goal", ""), "GoalError: the goal is empty"),
+        (("--model", "/nowhere"), "egotwin imagine: ModelError: model folder /nowhere"),
+    ],
+)
+def test_what_the_node_refuses_is_named_and_nothing_is_written(recording, model_folder, tmp_path, options, says):
+    out = tmp_path / "out"
+    common = ("--bag", recording, "--model", model_folder, "--runtime", "torch", "--out", out, "--at", 0.5)
+    status, _, err = finish(start(*common, *options))
+    assert status == 2
+    assert says in err
+    assert not out.exists()
+
+
+def test_recordings_that_cannot_be_used_are_named(recording, tmp_path):
+    from egotwin_ros.job.command import main
+
+    (tmp_path / "cut.mcap").write_bytes(recording.read_bytes()[:5000])
+    with BagWriter(tmp_path / "blind.mcap") as bag:
+        bag.write_body_pose(START, "map", np.zeros((23, 3)), np.tile(np.eye(3), (23, 1, 1)))
+    for options, says in (
+        (("--bag", tmp_path / "none.mcap"), "does not exist"),
+        (("--bag", tmp_path / "cut.mcap"), "unreadable or truncated"),
+        (("--bag", tmp_path / "blind.mcap"), "lacks a topic of type sensor_msgs/msg/Image"),
+        (("--bag", recording, "--image-topic", "/tracker/body"), "wanted /tracker/body of type sensor_msgs/msg/Image"),
+        (("--bag", recording, "--at", 99), "--at 99 s lies outside"),
+    ):
+        captured = run_in_process(main, [*map(str, options), "--out", str(tmp_path / "out")])
+        assert captured[0] == 2, says
+        assert "RecordingError" in captured[1]
+        assert says in captured[1]
+    assert not (tmp_path / "out").exists()
+
+
+def run_in_process(main, arguments: list[str]) -> tuple[int, str]:
+    import io
+
+    with contextlib.redirect_stderr(io.StringIO()) as err:
+        status = main(arguments)
+    return status, err.getvalue()
+
+
+@pytest.mark.usefixtures("tidied_shared_memory")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_job_leaves_no_half_written_file_and_no_process(recording, model_folder, tmp_path, number):
+    out = tmp_path / "out"
+    options = ("--bag", recording, "--model", model_folder, "--runtime", "torch", "--out", out, "--at", 1.0)
+    process = start(*options, "--steps", 2)
+    wait_for(lambda: children(process.pid))
+    nodes = children(process.pid)
+    moment = "imagination.mp4" if number == signal.SIGINT else None  # else: while the node still loads
+    if moment:
+        wait_for(lambda: list(out.glob(f".*/{moment}")) or process.poll() is not None)
+    os.kill(process.pid, number)
+    status, _, err = finish(process)
+    assert status == {signal.SIGINT: 130, signal.SIGTERM: 130, signal.SIGKILL: -9}[number], err
+    wait_for(lambda: not any(map(alive, nodes)))
+    if number == signal.SIGKILL:  # nothing can tidy up then, but no file has its final name
+        assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == []
+    else:
+        assert not out.exists()

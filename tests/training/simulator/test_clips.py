@@ -1,0 +1,306 @@
+"""Clips of our own world on disk: the same whoever makes them, resumable, whole, free of leaks between splits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
+
+pytest.importorskip("mujoco", reason="needs the `world` extra")
+pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+
+from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
+from egotwin_model.io.videos import Compression, VideoFile, write_video
+from training.datasets.clips import card, dataset, facts, show
+from training.datasets.clips.shards import Manifest, open_clips
+from training.simulator import generate
+from training.simulator.behaviours import synthesise
+from training.simulator.clip_maker import BODY_SEEDS, Options, fault_of
+from training.simulator.render.canvas import gl_context
+from training.simulator.rooms.collisions import penetration
+from training.simulator.rooms.plan import RoomPlan, Solids
+from training.simulator.rooms.scene import SPLIT_SEEDS
+
+ROOT = Path(__file__).resolve().parents[3]
+SHARED = Path(os.environ.get("EGOTWIN_SHARED", ROOT / "../shared"))
+CMU = SHARED / "data/cmu"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _screenless() -> None:
+    try:
+        gl_context()
+    except Exception as error:
+        pytest.skip(f"no OpenGL without a screen here: {error}")
+
+
+def same_clips(a: Path, b: Path) -> None:
+    ours, theirs = open_clips(a, verify=True), open_clips(b, verify=True)
+    assert ours.records == theirs.records
+    for k in range(len(ours)):
+        first, second = ours[k], theirs[k]
+        for name in (
+            "positions",
+            "rotations",
+            "offsets",
+            "step_phase",
+            "fingers",
+            "articulations",
+            "objects",
+            "frames",
+        ):
+            np.testing.assert_array_equal(first[name], second[name], err_msg=f"{name} of clip {k}")
+
+
+def test_clips_are_the_same_with_one_worker_and_with_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "SHARD_CLIPS", 2)  # two shards, and each worker one of them
+    one = generate.generate(tmp_path / "one", "train", 4, seed=4, size=16, workers=1)
+    monkeypatch.setenv("PYTHONHASHSEED", "7")  # of the workers: no order of a set may matter
+    two = generate.generate(tmp_path / "two", "train", 4, seed=4, size=16, workers=2)
+    assert one.shards == two.shards
+    same_clips(tmp_path / "one", tmp_path / "two")
+
+
+def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
+    options = Options(32, vary_camera=True, outside=True, hand_pixels=True, depth=True, segmentation=True)
+    made = generate.generate(tmp_path / "a", "val", 3, seed=4, workers=1, options=options)
+    digest = made.shards["clips-00000"]["sha256"]
+    assert generate.make_shard(tmp_path, "val", 4, 0, 3, options)["sha256"] == digest
+    (tmp_path / "a/clips-00000.safetensors").unlink()
+    again = generate.generate(tmp_path / "a", "val", 3, seed=4, workers=1, options=options)
+    assert again.shards["clips-00000"]["sha256"] == digest
+    with pytest.raises(RecordingError, match="choose another folder"):
+        generate.generate(tmp_path / "a", "val", 3, seed=5, workers=1, options=options)
+
+    clips = open_clips(tmp_path / "a", verify=True)
+    assert clips.manifest.options["depth"] is True
+    for k in range(3):
+        clip = clips[k]
+        assert clip["frames"].shape == clip["outside_frames"].shape == (41, 32, 32, 3)
+        assert clip["depth"].shape == clip["segmentation"].shape == (41, 32, 32)
+        assert clip["hand_visible"].shape == clip["hand_pixels"].shape == (41, 2)
+        assert (clip["hand_pixels"][clip["hand_visible"] == 0] < 3).all()  # a sliver may pass between the points
+        rebuilt = forward_kinematics(clip["positions"][:, 0], clip["rotations"], clip["offsets"])
+        np.testing.assert_allclose(rebuilt, clip["positions"], atol=1e-4)
+        head = np.eye(4)
+        head[:3, :3], head[:3, 3] = clip["rotations"][0, HEAD], clip["positions"][0, HEAD]
+        np.testing.assert_allclose(head @ clip["mount"], clip["camera_pose"][0], atol=1e-5)
+        assert (
+            32 / 2 / np.tan(np.radians(105 / 2)) - 1e-3
+            <= clip["intrinsics"][0]
+            <= 32 / 2 / np.tan(np.radians(75 / 2)) + 1e-3
+        )
+        assert clip["contacts"].shape == clip["step_phase"].shape == clip["fingers"].shape == (81, 2)
+        for row, _ in enumerate(clips.records[k]["objects"]):
+            np.testing.assert_allclose(
+                np.linalg.det(clip["objects"][..., row, :, :][0] if row else clip["objects"][0, 0]), 1, atol=1e-3
+            )
+        assert clip["text"]
+        assert SPLIT_SEEDS["val"].start <= clip["room_seed"] < SPLIT_SEEDS["val"].stop
+        assert clip["body_seed"] in BODY_SEEDS["val"]
+    assert len({float(clips[k]["intrinsics"][0]) for k in range(3)}) == 3
+    film = show.overlay(clips[1], 64)
+    assert film.shape == (41, 64 + show.CAPTION_HEIGHT, 4 * 64, 3)  # the view, depth, things, from outside
+    write_video(tmp_path / "film.mp4", iter(film), 8, show.FILM)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 41
+    assert show.contact_sheet(clips, [0, 2], columns=4, tile=32).shape == (2 * (32 + show.CAPTION_HEIGHT), 128, 3)
+    assert show.contact_sheet(clips, [0], 2, 32, annotated=True).shape == (32 + show.CAPTION_HEIGHT, 2 * 128, 3)
+    sheet = [str(tmp_path / "a"), "--out", str(tmp_path / "sheet.png"), "--labels", "--film", str(tmp_path / "b.mp4")]
+    assert show.main([*sheet, "--clips", "2", "--tile", "32"]) == 0
+    assert (tmp_path / "sheet.png").is_file()
+    assert VideoFile(tmp_path / "b.mp4").count == 2 * 41
+    assert show.main([*sheet, "--which", "1", "3"]) == 2
+    assert show.main([str(tmp_path / "none")]) == 2
+
+
+def test_leaks_between_splits_are_found(tmp_path: Path) -> None:
+    arguments = ["--split", "train", "test", "--clips", "3", "--seed", "1", "--size", "16", "--workers", "1"]
+    assert generate.main(["--out", str(tmp_path), *arguments]) == 0
+    for split in ("train", "test"):
+        made = Manifest.load(tmp_path / split)
+        for record in open_clips(tmp_path / split).records:
+            for key in ("room_seeds", "body_seeds"):
+                first, end = made.drawn_from[key]
+                assert first <= record[key[:-1]] < end
+            assert record["wall_style"] in made.drawn_from["wall_styles"]
+            assert set(record["things"]) <= set(made.drawn_from["objects"])
+    assert card.main([str(tmp_path)]) == 0
+    assert "wall styles, objects and motions" in (tmp_path / "card.html").read_text()
+    clips = {split: open_clips(tmp_path / split) for split in ("train", "test")}
+    clips["test"].records[0] = clips["train"].records[0]
+    found = {leak.what for leak in facts.leaks({split: facts.measure(c) for split, c in clips.items()})}
+    assert found >= {"rooms", "bodies", "wall styles", "objects"}
+
+
+def test_compressed_clips_stream_and_are_the_same_but_for_the_pictures(tmp_path: Path) -> None:
+    options = Options(32, outside=True)
+    generate.generate(tmp_path / "raw", "val", 2, seed=4, workers=1, options=options)
+    made = generate.generate(
+        tmp_path / "tar", "val", 2, seed=4, workers=1, options=options, compression=Compression(crf=4)
+    )
+    raw, tar = dataset.open_clips(tmp_path / "raw", verify=True), dataset.open_clips(tmp_path / "tar", verify=True)
+    assert raw.records == tar.records
+    assert (tmp_path / "tar/clips-00000.tar").stat().st_size < (tmp_path / "raw/clips-00000.safetensors").stat().st_size
+    for k, streamed in enumerate(dataset.stream(tmp_path / "tar")):
+        one, two = raw[k], tar[k]
+        assert set(one) == set(two)
+        for name in one:
+            if name.endswith("frames"):
+                assert 10 * np.log10(255**2 / np.mean((one[name].astype(float) - two[name]) ** 2)) > 38
+                np.testing.assert_array_equal(two[name], streamed[name])
+            else:
+                np.testing.assert_array_equal(one[name], two[name])
+    with pytest.raises(RecordingError, match="no WebDataset shards"):
+        dataset.stream(tmp_path / "raw")
+    (tmp_path / "tar/clips-00000.tar").unlink()
+    again = generate.generate(
+        tmp_path / "tar", "val", 2, seed=4, workers=1, options=options, compression=Compression(crf=4)
+    )
+    assert again.shards == made.shards
+    with pytest.raises(RecordingError, match="choose another folder"):
+        generate.generate(tmp_path / "tar", "val", 2, seed=4, workers=1, options=options)
+
+
+GENERATE = "import sys; from training.simulator import generate as g; g.SHARD_CLIPS = 2; sys.exit(g.main(sys.argv[1:]))"
+"""Shards of two clips, so that several are made in a moment."""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_keeps_its_shards_and_goes_on(
+    how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["--out", str(tmp_path), "--split", "val", "--size", "16", "--clips", "24", "--workers", "1"]
+    process = subprocess.Popen([sys.executable, "-c", GENERATE, *settings], cwd=ROOT, stderr=subprocess.DEVNULL)
+    manifest, deadline = tmp_path / "manifest.json", time.monotonic() + 120
+    while not manifest.is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(how)
+    assert process.wait(60) == (130 if how is signal.SIGTERM else -signal.SIGKILL)
+    finished = open_clips(tmp_path, verify=True)
+    assert 2 <= len(finished) < 24
+    before = {name: (tmp_path / f"{name}.safetensors").stat().st_mtime_ns for name in finished.names}
+    monkeypatch.setattr(generate, "SHARD_CLIPS", 2)
+    made = generate.generate(tmp_path, "val", 24, size=16, workers=1)
+    assert len(open_clips(tmp_path, verify=True)) == 24
+    assert before == {name: (tmp_path / f"{name}.safetensors").stat().st_mtime_ns for name in before}
+    assert not list(tmp_path.glob(".*"))
+    whole = generate.generate(tmp_path / "whole", "val", 4, size=16, workers=1)
+    assert whole.shards == {name: made.shards[name] for name in whole.shards}
+
+
+def test_a_full_disk_leaves_finished_shards_and_is_told(tmp_path: Path) -> None:
+    """On a file system of 1.5 MB of its own, which only a name space of its own lets one mount."""
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=1536k none {disk}"
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("no file system may be mounted here, not even in a name space")
+    command = f'{mount} && "$0" -c "$1" --out {disk} --split val --size 16 --clips 12 --workers 1; code=$?; '
+    script = command + f"cp -r {disk} {kept}; exit $code"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, sys.executable, GENERATE],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "make space, the same command goes on" in done.stderr
+    finished = open_clips(kept, verify=True)
+    assert 0 < len(finished) < 12
+    assert not [path for path in kept.iterdir() if path.name.startswith(".")]
+
+
+def test_a_shard_that_fails_is_passed_over_noted_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "SHARD_CLIPS", 1)
+    (tmp_path / "clips-00001.safetensors").mkdir(parents=True)  # nothing can be written under that name
+    arguments = ["--out", str(tmp_path), "--split", "val", "--size", "16", "--clips", "3", "--workers", "1"]
+    assert generate.main(arguments) == 1
+    manifest = Manifest.load(tmp_path)
+    assert sorted(manifest.shards) == ["clips-00000", "clips-00002"]
+    assert manifest.left_out["clips-00001"].startswith("shard failed: IsADirectoryError")
+    assert manifest.skipped["shard failed"] == 1
+    (tmp_path / "clips-00001.safetensors").rmdir()
+    assert generate.main(arguments) == 0
+    assert Manifest.load(tmp_path).left_out == {}
+    assert len(open_clips(tmp_path, verify=True)) == 3
+
+
+@pytest.mark.skipif(not (CMU / "02_01.amc").is_file(), reason=f"no CMU samples in {CMU}")
+def test_motion_capture_is_known_by_its_contents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mocap, out = tmp_path / "mocap", tmp_path / "clips"
+    mocap.mkdir()
+    for name in ("02.asf", "02_01.amc", "02_03.amc"):
+        shutil.copy(CMU / name, mocap / name)
+    (mocap / "02_04.amc").write_text("#!OML\n:DEGREES\n1\nroot 0 0\n")
+    arguments = ["--split", "train", "--size", "16", "--clips", "2", "--workers", "1", "--out", str(out)]
+    assert generate.main([*arguments, "--mocap", str(mocap)]) == 0
+    assert "train: left out: 1 × motion capture not used" in capsys.readouterr().out
+    manifest = Manifest.load(out)
+    assert len(manifest.options["mocap"]) == 64
+    assert "2 numbers for 'root'" in manifest.left_out["02_04.amc"]
+    mocap.rename(tmp_path / "elsewhere")  # the same recordings
+    assert generate.main([*arguments, "--mocap", str(tmp_path / "elsewhere")]) == 0
+    (tmp_path / "elsewhere/02_03.amc").unlink()
+    assert generate.main([*arguments, "--mocap", str(tmp_path / "elsewhere")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    assert generate.main([*arguments, "--mocap", str(tmp_path / "nowhere")]) == 2
+    assert "holds no .amc or .bvh files" in capsys.readouterr().err
+
+
+def test_a_clip_set_made_before_a_setting_came_is_gone_on_with(tmp_path: Path) -> None:
+    made = generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1)
+    value = json.loads((tmp_path / "manifest.json").read_text())
+    for name in ("compression", "drawn_from", "left_out"):
+        del value[name]
+    del value["options"]["ambiguous"]
+    (tmp_path / "manifest.json").write_text(json.dumps(value))
+    assert generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1).shards == made.shards
+    value["shards"]["pipe:touch x"] = {"clips": 1}
+    (tmp_path / "manifest.json").write_text(json.dumps(value))
+    with pytest.raises(RecordingError, match="make the clips again"):
+        open_clips(tmp_path)
+
+
+def test_what_a_killed_worker_left_is_cleared(tmp_path: Path) -> None:
+    left = tmp_path / ".clips-00000-abcd.safetensors"
+    left.write_bytes(b"half")
+    generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1)
+    assert not left.exists()
+    assert len(open_clips(tmp_path)) == 1
+
+
+def test_a_body_in_a_cupboard_is_noticed() -> None:
+    clips = np.zeros((2, 23, 3))
+    clips[:, :, 2] = np.linspace(0.1, 1.6, 23)
+    turned = np.broadcast_to(np.eye(3), (2, 23, 3, 3))
+    box = Solids(np.array([[0.5, 0.0, 1.0]]), np.array([[0.2, 0.2, 1.0]]), np.zeros(1), ("",))
+    plan = RoomPlan(seed=0, size=(4.0, 4.0), free=[], targets=[], solids=box)
+    assert penetration(plan, clips, turned) == 0
+    assert 0.15 < penetration(plan, clips + np.array([0.4, 0.0, 0.0]), turned) < 0.4
+
+
+def test_a_head_that_snaps_round_is_noticed() -> None:
+    plan = RoomPlan.empty((6.0, 6.0))
+    motion = synthesise(np.random.default_rng(1), plan, "stand_still")
+    assert fault_of(motion, plan) == ""
+    rotations = motion.rotations.copy()
+    for degrees, fault in ((20, ""), (30, "snap")):  # within a sixteenth of a second
+        turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+        rotations[40:, HEAD] = turn @ motion.rotations[40:, HEAD]
+        assert fault_of(replace(motion, rotations=rotations), plan) == fault

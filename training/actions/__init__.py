@@ -1,0 +1,1 @@
+"""What a person can be asked to do: the words for it, and the rule that recognises it."""

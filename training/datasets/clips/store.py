@@ -1,0 +1,181 @@
+"""Clips on disk for training: WebDataset shards beside a manifest; what is written under its name is whole.
+
+```
+DIR/manifest.json    what made the clips; each finished shard's clips, bytes and SHA-256; what was left out and why
+DIR/NAME.tar         for each clip: KEY.mp4 (H.264) · KEY.safetensors (all other arrays) · KEY.json (its record); and
+                     KEY.outside.mp4 of an outside camera
+DIR/NAME.json        the shard's records in order, so that texts are read without the tar
+```
+
+Arrays of a clip: frames uint8 (41, H, W, 3) · frame_times float32 (41,) s · positions float32 (81, 23, 3) m · rotations
+float32 (81, 23, 3, 3) global · offsets float32 (23, 3) m · camera_pose float32 (41, 4, 4) T_world_camera, optical ·
+intrinsics float32 (4,) fx fy cx cy pixels · and what labels there are, for instance hand_visible uint8 (41, 2).
+World: z up, metres.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from egotwin_model.errors import RecordingError
+from egotwin_model.io.files import sha256, write_atomically, write_text
+from egotwin_model.io.videos import Compression, decode_clip, encode_clip
+from training.datasets.clips.cutting import Clip
+
+FORMAT = "egotwin-clips/2"
+ARRAYS, RECORD = "safetensors", "json"
+VIDEOS = {"frames": "mp4", "outside_frames": "outside.mp4"}
+"""Arrays that are kept as video, and their extensions."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+
+
+@dataclass
+class ClipManifest:
+    """What a folder of clips is.
+
+    Attributes:
+        split: "train", "val" or "test". made_with: the settings that made it; equal ones may be resumed.
+        shards: by name, of every finished one: clips, bytes, sha256 (none where no clip was kept).
+        skipped: clips and sequences left out, counted by reason.
+        left_out: by sequence, why it is left out as a whole.
+        sequences: by sequence, what was found in it: its person and place, repairs, alignment, clips skipped.
+    """
+
+    split: str
+    made_with: dict[str, Any]
+    frame_rate: float = 8.0
+    pose_rate: float = 16.0
+    shards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    sequences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    format: str = FORMAT
+
+    def settings(self) -> dict[str, Any]:
+        """What made the clips, without what has become of them; equal settings give equal clips."""
+        return {
+            "format": self.format, "split": self.split, "frame_rate": self.frame_rate, "pose_rate": self.pose_rate,
+            **self.made_with,
+        }  # fmt: skip
+
+    @property
+    def finished_clips(self) -> int:
+        return sum(int(shard["clips"]) for shard in self.shards.values())
+
+    def count(self, reasons: Mapping[str, int]) -> None:
+        """Adds to `skipped` (or takes off, where it is made again)."""
+        total = Counter(self.skipped)
+        total.update({str(reason): number for reason, number in reasons.items()})
+        self.skipped = {reason: number for reason, number in sorted(total.items()) if number > 0}
+
+    def save(self, folder: Path) -> None:
+        """Writes ``manifest.json``, replacing the old one at once."""
+        ordered = asdict(self) | {"shards": dict(sorted(self.shards.items()))}
+        write_text(folder / "manifest.json", json.dumps(ordered, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> ClipManifest:
+        """Reads a folder's manifest; `RecordingError` where it is missing or not one of these."""
+        path = folder / "manifest.json"
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            manifest = cls(**value)
+        except FileNotFoundError as error:
+            raise RecordingError(f"{path} is missing: make clips with `egotwin data nymeria`") from error
+        except (TypeError, ValueError) as error:
+            raise RecordingError(f"{path} is no manifest of clips ({error}): make the clips again") from error
+        if manifest.format != FORMAT or not all(map(_NAME.fullmatch, manifest.shards)):
+            raise RecordingError(f"{path} is of format {manifest.format!r}, wanted {FORMAT!r}: make the clips again")
+        return manifest
+
+
+def shard_name(name: str) -> str:
+    """A sequence's name as a shard's: letters, digits, - and _."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80].lstrip("_-")
+    return plain or "clips"
+
+
+def write_shard(
+    folder: Path, name: str, clips: Iterable[Clip], frame_rate: float = 8.0, compression: Compression | None = None
+) -> dict[str, Any]:
+    """Writes one shard, whole or not at all, clip by clip; returns its entry in the manifest.
+
+    Args:
+        clips: their keys differ. May be a generator: one clip at a time is in memory.
+    """
+    compression = compression or Compression()
+    path, records = folder / f"{name}.tar", []
+    entry: dict[str, Any] = {"clips": 0}
+
+    def write(temporary: Path) -> None:
+        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for clip in clips:
+                arrays = {k: np.ascontiguousarray(v) for k, v in clip.arrays.items() if k not in VIDEOS}
+                files = {
+                    extension: encode_clip(clip.arrays[name], round(frame_rate), compression)
+                    for name, extension in VIDEOS.items()
+                    if name in clip.arrays
+                }
+                files |= {ARRAYS: save(arrays), RECORD: json.dumps(clip.record, ensure_ascii=False).encode()}
+                for extension, data in files.items():
+                    member = tarfile.TarInfo(f"{clip.key}.{extension}")  # no time, no owner: equal clips, equal bytes
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+                records.append(clip.record)
+        entry.update(clips=len(records), bytes=temporary.stat().st_size, sha256=sha256(temporary))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, write)
+    if not records:
+        path.unlink()
+        return {"clips": 0}
+    write_text(path.with_suffix(".json"), json.dumps(records, ensure_ascii=False) + "\n")
+    return entry
+
+
+def decode_sample(sample: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Arrays and ``record`` of a clip's files as WebDataset gives them (bytes by extension).
+
+    Args:
+        names: only these arrays; pictures are decoded only if ``frames`` is among them.
+    """
+    wanted = None if names is None else set(names)
+    result: dict[str, Any] = {"key": sample.get("__key__"), "record": json.loads(sample[RECORD])}
+    try:
+        arrays: dict[str, NDArray[Any]] = load(sample[ARRAYS])
+    except SafetensorError as error:
+        raise RecordingError(f"clip {result['key']}: its arrays are damaged ({error}): prepare it again") from error
+    result |= {name: array for name, array in arrays.items() if wanted is None or name in wanted}
+    for name, extension in VIDEOS.items():
+        if extension in sample and (wanted is None or name in wanted):
+            result[name] = decode_clip(sample[extension])
+    return result
+
+
+def members(path: Path) -> dict[str, dict[str, tuple[int, int]]]:
+    """Where each file of a shard lies: offset and size by key and extension; `RecordingError` where it is cut short."""
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                key, _, extension = member.name.partition(".")
+                found.setdefault(key, {})[extension] = (member.offset_data, member.size)
+        size = path.stat().st_size
+    except (OSError, tarfile.TarError) as error:
+        raise RecordingError(f"{path} cannot be read ({error}): delete the shard and resume") from error
+    if any(offset + length > size for files in found.values() for offset, length in files.values()):
+        raise RecordingError(f"{path} is truncated: delete the shard and resume")
+    return found

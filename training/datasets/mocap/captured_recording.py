@@ -1,0 +1,78 @@
+"""A motion-capture recording as it was made: a skeleton of any kind and its motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.errors import RecordingError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A recording in its own axes and units.
+
+    Attributes:
+        name: of the file, without its ending.
+        rate_hz: frames per second.
+        joints: J names. parents: index of each joint's parent, -1 for the root, parents first.
+        offsets: (J, 3) from the parent's joint in the rest pose. tips: (J, 3) from a joint to where its own bone ends.
+        root: (T, 3) path of the root joint.
+        rotations: (T, J, 3, 3) global rotation of each joint's bone, identity in the rest pose.
+    """
+
+    name: str
+    rate_hz: float
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    offsets: Array
+    tips: Array
+    root: Array
+    rotations: Array
+
+    def positions(self) -> Array:
+        """Joint positions (T, J, 3), by forward kinematics."""
+        places = np.empty((len(self.root), len(self.joints), 3))
+        for joint, parent in enumerate(self.parents):
+            start = self.root if parent < 0 else places[:, parent] + self.rotations[:, parent] @ self.offsets[joint]
+            places[:, joint] = start
+        return places
+
+    def rest_positions(self) -> Array:
+        """Joint positions (J, 3) of the rest pose, the root at the origin."""
+        places = np.zeros((len(self.joints), 3))
+        for joint, parent in enumerate(self.parents):
+            if parent >= 0:
+                places[joint] = places[parent] + self.offsets[joint]
+        return places
+
+
+def read(path: Path) -> Recording:
+    """Read one .amc (with the .asf of its subject beside it) or .bvh file.
+
+    Raises:
+        RecordingError: it is missing, of another kind, or damaged.
+    """
+    from training.datasets.mocap import acclaim, biovision
+
+    if not path.is_file():
+        raise RecordingError(f"{path} is missing")
+    if path.suffix.lower() == ".amc":
+        return acclaim.read(path)
+    if path.suffix.lower() == ".bvh":
+        return biovision.read(path)
+    raise RecordingError(f"{path} is neither .amc nor .bvh motion capture")
+
+
+def checked(recording: Recording, path: Path) -> Recording:
+    """The recording, if it can be one; `RecordingError` otherwise."""
+    if len(recording.root) < 2:
+        raise RecordingError(f"{path} holds {len(recording.root)} frame(s), wanted at least 2")
+    if not (np.isfinite(recording.root).all() and np.isfinite(recording.rotations).all()):
+        raise RecordingError(f"{path} holds numbers that are not finite")
+    return recording

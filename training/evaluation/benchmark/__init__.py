@@ -1,0 +1,1 @@
+"""The benchmark: its clips and tasks, predictions as folders, measurements, the report."""

@@ -1,0 +1,238 @@
+"""What a model must beat: simple predictors, each a folder of predictions like a model's own.
+
+Every one says what it is told beyond first frame, first pose and text, because some are told much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.skeleton import HEAD
+from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.text.encoders import TextEncoder
+from training.datasets.clips.dataset import ClipSet, goals_checksum
+from training.evaluation.benchmark.predictions import (
+    Prediction,
+    PredictionInfo,
+    is_written,
+    write_info,
+    write_prediction,
+)
+from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
+from training.evaluation.errors import PredictionError
+from training.evaluation.extractors.extractor_networks import TEXT_LENGTH
+from training.evaluation.metrics.head_motion import constant_velocity
+from training.evaluation.metrics.placing import laid_at, levelled
+from training.stages.recipes import TEXT_PACKAGE
+
+Array = NDArray[np.float64]
+THUMBNAIL = 8
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A named predictor: its mode, what it is told, how it predicts a clip, and from which other splits' goals."""
+
+    name: str
+    mode: Mode
+    told: str
+    predict: Callable[[RealClip], Prediction]
+    learns_from: tuple[str, ...] = ()
+
+
+def baselines(benchmark: Benchmark, camera: Pinhole) -> dict[str, Baseline]:
+    """All baselines by name; the train split is read when one that needs it first predicts.
+
+    Args:
+        camera: the pictures' intrinsics, for the first frame turned with the head.
+    """
+    library = Library(benchmark)
+    entries = (
+        Baseline("repeat first frame, stand still", "joint", "", frozen),
+        Baseline("constant velocity", "T2M", "the second pose", moving_on),
+        Baseline("mean path of the behaviour", "T2M", "the behaviour's name", library.mean_path),
+        Baseline("nearest neighbour", "joint", "the training clips", library.nearest, ("train",)),
+        Baseline("first frame turned with the head", "TM2V", "the true camera", lambda clip: turned(clip, camera)),
+    )
+    return {entry.name: entry for entry in entries}
+
+
+def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Path:
+    """Predict every test clip into `folder`, going on where a stopped run was.
+
+    Raises:
+        PredictionError: `folder` holds other predictions, or such for other goals.
+    """
+    goals = {split: goals_checksum(benchmark.split(split)) for split in (benchmark.name, *baseline.learns_from)}
+    rates = benchmark.frame_rate, benchmark.pose_rate
+    details = {"goals_sha256": goals}
+    write_info(folder, PredictionInfo(baseline.name, baseline.mode, *rates, told=baseline.told, details=details))
+    todo = [number for number in benchmark.numbers if not is_written(folder, number)]
+    for number in tqdm(todo, desc=baseline.name, leave=False):
+        write_prediction(folder, number, baseline.predict(benchmark.clip(number)))
+    return folder
+
+
+def frozen(clip: RealClip) -> Prediction:
+    """The first frame and the first pose for ever."""
+    return Prediction(np.repeat(clip.frames[:1], len(clip.frames), axis=0), _samples(*_still(clip)))
+
+
+def _still(clip: RealClip) -> tuple[Array, Array]:
+    poses = len(clip.positions)
+    return np.repeat(clip.positions[:1], poses, axis=0), np.repeat(clip.rotations[:1], poses, axis=0)
+
+
+def moving_on(clip: RealClip) -> Prediction:
+    """The first pose carried on with the head's first velocity; told the second pose, which a model is not."""
+    positions, rotations = _still(clip)
+    path = constant_velocity(clip.positions[:, HEAD])
+    return Prediction(None, _samples(positions + (path - path[:1])[:, None], rotations))
+
+
+def turned(clip: RealClip, camera: Pinhole) -> Prediction:
+    """The first frame as the turning camera would see it, were everything far away; by depth where the data has it.
+
+    What was not in the first frame takes the colour of its nearest edge.
+    """
+    if clip.camera_pose is None:
+        raise PredictionError("these clips have no camera_pose, which the first frame turned with the head needs")
+    poses = np.asarray(clip.camera_pose, dtype=np.float64)
+    warp = _by_rotation if clip.depth is None else _by_depth
+    frames = [warp(clip, camera, np.linalg.inv(pose) @ poses[0]) for pose in poses]
+    return Prediction(np.stack([clip.frames[0], *frames[1:]]), None)
+
+
+def _by_rotation(clip: RealClip, camera: Pinhole, T_now_first: Array) -> NDArray[np.uint8]:
+    """The homography K R K⁻¹; points that would come from behind the first camera keep to its edge."""
+    height, width = clip.frames.shape[1:3]
+    u, v = np.meshgrid(np.arange(width), np.arange(height))
+    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], axis=-1)
+    source = rays @ T_now_first[:3, :3]  # rows: Rᵀ ray, from the camera now to the first one
+    depth = np.maximum(source[..., 2], 1e-3)
+    x = np.clip(camera.fx * source[..., 0] / depth + camera.cx, -0.5, width - 0.5)
+    y = np.clip(camera.fy * source[..., 1] / depth + camera.cy, -0.5, height - 0.5)
+    maps = x.astype(np.float32), y.astype(np.float32)
+    return np.asarray(cv2.remap(clip.frames[0], *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _by_depth(clip: RealClip, camera: Pinhole, T_now_first: Array) -> NDArray[np.uint8]:
+    """Every pixel of the first frame moved to where its point is now, nearest last; gaps as by rotation alone."""
+    assert clip.depth is not None
+    height, width = clip.frames.shape[1:3]
+    u, v = np.meshgrid(np.arange(width), np.arange(height))
+    depth = np.asarray(clip.depth[0], dtype=np.float64)
+    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(depth)], axis=-1)
+    points = (rays * depth[..., None]) @ T_now_first[:3, :3].T + T_now_first[:3, 3]
+    pixels, seen = camera.project(points)
+    picture = _by_rotation(clip, camera, T_now_first)
+    far_first = np.argsort(-points[..., 2], axis=None)
+    far_first = far_first[seen.ravel()[far_first] & (depth.ravel()[far_first] > 0)]
+    places = np.rint(pixels.reshape(-1, 2)[far_first]).astype(int)
+    picture[places[:, 1].clip(0, height - 1), places[:, 0].clip(0, width - 1)] = clip.frames[0].reshape(-1, 3)[
+        far_first
+    ]
+    return picture
+
+
+class Library:
+    """The train split as a predictor: the mean of a behaviour, or the clip that begins most alike."""
+
+    def __init__(self, benchmark: Benchmark, limit: int = 4000) -> None:
+        self.benchmark, self.limit = benchmark, limit
+
+    @cached_property
+    def clips(self) -> ClipSet:
+        return self.benchmark.split("train")
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The train clips that are looked at: all, or `limit` of them evenly spread."""
+        return np.unique(np.linspace(0, len(self.clips) - 1, min(self.limit, len(self.clips))).astype(int)).tolist()
+
+    def mean_path(self, clip: RealClip) -> Prediction:
+        """Mean of the training clips of the same behaviour, each seen from its first head pose's heading."""
+        behaviour = str(clip.record["behaviour"])
+        if behaviour not in self._means:
+            numbers = [n for n in self.numbers if self.clips.records[n]["behaviour"] == behaviour]
+            if not numbers:
+                raise PredictionError(f"no training clip of behaviour {behaviour!r}: its mean path is unknown")
+            moves = [levelled(*self._motion(n)) for n in numbers]
+            mean = np.mean([p for p, _ in moves], axis=0), _nearest_rotation(np.mean([r for _, r in moves], axis=0))
+            self._means[behaviour] = mean
+        return Prediction(None, _from_start(*self._means[behaviour], clip))
+
+    @cached_property
+    def _means(self) -> dict[str, tuple[Array, Array]]:
+        return {}
+
+    def _motion(self, number: int) -> tuple[Array, Array]:
+        return (
+            self.clips.tensor("positions", number).astype(np.float64),
+            self.clips.tensor("rotations", number).astype(np.float64),
+        )
+
+    def nearest(self, clip: RealClip) -> Prediction:
+        """Video and motion of the training clip most alike in wording (cosine) and first frame (small picture)."""
+        text = self._texts([clip.text])[0]
+        picture = _thumbnail(clip.frames[0])
+        alike = self._text_features @ text - np.linalg.norm(self._thumbnails - picture, axis=1)
+        number = self.numbers[int(np.argmax(alike))]
+        frames = self.clips.tensor("frames", number).copy()
+        frames[0] = clip.frames[0]
+        return Prediction(frames, _from_start(*levelled(*self._motion(number)), clip))
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        return TextEncoder.from_package(TEXT_PACKAGE, TEXT_LENGTH)
+
+    def _texts(self, texts: list[str]) -> Array:
+        states = self._encoder(texts)
+        mean = states.sum(1) / (states.abs().sum(-1) > 0).sum(1, keepdim=True)
+        return (mean / mean.norm(dim=-1, keepdim=True)).double().numpy()
+
+    @cached_property
+    def _text_features(self) -> Array:
+        texts = [str(self.clips.records[number]["text"]) for number in self.numbers]
+        unique = sorted(set(texts))
+        features = np.concatenate([self._texts(unique[i : i + 64]) for i in range(0, len(unique), 64)])
+        row = {text: index for index, text in enumerate(unique)}
+        return features[[row[text] for text in texts]]
+
+    @cached_property
+    def _thumbnails(self) -> Array:
+        return np.stack([_thumbnail(self.clips.tensor("frames", number)[0]) for number in self.numbers])
+
+
+def _thumbnail(frame: NDArray[np.uint8]) -> Array:
+    """A small picture as a vector whose distances lie around 0 ... 1."""
+    small = cv2.resize(frame, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float64) / 255.0
+    return small.ravel() / np.sqrt(small.size)
+
+
+def _from_start(positions: Array, rotations: Array, clip: RealClip) -> BodyMotion:
+    """A levelled motion laid at the clip's first head; pose 0 is the given one."""
+    placed, turns = laid_at(positions, rotations, clip.positions[0, HEAD], clip.rotations[0, HEAD])
+    placed[0], turns[0] = clip.positions[0], clip.rotations[0]
+    return _samples(placed, turns)
+
+
+def _nearest_rotation(matrices: Array) -> Array:
+    """The rotations nearest to (..., 3, 3) means of rotations."""
+    u, _, vt = np.linalg.svd(matrices)
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]
+    return u @ vt
+
+
+def _samples(positions: Array, rotations: Array) -> BodyMotion:
+    p, r = np.asarray(positions)[None], np.asarray(rotations)[None]
+    return BodyMotion(p, r, p[..., HEAD, :], r[..., HEAD, :, :])

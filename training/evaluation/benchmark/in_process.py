@@ -1,0 +1,31 @@
+"""Clips asked and measured one after another, in this process and without networks: what `short` and `tune` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from training.evaluation.benchmark.measurements import Tools, measure
+from training.evaluation.benchmark.pooling import Pooled
+from training.evaluation.benchmark.predictions import Prediction
+from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
+
+
+def measure_at_once(
+    benchmark: Benchmark,
+    numbers: Sequence[int],
+    predict: Callable[[RealClip], Prediction],
+    name: str,
+    mode: Mode = "joint",
+) -> Pooled:
+    """All measurements that need no extractor, clips first.
+
+    Args:
+        numbers: clips, at least one. predict: what is measured of a clip. name: beside the progress bar.
+    """
+    tools = Tools(benchmark.camera, benchmark.mount)
+    clips = (benchmark.clip(number) for number in tqdm(numbers, desc=name, leave=False))
+    parts = [measure(clip, predict(clip), mode, benchmark, tools) for clip in clips]
+    return {key: np.stack([part[key] for part in parts]) for key in parts[0]}

@@ -1,0 +1,28 @@
+"""A sheet of what a model imagines for the first clips of the benchmark's order, whatever it is: nothing is chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from egotwin_model.egotwin.pipeline import EgoTwinPipeline
+from training.evaluation.benchmark.imagining import imagined
+from training.evaluation.benchmark.tasks import Benchmark, RealClip
+from training.stages.sheets import Sample, clip_of, save_sheet
+
+COUNT = 16
+
+
+def draw_starts(pipeline: EgoTwinPipeline, benchmark: Benchmark, path: Path) -> None:
+    """Write the sheet (PNG): a row a clip, the truth above what is imagined from its first picture, pose and text."""
+    clips = (benchmark.clip(number) for number in benchmark.numbers)
+    rows = [_row(pipeline, clip) for clip in tqdm(clips, total=len(benchmark.numbers), desc="sheet", leave=False)]
+    save_sheet(path, rows)
+
+
+def _row(pipeline: EgoTwinPipeline, clip: RealClip) -> Sample:
+    found = imagined(pipeline, clip, "joint")
+    motion = None if found.motion is None else clip_of(found.motion, 0).relative_to_first_head()
+    true = clip.motion.relative_to_first_head()
+    return Sample(f"{clip.number}: {clip.text}", found.frames, clip.frames, motion, true)

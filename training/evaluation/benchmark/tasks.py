@@ -1,0 +1,134 @@
+"""The fixed questions of the benchmark: which test clips, in which order, and what a model is told of each.
+
+Clips are taken in one seeded order, so that the first 64 are part of the first 200. Real-against-real compares them
+with as many other real clips: the next ones in that order, then the `val` split's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.skeleton import HEAD
+from egotwin_model.motion.head_centric import BodyMotion
+from training.datasets.clips.dataset import ClipSet, open_clips
+from training.evaluation.errors import PredictionError
+from training.stages.encoding import camera_of
+
+Mode = Literal["joint", "TV2M", "TM2V", "T2M", "T2V"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+PREDICTED: dict[Mode, tuple[str, ...]] = {
+    "joint": ("video", "motion"),
+    "TV2M": ("motion",),
+    "TM2V": ("video",),
+    "T2M": ("motion",),
+    "T2V": ("video",),
+}
+"""What each mode predicts from first frame, first pose and text; TV2M is also told the video, TM2V the motion."""
+ORDER_SEED = 6
+
+
+@dataclass(frozen=True)
+class RealClip:
+    """One real clip, in its own world frame (z up).
+
+    Attributes:
+        split, number: its place in the data folder. record: text, behaviour, ...
+        frames: uint8 (F, H, W, 3). positions: (T, 23, 3) metres. rotations: (T, 23, 3, 3).
+        camera_pose: (F, 4, 4) T_world_camera, optical; None where the data has none. depth: (F, H, W) metres or None.
+    """
+
+    split: str
+    number: int
+    record: dict[str, Any]
+    frames: NDArray[np.uint8]
+    positions: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    camera_pose: NDArray[np.float32] | None = None
+    depth: NDArray[np.floating] | None = None
+
+    @property
+    def text(self) -> str:
+        return str(self.record["text"])
+
+    @property
+    def motion(self) -> BodyMotion:
+        return BodyMotion(self.positions, self.rotations, self.positions[:, HEAD], self.rotations[:, HEAD])
+
+
+class Benchmark:
+    """The test clips of a data folder, and the other real clips they are compared with.
+
+    Args:
+        data: folder with `test` and `val` (and, for baselines, `train`) clips.
+        clips: how many test clips.
+        name: another split to ask instead: what is chosen by measurement is chosen on "val".
+
+    Raises:
+        PredictionError: the split has fewer. RecordingError: a split is missing or damaged.
+    """
+
+    def __init__(self, data: Path, clips: int, name: str = "test") -> None:
+        self.data, self.name = data, name
+        self._splits: dict[str, ClipSet] = {name: open_clips(data / name)}
+        total = len(self._splits[name])
+        if not 1 <= clips <= total:
+            raise PredictionError(
+                f"{clips} {name} clips asked for, {data / name} has {total}; make more, or ask for fewer"
+            )
+        order = np.random.default_rng(ORDER_SEED).permutation(total).tolist()
+        self.numbers: list[int] = order[:clips]
+        self.others: list[tuple[str, int]] = [(name, number) for number in order[clips : 2 * clips]]
+        if len(self.others) < clips and name != "val" and (data / "val" / "manifest.json").is_file():
+            spare = len(self.split("val"))
+            self.others += [("val", number) for number in range(min(spare, clips - len(self.others)))]
+
+    def split(self, name: str) -> ClipSet:
+        """The clips of a split, opened once."""
+        if name not in self._splits:
+            self._splits[name] = open_clips(self.data / name)
+        return self._splits[name]
+
+    @cached_property
+    def camera(self) -> Pinhole:
+        """The pictures' intrinsics: our world's are square, with a view of 90 degrees."""
+        return camera_of(self._splits[self.name])
+
+    @property
+    def mount(self) -> Mount:
+        """Where the camera sits on the head."""
+        return Mount()
+
+    @property
+    def frame_rate(self) -> float:
+        return self._splits[self.name].manifest.frame_rate
+
+    @property
+    def pose_rate(self) -> float:
+        return self._splits[self.name].manifest.pose_rate
+
+    @property
+    def poses_per_frame(self) -> int:
+        return round(self.pose_rate / self.frame_rate)
+
+    def record(self, number: int) -> dict[str, Any]:
+        return self._splits[self.name].records[number]
+
+    def clip(self, number: int, split: str | None = None) -> RealClip:
+        """A real clip with everything the data holds of it; of the split that is asked unless another is named."""
+        split = split or self.name
+        entry = self.split(split)[number]
+        return RealClip(
+            split, number, self.split(split).records[number], entry["frames"], entry["positions"], entry["rotations"],
+            entry.get("camera_pose"), entry.get("depth"),
+        )  # fmt: skip
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two benchmarks the same: the data's own settings and the clips."""
+        return {"data": self._splits[self.name].manifest.settings(), "clips": self.numbers, "others": self.others}

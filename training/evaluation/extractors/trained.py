@@ -1,0 +1,158 @@
+"""The trained evaluators as extractors: from the folders that ``egotwin train evaluators`` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from egotwin_model.errors import ModelError
+from egotwin_model.io.files import sha256
+from egotwin_model.io.store import WEIGHTS, load_component, load_tensors
+from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.text.encoders import TextEncoder
+from training.evaluation.extractors.base import ExtractorId, Features, to_pictures
+from training.evaluation.extractors.colmap import CameraPath
+from training.evaluation.extractors.extractor_networks import (
+    PICTURE,
+    STATISTICS,
+    TEXT_LENGTH,
+    CameraConfig,
+    CameraRegressor,
+    HandConfig,
+    HandViT,
+    TextMotion,
+    TextMotionConfig,
+    VideoText,
+    VideoTextConfig,
+)
+from training.stages.recipes import TEXT_PACKAGE
+
+VERSION = "1"
+
+
+class TextStates:
+    """Token states of goals by the frozen text encoder; each text is encoded once."""
+
+    def __init__(self) -> None:
+        self._encoder: TextEncoder | None = None
+        self._known: dict[str, Tensor] = {}
+
+    def __call__(self, text: str) -> Tensor:
+        """(1, L, D)."""
+        if text not in self._known:
+            self._encoder = self._encoder or TextEncoder.from_package(TEXT_PACKAGE, TEXT_LENGTH)
+            self._known[text] = self._encoder([text])
+        return self._known[text]
+
+
+class TextMotionEvaluator:
+    """Texts and motions in our own space (`networks.TextMotion`)."""
+
+    def __init__(self, folder: Path, texts: TextStates) -> None:
+        self.identity = _identity(folder, "our text–motion GRU")
+        self._network = load_component(folder, TextMotion, TextMotionConfig)
+        self._statistics = MotionStatistics.from_tensors(load_tensors(folder / STATISTICS))
+        self._texts, self._representation = texts, HeadCentric()
+
+    @torch.inference_mode()
+    def motion(self, positions: NDArray[Any], rotations: NDArray[Any]) -> Features:
+        """(T, 23, 3) and (T, 23, 3, 3) to (D,)."""
+        x, r = (torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in (positions, rotations))
+        features = self._statistics.normalise(self._representation.encode(x, r))
+        return self._network.motion(features[None])[0].numpy()
+
+    @torch.inference_mode()
+    def text(self, text: str) -> Features:
+        """(D,)."""
+        return self._network.text(self._texts(text))[0].numpy()
+
+
+class VideoTextEvaluator:
+    """Clips and texts in our own space (`networks.VideoText`): `__call__` for FVD, the others for CLIP-SIM."""
+
+    def __init__(self, folder: Path, texts: TextStates) -> None:
+        self.identity = _identity(folder, "our video–text CNN")
+        self._network = load_component(folder, VideoText, _config(VideoTextConfig))
+        self._texts = texts
+
+    @torch.inference_mode()
+    def __call__(self, frames: NDArray[np.uint8]) -> Features:
+        """uint8 (F, H, W, 3) RGB to (D,)."""
+        return self._features(frames)[0].numpy()
+
+    @torch.inference_mode()
+    def pictures(self, frames: NDArray[np.uint8]) -> Features:
+        """uint8 (F, H, W, 3) RGB to (1, D): the clip is read whole."""
+        return self._network.shared(self._features(frames)).numpy()
+
+    @torch.inference_mode()
+    def text(self, text: str) -> Features:
+        """(D,)."""
+        return self._network.text(self._texts(text))[0].numpy()
+
+    def _features(self, frames: NDArray[np.uint8]) -> Tensor:
+        video = to_pictures(frames, PICTURE).transpose(0, 1)[None]
+        return self._network.features(self._network.steps(video))
+
+
+class HandEvaluator:
+    """Hands in pictures (`networks.HandViT`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.identity = _identity(folder, "our hand ViT")
+        self._network = load_component(folder, HandViT, _config(HandConfig))
+
+    @torch.inference_mode()
+    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """uint8 (F, H, W, 3) RGB to (F, 2): left, right."""
+        return (self._network(to_pictures(frames, PICTURE)) > 0).numpy()
+
+
+class CameraEvaluator:
+    """Camera paths by a network (`networks.CameraRegressor`), in metres; it places every frame, well or badly."""
+
+    def __init__(self, folder: Path) -> None:
+        self.identity = _identity(folder, "our camera CNN")
+        self._network = load_component(folder, CameraRegressor, _config(CameraConfig))
+
+    @torch.inference_mode()
+    def __call__(self, frames: NDArray[np.uint8]) -> CameraPath:
+        """Of uint8 (F, H, W, 3) RGB, seen 90 degrees wide as the clips it was trained on."""
+        pictures = to_pictures(frames, PICTURE)
+        steps = self._network(torch.cat([pictures[:-1], pictures[1:]], dim=1)).double().numpy()
+        config = self._network.config
+        return chained(config.turn * steps[:, :3], config.shift * steps[:, 3:])
+
+
+def chained(turns: NDArray[np.float64], shifts: NDArray[np.float64]) -> CameraPath:
+    """Steps put together: rotation vectors (F - 1, 3) and shifts (F - 1, 3), each in the frame of its first picture."""
+    rotations, positions = [np.eye(3)], [np.zeros(3)]
+    for turn, shift in zip(Rotation.from_rotvec(turns).as_matrix(), shifts, strict=True):
+        positions.append(positions[-1] + rotations[-1] @ shift)
+        rotations.append(rotations[-1] @ turn)
+    return CameraPath(np.arange(len(rotations)), np.stack(rotations), np.stack(positions))
+
+
+def _config(kind: Callable[..., Any]) -> Callable[..., Any]:
+    """A configuration from JSON, whose lists are tuples."""
+    return lambda **values: kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+
+def _identity(folder: Path, name: str) -> ExtractorId:
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} has no weights; run `egotwin train evaluators {folder.name} --out {folder.parent}`")
+    return ExtractorId(name, VERSION, sha256(folder / WEIGHTS))
+
+
+@lru_cache(maxsize=1)
+def shared_texts() -> TextStates:
+    """One encoder for all evaluators of a process."""
+    return TextStates()

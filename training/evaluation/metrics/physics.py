@@ -1,0 +1,72 @@
+"""Is a motion physically plausible: foot sliding, floor penetration, jerk. World frame, z up, metres."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from egotwin_model.geometry.skeleton import XSENS_JOINTS
+
+Array = NDArray[np.float64]
+FEET = XSENS_JOINTS.index("R_Toe"), XSENS_JOINTS.index("L_Toe")
+ANKLES = XSENS_JOINTS.index("R_Foot"), XSENS_JOINTS.index("L_Foot")
+CONTACT_HEIGHT_M = 0.03
+LEAST_STANCE = 1.0  # whole steps of one toe
+
+
+def foot_sliding(positions: ArrayLike, rate_hz: float, floor: ArrayLike) -> Array:
+    """Mean speed over the floor of toes that are near it, m/s: (..., T, 23, 3) to (...).
+
+    Each toe and step counts with its horizontal speed times 2 − 2^(h / H), h the mean height over the step and H
+    `CONTACT_HEIGHT_M`: fully at floor height, not at all from H upwards (Zhang et al. 2018, "Mode-Adaptive Neural
+    Networks for Quadruped Motion Control", equation 5).
+
+    Args:
+        floor: height of a standing toe joint, broadcastable to (...).
+    """
+    return (_speed(positions, rate_hz) * _contact(positions, FEET, floor)).mean(axis=(-2, -1))
+
+
+def stance(positions: ArrayLike, rate_hz: float, toe: ArrayLike, ankle: ArrayLike) -> tuple[Array, Array]:
+    """How fast feet slide while they stand, m/s, and how much of the time they do, 0 … 1: (..., T, 23, 3) to (...).
+
+    A foot stands as far as both its toe and its ankle are near their standing heights, each weighed as in
+    `foot_sliding`: toes alone are near the floor in much of a swing too. The speed is the weighed mean; NaN for a body
+    whose feet never stand, so read it with the share beside it.
+
+    Args:
+        toe, ankle: heights of these joints of a standing foot, broadcastable to (...).
+    """
+    weight = _contact(positions, FEET, toe) * _contact(positions, ANKLES, ankle)
+    total, slid = weight.sum(axis=(-2, -1)), (_speed(positions, rate_hz) * weight).sum(axis=(-2, -1))
+    sliding = np.divide(slid, total, out=np.full_like(total, np.nan), where=total > LEAST_STANCE)
+    return sliding, weight.mean(axis=(-2, -1))
+
+
+def _speed(positions: ArrayLike, rate_hz: float) -> Array:
+    """Horizontal speed of each toe over each step, m/s: (..., T - 1, 2)."""
+    toes = np.asarray(positions, dtype=np.float64)[..., FEET, :2]
+    return np.linalg.norm(np.diff(toes, axis=-3), axis=-1) * rate_hz
+
+
+def _contact(positions: ArrayLike, joints: tuple[int, int], standing: ArrayLike) -> Array:
+    """Weight of each step by how near the joints are to their standing height: (..., T - 1, 2)."""
+    heights = np.asarray(positions, dtype=np.float64)[..., joints, 2]
+    above = (heights[..., 1:, :] + heights[..., :-1, :]) / 2 - np.asarray(standing)[..., None, None]
+    return 2.0 - np.exp2(np.clip(above / CONTACT_HEIGHT_M, 0.0, 1.0))
+
+
+def floor_penetration(positions: ArrayLike, floor: ArrayLike) -> Array:
+    """Depth of the lowest joint below the floor (0 above it), mean over poses, metres: (..., T, J, 3) to (...).
+
+    Args:
+        floor: the height that no joint of a body on the floor goes below: a standing toe joint's.
+    """
+    lowest = np.asarray(positions, dtype=np.float64)[..., 2].min(axis=-1)
+    return np.maximum(np.asarray(floor)[..., None] - lowest, 0.0).mean(axis=-1)
+
+
+def jerk(positions: ArrayLike, rate_hz: float) -> Array:
+    """Mean length of the third derivative of joint positions, m/s³: (..., T, J, 3) to (...); T of at least 4."""
+    third = np.diff(np.asarray(positions, dtype=np.float64), n=3, axis=-3) * rate_hz**3
+    return np.linalg.norm(third, axis=-1).mean(axis=(-2, -1))

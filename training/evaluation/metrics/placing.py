@@ -1,0 +1,33 @@
+"""A motion laid where another one begins: turned about gravity and shifted, so that heads start alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.geometry.skeleton import HEAD
+
+Array = NDArray[np.float64]
+
+
+def levelled(positions: NDArray[Any], rotations: NDArray[Any]) -> tuple[Array, Array]:
+    """Positions (T, 23, 3) and rotations (T, 23, 3, 3) seen from the first head's place and heading; gravity stays
+    along z."""
+    turn = _heading(np.asarray(rotations[0, HEAD], np.float64))
+    return (positions - positions[0, HEAD]) @ turn, turn.T @ rotations
+
+
+def laid_at(
+    positions: NDArray[Any], rotations: NDArray[Any], head_position: NDArray[Any], head_rotation: NDArray[Any]
+) -> tuple[Array, Array]:
+    """A levelled motion, begun at a head's place (3,) and heading (of a rotation (3, 3))."""
+    turn = _heading(np.asarray(head_rotation, np.float64))
+    return positions @ turn.T + head_position, turn @ rotations
+
+
+def _heading(rotation: Array) -> Array:
+    """The rotation about z that has the same heading, (3, 3)."""
+    yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
+    return np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])

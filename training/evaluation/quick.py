@@ -1,0 +1,266 @@
+"""The short evaluation: what `egotwin evaluate` prints without `--report`, in minutes on two cores.
+
+```
+own goals      joint, the clip's own text ──── obedience by kind · head path beside its baselines · feet
+either side    joint, "turn left" and "turn right" asked of every standing start ── obedience · view and head agree
+given motion   video along the true motion ─── PSNR · view and head agree; once more with the opposite text
+codecs         the true clips through both ─── what bounds all of it
+```
+
+Every clip is measured as in the report (`measure`, `pool`), with 95 % intervals over clips; noise follows the clip's
+number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from egotwin_model.egotwin.clip_codec import repeated
+from egotwin_model.egotwin.pipeline import EgoTwinPipeline
+from egotwin_model.errors import GoalError, RecordingError
+from training.actions.wording import Clause, goal, kind_of
+from training.datasets.clips.dataset import open_clips
+from training.evaluation.benchmark.baselines import Library, frozen, moving_on
+from training.evaluation.benchmark.imagining import imagined
+from training.evaluation.benchmark.in_process import measure_at_once
+from training.evaluation.benchmark.pooling import TURNED_RAD, Pooled, pool
+from training.evaluation.benchmark.predictions import Prediction
+from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
+from training.evaluation.metrics.head_motion import heading_change, rotation_angle
+from training.evaluation.metrics.intervals import over_clips, share_of_clips
+from training.evaluation.metrics.obedience import KINDS, kinds_of
+from training.evaluation.metrics.path_errors import distances
+
+STANDING = ("turn", "turn_around", "stand_still")
+SIDES = ("left", "right")
+VIEWS = {
+    "view turns with the head": "correlation_per_frame",
+    "view turns with the head, over half seconds": "correlation_per_half_second",
+    "view turns to the head's side": "turns_to_the_same_side",
+}
+FUTURES = 8  # of each of the clips whose head path is compared with a mean: the model's mean is that of these
+BODY = ("foot sliding", "stance sliding", "feet standing", "floor penetration", "jerk")
+Figures = dict[str, dict[str, float]]
+"""By name: "value", "low" and "high" (95 %), "clips", and what it is read against."""
+
+
+def evaluate(pipeline: EgoTwinPipeline, data: Path, starts: int) -> dict[str, Any]:
+    """All figures of a model of video and motion on ``data/test``; baselines are fitted on ``data/train``.
+
+    Args:
+        starts: clips of each measurement; own goals have twice as many, and more of rare kinds.
+
+    Raises:
+        GoalError: a model that lacks a modality, or has one timestep for both. RecordingError: too few clips.
+    """
+    if not (pipeline.has_video and pipeline.has_motion and pipeline.config.asynchronous):
+        raise GoalError(f"{pipeline.info.name} imagines not in every mode: measure it by --report and its own --mode")
+    run = Short(pipeline, data, starts)
+    return {
+        "model": pipeline.info.name, "starts": starts, **run.own_goals(), **run.either_side(), **run.given_motion(),
+        "codecs": run.codecs(),
+    }  # fmt: skip
+
+
+class Short:
+    """One model on the test split of a data folder."""
+
+    def __init__(self, pipeline: EgoTwinPipeline, data: Path, starts: int) -> None:
+        self.pipeline, self.starts = pipeline, starts
+        self.benchmark = Benchmark(data, len(open_clips(data / "test")))
+        self.order = self.benchmark.numbers
+
+    def own_goals(self) -> dict[str, Figures]:
+        """Mode "joint" with the clip's own text: obedience, the head's path beside its baselines, feet."""
+        spread = self.order[: 2 * self.starts]
+        least = max(1, self.starts // 4)
+        of_kind = {kind: self._asking(lambda record, k=kind: k in kinds_of(record)) for kind in KINDS}  # type: ignore[misc]
+        chosen = list(dict.fromkeys([*spread, *(number for numbers in of_kind.values() for number in numbers[:least])]))
+        found = self._measured(chosen, lambda clip: imagined(self.pipeline, clip, "joint"), "own goals")
+        futures = [self._mean_future(number) for number in tqdm(spread, desc=f"{FUTURES} futures", leave=False)]
+        bound = self._measured(chosen, _motion_alone(_true), "true clips", "T2M")
+        return {
+            "obedience_own_goal": _obedience(found, bound, len(spread)),
+            "head_position_error_after_5_s_m": self._head_errors(
+                spread, _rows(found, slice(len(spread))), np.array(futures)
+            ),
+            "body": self._figures(found, {name: name.replace(" ", "_") for name in BODY}),
+            "view_and_head": self._figures(found, VIEWS),
+        }
+
+    def _mean_future(self, number: int) -> float:
+        """How far the mean of several futures' heads is off after 5 s, metres."""
+        clip = self.benchmark.clip(number)
+        motion = imagined(self.pipeline, clip, "joint", samples=FUTURES).motion
+        assert motion is not None
+        return float(distances(motion.head_positions[:, -1].mean(axis=0), clip.motion.head_positions[-1]))
+
+    def either_side(self) -> dict[str, Figures]:
+        """Mode "joint", both turns asked of every standing start: whatever really followed, the words decide."""
+        standing = self._asking(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING)[: self.starts]
+        if len(standing) < self.starts:
+            raise RecordingError(
+                f"{self.benchmark.data / 'test'} has {len(standing)} clips that begin with standing ({STANDING}), "
+                f"{self.starts} are wanted; make more clips or ask for fewer --starts"
+            )
+        turned: dict[str, list[float]] = {side: [] for side in SIDES}
+
+        def asked(clip: RealClip, side: str) -> Prediction:
+            found = imagined(self.pipeline, clip, "joint", goal=_turn(clip, side))
+            assert found.motion is not None
+            turned[side].append(float(heading_change(found.motion.head_rotations[0])))
+            return found
+
+        parts = [self._measured(standing, partial(asked, side=side), f"turn {side}") for side in SIDES]
+        both = {name: np.concatenate([part[name] for part in parts]) for name in ("view_shift", "head_turn")}
+        followed = np.array([heading_change(self.benchmark.clip(number).motion.head_rotations) for number in standing])
+        against = np.concatenate([followed < -TURNED_RAD, followed > TURNED_RAD])  # asked left, asked right
+        obeyed = {side: np.array(turned[side]) * sign > TURNED_RAD for side, sign in zip(SIDES, (1, -1), strict=True)}
+        return {
+            "obedience_either_side": {f"turn_{side}": _share(answers) for side, answers in obeyed.items()},
+            "view_and_head_either_side": self._figures(both, VIEWS),
+            "view_and_head_against_what_followed": self._figures(_rows(both, against), VIEWS),
+        }
+
+    def given_motion(self) -> dict[str, Figures]:
+        """Mode "video" along the true motion, with the clip's own text, then with a turn to the other side."""
+        spread = self.order[: self.starts]
+        turning = self._asking(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING[:2])[: self.starts]
+        found = self._measured(spread, lambda clip: imagined(self.pipeline, clip, "TM2V"), "given motion", "TM2V")
+        repeated_first = self._measured(spread, lambda clip: Prediction(frozen(clip).frames, None), "frozen", "T2V")
+        against = self._measured(
+            turning, lambda clip: imagined(self.pipeline, clip, "TM2V", goal=_other_turn(clip)), "against text", "TM2V"
+        )
+        psnr = {"PSNR 0–1 s": "psnr_db_0_to_1_s", "PSNR 2–5 s": "psnr_db_2_to_5_s"}
+        still = {f"{key}_repeat_first_frame": figure for key, figure in self._figures(repeated_first, psnr).items()}
+        return {
+            "video_from_motion": {**self._figures(found, psnr), **still, **self._figures(found, VIEWS)},
+            "video_from_motion_against_the_text": self._figures(against, VIEWS),
+            "view_and_head_of_true_clips": self._figures(self._measured(spread, _true, "true clips"), VIEWS),
+        }
+
+    @torch.inference_mode()
+    def codecs(self) -> Figures:
+        """The true clips through the model's own codecs and back."""
+        codec, spread = self.pipeline.codec, self.order[: self.starts]
+        joints, heads = [], []
+
+        def coded(clip: RealClip) -> Prediction:
+            motion = repeated(clip.motion, 1)
+            back = codec.decode_motion(codec.encode_motion(motion), motion)
+            joints.append(distances(back.positions, motion.positions).mean())
+            heads.append(rotation_angle(back.head_rotations, motion.head_rotations).mean())
+            return Prediction(codec.decode_frames(codec.encode_frames(clip.frames[None]))[0], back)
+
+        parts = self._measured(spread, coded, "codecs")
+        psnr = 10.0 * np.log10(255.0**2 / np.maximum(parts["frame_mse"], 1e-3)).mean(axis=1)
+        return {
+            "video_psnr_db": _mean(psnr), "joint_error_m": _mean(np.array(joints)),
+            "head_rotation_error_rad": _mean(np.array(heads)),
+            **self._figures(parts, {**VIEWS, "stance sliding": "stance_sliding"}),
+        }  # fmt: skip
+
+    def _head_errors(self, numbers: list[int], found: Pooled, mean_futures: NDArray[np.float64]) -> Figures:
+        """Mean distance after 5 s, beside what is told no more than the model, or even more.
+
+        One future of several that may come is further from the true one than their mean is, however good it is: the
+        mean path is to be compared with the model's own mean.
+        """
+        library = Library(self.benchmark)
+        others: dict[str, Callable[[RealClip], Prediction]] = {
+            "mean_path_of_the_behaviour": library.mean_path, "nearest_neighbour": library.nearest,
+            "constant_velocity": moving_on, "zero_motion": frozen,
+        }  # fmt: skip
+        heads = {
+            "model": _mean(found["head_error"][:, 0, -1]),
+            "model_mean_of_futures": {**_mean(mean_futures), "futures": FUTURES},
+        }
+        for name, predict in others.items():
+            parts = self._measured(numbers, _motion_alone(predict), name.replace("_", " "), "T2M")
+            heads[name] = _mean(parts["head_error"][:, 0, -1])
+        return heads
+
+    def _asking(self, wanted: Callable[[dict[str, Any]], bool]) -> list[int]:
+        """Clips whose record fits, in the benchmark's order."""
+        return [number for number in self.order if wanted(self.benchmark.record(number))]
+
+    def _measured(
+        self, numbers: list[int], predict: Callable[[RealClip], Prediction], name: str, mode: Mode = "joint"
+    ) -> Pooled:
+        return measure_at_once(self.benchmark, numbers, predict, name, mode)
+
+    def _figures(self, parts: Pooled, names: dict[str, str]) -> Figures:
+        """Pooled numbers of the report by their names here."""
+        count = len(next(iter(parts.values())))
+        if not count:
+            return {}
+        numbers, _ = pool(parts, {}, (self.benchmark.frame_rate, self.benchmark.pose_rate))
+        return {key: {**numbers[name]._asdict(), "clips": count} for name, key in names.items()}
+
+
+def _true(clip: RealClip) -> Prediction:
+    return Prediction(clip.frames, repeated(clip.motion, 1))
+
+
+def _motion_alone(predict: Callable[[RealClip], Prediction]) -> Callable[[RealClip], Prediction]:
+    return lambda clip: Prediction(None, predict(clip).motion)
+
+
+def _turn(clip: RealClip, side: str) -> str:
+    """ "Turn left" (or right) in words of the test split."""
+    return goal(np.random.default_rng(clip.number), [Clause(f"turn_{side}")], "test", plain=True)[0]
+
+
+def _other_turn(clip: RealClip) -> str:
+    return _turn(clip, "right" if heading_change(clip.motion.head_rotations) > 0 else "left")
+
+
+def _rows(parts: Pooled, rows: Any) -> Pooled:
+    return {name: values[rows] for name, values in parts.items()}
+
+
+def _obedience(found: Pooled, bound: Pooled, spread: int) -> Figures:
+    """Shares of the model's motions and, beside each, of the true clips: what the rules recognise at best.
+
+    "everything" is of the first `spread` clips alone: kinds that are rare do not count more.
+    """
+    shares = {"everything": (found["obeyed"][:spread], bound["obeyed"][:spread])}
+    shares |= {kind: (found["obeyed_kinds"][..., k], bound["obeyed_kinds"][..., k]) for k, kind in enumerate(KINDS)}
+    return {
+        kind: {**_share(own[:, 0]), "true_clips": _share(true[:, 0])["value"]}
+        for kind, (own, true) in shares.items()
+        if np.isfinite(own).any()
+    }
+
+
+def _share(answers: NDArray[Any]) -> dict[str, float]:
+    """Of (N,) clips, 1 or 0, NaN left out."""
+    values = answers.astype(np.float64)
+    return {**share_of_clips(values)._asdict(), "clips": int(np.isfinite(values).sum())}
+
+
+def _mean(values: NDArray[np.float64]) -> dict[str, float]:
+    """Of (N,) clips, NaN left out."""
+    return {**over_clips(values)._asdict(), "clips": int(np.isfinite(values).sum())}
+
+
+def lines(metrics: dict[str, Any]) -> list[str]:
+    """All figures as lines of text."""
+    written = []
+    for group, values in metrics.items():
+        if not isinstance(values, dict):
+            written.append(f"{group}: {values}")
+            continue
+        for name, figure in values.items():
+            beside = f", true clips {figure['true_clips']:.3f}" if "true_clips" in figure else ""
+            interval = f"[{figure['low']:.3f}, {figure['high']:.3f}]"
+            written.append(f"{group} {name}: {figure['value']:.3f} {interval}, {figure['clips']} clips{beside}")
+    return written

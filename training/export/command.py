@@ -1,0 +1,287 @@
+"""``egotwin export``: trained stages to a model folder: float16 weights, ONNX graphs, a checksummed manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from egotwin_model.diffusion.sampler import Guidance, Schedule
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.pipeline import SamplingDefaults
+from egotwin_model.egotwin.pretrained import link_or_copy
+from egotwin_model.egotwin.transformer import EgoTwinTransformer
+from egotwin_model.egotwin.variants import VARIANTS, variant
+from egotwin_model.errors import EgoTwinError, ModelError
+from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.io.files import read_json, whole_folder, write_json
+from egotwin_model.io.store import (
+    WEIGHTS,
+    component_config,
+    load_tensors,
+    save_component,
+    save_tensors,
+    write_manifest,
+)
+from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, read_representation
+from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
+from egotwin_model.runtimes.runtime import GRAPHS, load_motion_vae, load_transformer
+from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
+from training.export.graphs import export_graphs
+from training.export.model_parts import Networks
+from training.stages.recipes import (
+    RECIPES,
+    STAGES,
+    TEXT_PACKAGE,
+    DiffusionRecipe,
+    MotionVAERecipe,
+    VideoCodecRecipe,
+)
+from training.stages.run_folder import (
+    CLIPS,
+    METRICS,
+    RECIPE,
+    SCALE,
+    STATISTICS,
+    codec_folder,
+    diffusion_folder,
+    motion_decoder_folder,
+    motion_vae_folder,
+)
+
+# sizes whose every part is ours
+WHOLE = [name for name, recipes in RECIPES.items() if "/" not in name and len(recipes) == len(STAGES)]
+
+
+def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None = None) -> Networks:
+    """The networks of a runs folder that all stages of a row of the paper's tables have been trained in.
+
+    Args:
+        pretrained: CogVideoX-5b-I2V's folder, where the stages started from it. The transformer then is read and
+            shipped in bfloat16, as that is; nothing is held in memory twice.
+    """
+    settings = variant(row, EgoTwinConfig.mini())  # which parts there are does not depend on the size
+    folders, last = _folders(runs, row)
+    for stage in ("video-codec", "motion-vae", last):
+        if stage in folders and not (folders[stage] / WEIGHTS).is_file():
+            raise ModelError(f"{folders[stage]} has no weights; run `egotwin train {stage} --runs {runs}` first")
+    given = _given(pretrained, settings.with_video, component_config(folders[last]))
+    transformer = load_transformer(folders[last], torch.bfloat16 if given else torch.float32)
+    video_vae = load_video_vae(folders["video-codec"]) if settings.with_video and not given else None
+    if settings.representation is None:
+        return Networks(transformer, None, video_vae, None, None, None, given)
+    folder = folders["motion-vae"]
+    return Networks(
+        transformer,
+        _motion_vae(runs, row, folder),
+        video_vae,
+        read_representation({"kind": settings.representation}),
+        MotionStatistics.from_tensors(load_tensors(folder / STATISTICS)),
+        load_tensors(folder / SCALE)["motion_latent.scale"],
+        given,
+    )
+
+
+def _folders(runs: Path, row: str) -> tuple[dict[str, Path], str]:
+    """The folder of every stage that a row of the paper's tables has, and its last stage."""
+    settings = variant(row, EgoTwinConfig.mini())
+    folders = {stage: diffusion_folder(runs, row, stage) for stage in ("text-to-motion", "joint")}
+    if settings.representation is not None:
+        folders["motion-vae"] = motion_vae_folder(runs, settings.representation)
+    if row == VARIANTS[0]:
+        folders["motion-decoder"] = motion_decoder_folder(runs)
+    if settings.with_video:
+        folders["video-codec"] = codec_folder(runs)
+    return folders, "joint" if settings.with_video else "text-to-motion"
+
+
+def _motion_vae(runs: Path, row: str, folder: Path) -> MotionVAE:
+    """Stage 1's, with the decoder that was trained further where there is one: EgoTwin's own, not a compared row's."""
+    whole, further = load_motion_vae(folder), motion_decoder_folder(runs)
+    if row != VARIANTS[0] or not (further / WEIGHTS).is_file():
+        return whole
+    found = load_motion_vae(further)
+    ours, theirs = found.encoder.state_dict(), whole.encoder.state_dict()
+    if ours.keys() != theirs.keys() or not all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items()):
+        raise ModelError(
+            f"{further} began with another motion VAE than {folder} holds now; run `egotwin train motion-decoder` "
+            "again in a new folder, or remove it"
+        )
+    return found
+
+
+def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any]) -> dict[str, Path]:
+    """The parts that a model which started from CogVideoX has from it."""
+    if pretrained is None:
+        if transformer["text_dim"] != EgoTwinConfig.mini().text_dim:
+            raise ModelError(
+                f"this transformer reads text states of {transformer['text_dim']} channels, {TEXT_PACKAGE} gives "
+                f"{EgoTwinConfig.mini().text_dim}: name CogVideoX-5b-I2V's folder by --pretrained"
+            )
+        return {}
+    parts = {"video_vae": pretrained / "vae"} if with_video else {}
+    parts["text_encoder"] = pretrained / "text_encoder"
+    for part in (*parts.values(), pretrained / "tokenizer"):
+        if not part.is_dir():
+            raise ModelError(f"{part} is missing; wanted a diffusers pipeline folder of CogVideoX-5b-I2V")
+    return parts
+
+
+def random_networks(config_name: str, seed: int = 0) -> Networks:
+    """Untrained networks of a named configuration: the real classes at their real sizes, for tests and benchmarks."""
+    recipes = RECIPES[config_name]
+    joint, motion, codec = recipes["joint"], recipes["motion-vae"], recipes["video-codec"]
+    assert isinstance(joint, DiffusionRecipe)
+    assert isinstance(motion, MotionVAERecipe)
+    assert isinstance(codec, VideoCodecRecipe)
+    return _random(joint.model, motion.model, codec.model, seed)
+
+
+def _random(joint: EgoTwinConfig, motion: MotionVAEConfig, codec: VideoVAEConfig, seed: int) -> Networks:
+    torch.manual_seed(seed)
+    transformer, dim = EgoTwinTransformer(joint), HeadCentric().dim
+    for parameter in transformer.parameters():  # zero-initialised outputs would predict nothing
+        nn.init.normal_(parameter, std=0.02)
+    statistics = MotionStatistics(torch.zeros(dim), torch.ones(dim))
+    return Networks(
+        transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), HeadCentric(), statistics,
+        torch.ones(1),
+    )  # fmt: skip
+
+
+def export(
+    networks: Networks,
+    folder: Path,
+    name: str,
+    defaults: SamplingDefaults,
+    details: dict[str, Any],
+    *,
+    graphs: bool = True,
+) -> Path:
+    """Write a whole model folder; it takes its final name only when complete.
+
+    Args:
+        folder: replaced where it exists.
+        name: the model's name, for instance "egotwin-mini".
+        defaults: sampling settings stored in ``model_index.json``.
+        details: training configuration, data seed and measured metrics for the manifest.
+        graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder. A
+            model without motion or without video has none, and none that started from CogVideoX.
+    """
+    with whole_folder(folder) as temporary:
+        for component, module in networks.components().items():
+            dtype = torch.bfloat16 if networks.given and component == "transformer" else torch.float16
+            _round(module, dtype)
+            save_component(temporary / component, module, dtype)
+        for component, source in networks.given.items():
+            shutil.copytree(source, temporary / component, copy_function=link_or_copy)
+        if "text_encoder" in networks.given:
+            tokenizer = networks.given["text_encoder"].parent / "tokenizer"
+            shutil.copytree(tokenizer, temporary / "text_encoder", copy_function=link_or_copy, dirs_exist_ok=True)
+        if networks.statistics is not None and networks.motion_scale is not None:
+            statistics = {**networks.statistics.to_tensors(), "motion_latent.scale": networks.motion_scale}
+            save_tensors(temporary / "statistics.safetensors", statistics)
+        write_json(temporary / "model_index.json", _index(networks, name, defaults, details.get("clips", {})))
+        if graphs and len(networks.modalities) == 2 and not networks.given:
+            write_json(temporary / GRAPHS, export_graphs(networks, temporary / "onnx"))
+        write_manifest(temporary, {"name": name, **details})
+    return folder
+
+
+def _round(module: nn.Module, dtype: torch.dtype) -> None:
+    """Give the weights the values that storage as `dtype` will keep, so that graphs and files agree exactly."""
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            if tensor.is_floating_point() and tensor.dtype != dtype:
+                tensor.copy_(tensor.to(dtype))
+
+
+def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Mapping[str, Any]) -> dict[str, Any]:
+    height, width = networks.image_size
+    camera = clips.get("camera") or asdict(Pinhole.from_fov(width, height, fov_x=torch.pi / 2))
+    return {
+        "_class_name": "EgoTwinPipeline",
+        "name": name,
+        "text_encoder": "text_encoder" if "text_encoder" in networks.given else TEXT_PACKAGE,
+        "camera": camera,
+        "mount": clips.get("mount") or asdict(Mount()),
+        "num_frames": networks.num_frames,
+        "frame_rate": 8.0,
+        "num_poses": networks.num_poses,
+        "pose_rate": 16.0,
+        "modalities": networks.modalities,
+        **({"representation": {"kind": networks.representation.kind}} if networks.representation else {}),
+        "sampling": asdict(defaults),
+    }
+
+
+def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
+    """How a runs folder was made, for the manifest: each stage's whole recipe and last metrics, and the clips."""
+    (folders, last), stages = _folders(runs, row), {}
+    for stage in (stage for stage in STAGES if (folders.get(stage, runs) / METRICS).is_file()):
+        line = (folders[stage] / METRICS).read_text(encoding="utf-8").splitlines()[-1]
+        stages[stage] = {"recipe": read_json(folders[stage] / RECIPE), "last_metrics": json.loads(line)}
+    if not (folders[last] / CLIPS).is_file():
+        raise ModelError(
+            f"{folders[last]} does not say what clips it saw; run `egotwin train {last}` again, which does"
+        )
+    return {"clips": read_json(folders[last] / CLIPS), "stages": stages}
+
+
+def _schedule(details: Mapping[str, Any]) -> Schedule:
+    """The noise schedule that a model was trained with."""
+    last = list(details.get("stages", {}).values())[-1:]
+    return Schedule(**last[0]["recipe"]["schedule"]) if last else Schedule()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of ``egotwin export``."""
+    parser = argparse.ArgumentParser(prog="egotwin export", description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--runs", type=Path, help="folder that holds the trained stages")
+    source.add_argument("--random", choices=WHOLE, help="untrained weights of this configuration instead")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--pretrained", type=Path, help="CogVideoX-5b-I2V's folder, where the stages started from it")
+    parser.add_argument("--name", default="egotwin-mini")
+    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="row of the paper's tables")
+    parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
+    parser.add_argument("--note", help="what a reader of the manifest must know of this training run")
+    parser.add_argument("--num-steps", type=int, default=SamplingDefaults().num_steps, help="sampler steps to store")
+    parser.add_argument("--spacing", type=float, default=1.0, help="spacing of the sampler's steps to store")
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        nargs=3,
+        default=(1.0, 1.0, 1.0),
+        metavar=("TEXT", "VIDEO", "MOTION"),
+        help="guidance scales to store",
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.runs:
+            networks = trained_networks(arguments.runs, arguments.variant, arguments.pretrained)
+            details = training_details(arguments.runs, arguments.variant)
+        else:
+            networks, details = random_networks(arguments.random), {}
+        schedule = replace(_schedule(details), spacing=arguments.spacing)
+        defaults = SamplingDefaults(arguments.num_steps, Guidance(*arguments.guidance), schedule)
+        if arguments.note:
+            details["note"] = arguments.note
+        export(networks, arguments.out, arguments.name, defaults, details, graphs=not arguments.no_graphs)
+    except EgoTwinError as error:
+        print(f"egotwin export: {error}")
+        return 1
+    size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
+    print(f"{arguments.out}: {size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

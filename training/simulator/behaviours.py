@@ -1,0 +1,337 @@
+"""Human motion for our training world: five seconds of one to three actions, or a longer sequence of them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.geometry.skeleton import HEAD
+from training.actions.wording import AMBIGUOUS_SHARE
+from training.simulator.motion.outcome import find_fault, object_poses
+from training.simulator.motion.planner import ACTIONS, compose
+from training.simulator.motion.posing import animate
+from training.simulator.motion.stories import compose_story
+from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.narration import telling
+from training.simulator.people.observing import head_yaw
+from training.simulator.people.person import Person, draw_person
+from training.simulator.people.tracks import PRE_S, ROAMING
+from training.simulator.rooms.plan import NoRoomError, RoomPlan
+
+if TYPE_CHECKING:
+    from training.simulator.captured import Library
+
+Array = NDArray[np.float64]
+
+RATE_HZ = 16
+_SHARES: dict[str, float] = {
+    **dict.fromkeys(ROAMING, 0.55),
+    "stand_still": 0.4,
+    "turn_around_left": 0.4,
+    "turn_around_right": 0.4,
+    "walk_forward": 0.9,
+    "look_at": 0.5,
+    "reach": 1.2,
+    "walk_to": 0.7,
+    "walk_to+reach": 1.2,
+    "pick_up": 1.0,
+    "walk_to+pick_up": 1.2,
+    "put_down": 0.7,
+    "walk_to+put_down": 0.8,
+    "open": 1.0,
+    "walk_to+open": 1.2,
+    "close": 0.6,
+    "walk_to+close": 0.5,
+    "crouch": 0.4,
+    "crouch+stand_up": 0.4,
+    "sit": 0.6,
+    "walk_to+sit": 0.6,
+    "stand_up": 0.4,
+    "stand_up+walk_forward": 0.4,
+    "stand_up+turn_left": 0.2,
+    "stand_up+turn_right": 0.2,
+    "pick_up+turn_left": 0.3,
+    "pick_up+turn_right": 0.3,
+    "pick_up+walk_back": 0.3,
+    "reach+turn_left": 0.2,
+    "reach+turn_right": 0.2,
+    "look_at+walk_forward": 0.3,
+    "turn_left+walk_forward+stand_still": 0.2,
+    "turn_right+walk_forward+stand_still": 0.2,
+    "walk_forward+turn_left": 0.2,
+    "walk_forward+turn_right": 0.2,
+    "walk_forward+stand_still+walk_back": 0.2,
+}
+BEHAVIOURS: tuple[str, ...] = tuple(_SHARES)
+"""Scripts of one clip: names of `planner.ACTIONS` joined by "+", see there."""
+
+_PLAYED_SHARE = 0.15  # of clips, where there are captured motions
+_TRIES = 24
+_SEQUENCE_TRIES = 60
+_TAIL_S = 0.6  # this much of a walk's or turn's end may lie after a clip
+_LEAST_S = 0.5  # an action of which a clip shows less is not told
+
+
+@dataclass(frozen=True)
+class SynthMotion:
+    """A body in motion, world frame (z up, metres), with what it does in words.
+
+    Attributes:
+        positions: (T, 23, 3) float32. rotations: (T, 23, 3, 3) float32, global.
+        text: the goal, an instruction. behaviour: actions joined by "+", of a clip one of ``BEHAVIOURS``.
+        offsets: (23, 3) float64, joint offsets; forward kinematics of rotations and offsets gives the positions.
+        meta: measured truth: ``head_turn_rad`` (left positive), ``distance_m``, ``net_distance_m`` (of the head, seen
+            from above), ``duration_s``; ``hand`` and ``target`` of the first action that has them ("" for none);
+            ``texts`` {"action", "posture", "focus"}; ``ambiguous`` (what the text leaves open: "", "target", "side" or
+            "hand"); ``actions``, a list of {"action", "start_s", "end_s", "text", "posture", "focus", "side",
+            "target", "target_id", "support"}; ``person`` {"scale", "size", "legs", "pace"}.
+        rate_hz: poses per second.
+        contacts: (T, 2) bool, whether the left and right foot is planted.
+        articulations: {`plan.Articulation.id`: (T,) value} of every part that moves in the clip.
+        objects: {`plan.Target.id`: (T, 4, 4) T_world_object (origin: the object's centre)} of every object that moves.
+        step_phase: (T, 2) phase of the left and right foot's step, 0 … 1 from toe-off to toe-off; 0 while standing.
+        fingers: (T, 2) left and right, 0 relaxed … 1 closed around something.
+        labels: (T,) the action of each pose, "stand_still" in pauses.
+    """
+
+    positions: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    text: str
+    behaviour: str
+    offsets: Array
+    meta: dict[str, Any] = field(default_factory=dict)
+    rate_hz: int = RATE_HZ
+    contacts: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 2), dtype=bool))
+    articulations: dict[str, Array] = field(default_factory=dict)
+    objects: dict[str, Array] = field(default_factory=dict)
+    step_phase: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    fingers: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: tuple[str, ...] = ()
+
+
+def synthesise(
+    rng: np.random.Generator,
+    room: RoomPlan,
+    behaviour: str | None = None,
+    *,
+    duration_s: float = 5.0,
+    split: str = "train",
+    person: Person | None = None,
+    library: Library | None = None,
+    ambiguous: float = AMBIGUOUS_SHARE,
+) -> SynthMotion:
+    """One clip of a random person, at a random place of the room.
+
+    Args:
+        rng: source of every choice; the same state gives the same motion.
+        room: where the body may be and what there is to do.
+        behaviour: a name in ``BEHAVIOURS``, or any names of `planner.ACTIONS` joined by "+"; None draws one of
+            ``BEHAVIOURS`` that fits the room.
+        duration_s: 5 s gives 81 poses.
+        split: whose paraphrases and bodies to use, "train", "val" or "test".
+        person: who; None draws one.
+        library: captured motions; some clips are then played from them, and some people walk as captured.
+        ambiguous: share of texts to leave something open on purpose, where they would not anyway and can.
+
+    Raises:
+        NoRoomError: the room has no place or target for the behaviour.
+        ValueError: there is no such behaviour.
+    """
+    person = person or draw_person(rng, split, library.gaits if library else ())
+    if behaviour is None and library is not None and rng.random() < _PLAYED_SHARE:
+        with suppress(NoRoomError):
+            return library.play(rng, room, duration_s=duration_s, split=split)
+    if behaviour is not None:
+        return _clip(rng, room, person, _script(behaviour), duration_s, split, ambiguous)
+    shares = np.array(list(_SHARES.values()))
+    for name in rng.choice(BEHAVIOURS, size=len(BEHAVIOURS), replace=False, p=shares / shares.sum()):
+        try:
+            return _clip(rng, room, person, str(name).split("+"), duration_s, split, ambiguous, tries=6)
+        except NoRoomError:
+            continue
+    raise NoRoomError(f"room {room.seed} has no place for any behaviour; give it a free rectangle of 1 m or more")
+
+
+def _script(behaviour: str) -> list[str]:
+    script = behaviour.split("+")
+    for action in script:
+        if action not in ACTIONS:
+            raise ValueError(f"no action {action!r} (of {behaviour!r}); choose of {', '.join(ACTIONS)}, joined by '+'")
+    return script
+
+
+def _clip(
+    rng: np.random.Generator,
+    room: RoomPlan,
+    person: Person,
+    script: list[str],
+    duration_s: float,
+    split: str,
+    ambiguous: float,
+    tries: int = _TRIES,
+) -> SynthMotion:
+    """A script in a window of ``duration_s``: it may begin in mid-walk, and pauses fill what is left."""
+    problem = NoRoomError(f"room {room.seed} has no place for {'+'.join(script)!r}")
+    for _ in range(tries):
+        try:
+            line = compose(rng, room, person, script, duration_s)
+            begin = _window(rng, line, duration_s)
+            return _finish(rng, line, begin, duration_s, "+".join(script), split, ambiguous=ambiguous)
+        except NoRoomError as error:
+            problem = error
+            if _hopeless(error):
+                break
+    raise problem
+
+
+def _hopeless(error: NoRoomError) -> bool:
+    return any(words in str(error) for words in ("no targets", "no free rectangle", "has nothing"))
+
+
+def _window(rng: np.random.Generator, line: Timeline, duration_s: float) -> float:
+    """When a clip begins on a time line: it shows the end of the last action, and of a first walk as much as fits."""
+    first, spare, shown = line.spans[0], duration_s - line.now, line.shown_s or line.now - _TAIL_S
+    if spare >= 0:
+        return 0.0 if first.action in ROAMING else -min(float(rng.uniform(0, 1)) * spare, PRE_S - 0.8)
+    if shown <= duration_s:
+        return 0.0
+    late = shown - duration_s + float(rng.uniform(0, 1)) * (line.now - shown)
+    if first.action in ("walk_to", "walk_forward", "walk_stop") and first.end_s - late > 1.2:
+        return late
+    raise NoRoomError(f"room {line.room.seed}: the actions take {line.now:.1f} s, more than {duration_s:.1f} s")
+
+
+def synthesise_sequence(
+    rng: np.random.Generator,
+    room: RoomPlan,
+    behaviours: list[str],
+    seconds_each: float | None = None,
+    *,
+    split: str = "train",
+    person: Person | None = None,
+) -> SynthMotion:
+    """Several behaviours by one person, one after the other, on one continuous time line.
+
+    Args:
+        rng: source of every choice. room: where the body may be.
+        behaviours: names in ``BEHAVIOURS`` or of `planner.ACTIONS`, in order.
+        seconds_each: action k begins at k times this, and roaming actions take this long; None: each takes its time.
+        split: whose paraphrases and bodies to use. person: who; None draws one.
+
+    Raises:
+        NoRoomError: no way through the room fits all of them.
+    """
+    script = [action for behaviour in behaviours for action in _script(behaviour)]
+    person = person or draw_person(rng, split)
+    problem = NoRoomError(f"room {room.seed} has no way for the sequence {behaviours}; widen it or ask for less")
+    for _ in range(_SEQUENCE_TRIES):
+        try:
+            line = compose(rng, room, person, script, seconds_each or 3.0, seconds_each)
+            total = len(script) * seconds_each if seconds_each else np.ceil(line.now * RATE_HZ) / RATE_HZ
+            if line.now > total + _TAIL_S:
+                raise NoRoomError(f"room {room.seed}: {script} take {line.now:.1f} s, more than {total:.1f} s")
+            return _finish(rng, line, 0.0, float(total), "+".join(script), split, plain=True)
+        except NoRoomError as error:
+            problem = error
+            if _hopeless(error):
+                break
+    raise problem
+
+
+def synthesise_story(
+    rng: np.random.Generator,
+    room: RoomPlan,
+    duration_s: float,
+    *,
+    split: str = "train",
+    person: Person | None = None,
+) -> SynthMotion:
+    """A long sequence of whatever one person finds to do in a room, to be cut into clips by who reads it.
+
+    Args:
+        rng: source of every choice. room: where. duration_s: how long.
+        split: whose paraphrases and bodies to use. person: who; None draws one.
+
+    Raises:
+        NoRoomError: the room has not enough to do.
+    """
+    person = person or draw_person(rng, split)
+    problem = NoRoomError(f"room {room.seed} has no place for a story of {duration_s} s")
+    for _ in range(_TRIES):
+        try:
+            line, script = compose_story(rng, room, person, duration_s)
+            return _finish(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
+        except NoRoomError as error:
+            problem = error
+            if _hopeless(error):
+                break
+    raise problem
+
+
+def _finish(
+    rng: np.random.Generator,
+    line: Timeline,
+    begin_s: float,
+    duration_s: float,
+    behaviour: str,
+    split: str,
+    plain: bool = False,
+    ambiguous: float = AMBIGUOUS_SHARE,
+) -> SynthMotion:
+    """Pose a time line in a window and tell it."""
+    time = begin_s + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ
+    pose = animate(line.person, line.track(), time, int(rng.integers(2)), float(rng.random()))
+    objects = object_poses(line, pose, time)
+    fault = find_fault(line, pose, time)
+    if fault:
+        raise NoRoomError(f"room {line.room.seed}: {fault}")
+    spans = [span for span in line.spans if _shown(span, begin_s, duration_s) >= _LEAST_S]
+    told = telling.tell_clip(rng, line, spans, pose, time, split, plain, ambiguous)
+    yaw, steps = head_yaw(pose.rotations), np.diff(pose.positions[:, HEAD, :2], axis=0)
+    about = next((span for span in spans if span.side and span.target), None)
+    meta = {
+        "head_turn_rad": float(yaw[-1] - yaw[0]),
+        "distance_m": float(np.linalg.norm(steps, axis=1).sum()),
+        "net_distance_m": float(np.linalg.norm(steps.sum(axis=0))),
+        "duration_s": duration_s,
+        "hand": about.side if about else "",
+        "target": about.target.name if about and about.target else "",
+        "person": {
+            "scale": line.person.scale,
+            "size": line.person.size,
+            "legs": line.person.leg_share,
+            "pace": line.person.feet.pace,
+        },
+        **told.meta,
+    }
+    return SynthMotion(
+        positions=pose.positions.astype(np.float32),
+        rotations=pose.rotations.astype(np.float32),
+        text=told.text,
+        behaviour=behaviour,
+        offsets=line.person.offsets,
+        meta=meta,
+        contacts=pose.contacts,
+        articulations={part: line.values_at(part, time) for part in line.value_moves},
+        objects=objects,
+        step_phase=pose.step_phase,
+        fingers=pose.fingers,
+        labels=_labels(line.spans, time),
+    )
+
+
+def _shown(span: Span, begin_s: float, duration_s: float) -> float:
+    return min(span.end_s, begin_s + duration_s) - max(span.start_s, begin_s)
+
+
+def _labels(spans: list[Span], time: Array) -> tuple[str, ...]:
+    """The action of each pose; where two overlap, the later one."""
+    labels = ["stand_still"] * len(time)
+    for span in spans:
+        for index in np.flatnonzero((time >= span.start_s) & (time < span.end_s)):
+            labels[index] = span.action
+    return tuple(labels)

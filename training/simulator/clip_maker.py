@@ -1,0 +1,212 @@
+"""One clip of our own world: a motion that fits its room, what its camera sees, and every label that comes for free."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.skeleton import HEAD
+from training.actions.wording import AMBIGUOUS_SHARE
+from training.evaluation import rotation_angle
+from training.simulator.behaviours import RATE_HZ, SynthMotion, synthesise, synthesise_story
+from training.simulator.captured import Library
+from training.simulator.render.body_geoms import Clothing
+from training.simulator.render.canvas import Moves
+from training.simulator.render.views import FOV, EgoRenderer, Frames, Labels, outside_camera
+from training.simulator.rooms.collisions import ALLOWED_M, penetration
+from training.simulator.rooms.plan import NoRoomError, RoomPlan
+from training.simulator.rooms.scene import SPLIT_SEEDS, build_room, wall_style
+
+POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz
+MOST_MOVED = 4  # articulations and objects whose states a clip holds
+MAX_TRIES = 40
+HEAD_SNAP_RPS, SNAP_RPS = float(np.radians(400)), float(np.radians(1000))  # over a sixteenth of a second
+SUPERSAMPLE = 2
+BODY_SEEDS = {split: range(k << 40, (k + 1) << 40) for k, split in enumerate(SPLIT_SEEDS)}
+"""Seeds of bodies, clothes and motions of each split; disjoint, so no body is in two splits."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a clip is made with; everything here is part of a data set's settings.
+
+    Attributes:
+        size: side of the square pictures, pixels.
+        vary_camera: draw each clip's field of view (75 … 105 degrees) and mount (within 3 cm and 8 degrees of the
+            mini model's) anew; else every clip has the mini model's camera.
+        outside: film each clip from a camera in a corner of the room too.
+        hand_pixels, depth, segmentation: labels that cost rendering.
+        mocap: folder of motion capture (`training.datasets.mocap`) used besides our own; "" for none.
+        ambiguous: share of texts that are to leave something open where they can and would not anyway.
+    """
+
+    size: int = 64
+    vary_camera: bool = False
+    outside: bool = False
+    hand_pixels: bool = False
+    depth: bool = False
+    segmentation: bool = False
+    mocap: str = ""
+    ambiguous: float = AMBIGUOUS_SHARE
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.hand_pixels, self.depth, self.segmentation)
+
+
+def room_clips(
+    split: str, room_seed: int, rng: np.random.Generator, count: int, options: Options
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """`count` clips in one room, each of another person: tensors of one clip and its "record"; and what was redrawn."""
+    spec, plan = build_room(room_seed, split)
+    renderer = EgoRenderer(spec, options.size, SUPERSAMPLE, fine=options.size >= 256, articulations=plan.articulations)
+    redrawn: Counter[str] = Counter()
+    try:
+        bodies = [BODY_SEEDS[split][int(rng.integers(len(BODY_SEEDS[split])))] for _ in range(count)]
+        clips = [_clip(renderer, plan, split, body, options, redrawn) for body in bodies]
+    finally:
+        renderer.close()
+    return clips, redrawn
+
+
+@lru_cache(maxsize=2)
+def library_of(folder: str) -> Library | None:
+    """The motion capture in a folder, read once a process; None for no folder."""
+    return Library.load(folder) if folder else None
+
+
+def draw_motion(
+    rng: np.random.Generator,
+    plan: RoomPlan,
+    split: str,
+    redrawn: Counter[str],
+    library: Library | None = None,
+    ambiguous: float = AMBIGUOUS_SHARE,
+    story_s: float = 0.0,
+) -> SynthMotion:
+    """A motion that stays inside the room and passes through nothing; `redrawn` counts those that did not.
+
+    Args:
+        story_s: seconds of a long sequence of whatever there is to do; 0 for a clip of 5 s.
+
+    Raises:
+        NoRoomError: none did in `MAX_TRIES` tries.
+    """
+    for _ in range(MAX_TRIES):
+        if story_s:
+            motion = synthesise_story(rng, plan, story_s, split=split)
+        else:
+            motion = synthesise(rng, plan, split=split, library=library, ambiguous=ambiguous)
+        fault = fault_of(motion, plan)
+        if not fault:
+            return motion
+        redrawn[fault] += 1
+    raise NoRoomError(f"room {plan.seed}: no motion keeps clear of its walls and furniture in {MAX_TRIES} tries")
+
+
+def fault_of(motion: SynthMotion, plan: RoomPlan) -> str:
+    """Why a motion cannot be kept: "outside", "snap" (a part turns faster than people do), "penetration", or ""."""
+    half = np.array(plan.size) / 2
+    if (np.abs(motion.positions[..., :2]).reshape(-1, 2).max(axis=0) > half - 0.03).any() and not plan.rooms:
+        return "outside"
+    turning = rotation_angle(motion.rotations[:-1], motion.rotations[1:]) * RATE_HZ
+    if turning[:, HEAD].max() > HEAD_SNAP_RPS or turning.max() > SNAP_RPS:
+        return "snap"
+    steps = slice(None, None, POSES_PER_FRAME)
+    parts = {name: values[steps] for name, values in motion.articulations.items()}
+    deep = penetration(plan, motion.positions[steps], motion.rotations[steps], parts)
+    return "penetration" if deep > ALLOWED_M else ""
+
+
+def draw_camera(rng: np.random.Generator, options: Options) -> tuple[Mount, Pinhole]:
+    """A clip's camera: the mini model's, or one near it."""
+    default = Mount()
+    if not options.vary_camera:
+        return default, Pinhole.from_fov(options.size, options.size, FOV)
+    shift = np.array(default.translation) + rng.uniform(-0.03, 0.03, 3) * (1, 1, 0.7)
+    mount = Mount.looking_forward(shift.tolist(), float(np.radians(15 + rng.uniform(-8, 8))))
+    return mount, Pinhole.from_fov(options.size, options.size, float(np.radians(rng.uniform(75, 105))))
+
+
+def moves_of(motion: SynthMotion, step: int = POSES_PER_FRAME) -> Moves:
+    """What moves besides the wearer, of every `step`-th pose."""
+    return Moves(
+        {name: values[::step] for name, values in motion.articulations.items()},
+        {name: poses[::step] for name, poses in motion.objects.items()},
+        motion.fingers[::step],
+    )
+
+
+def _clip(
+    renderer: EgoRenderer, plan: RoomPlan, split: str, body_seed: int, options: Options, redrawn: Counter[str]
+) -> dict[str, Any]:
+    rng = np.random.default_rng(body_seed)
+    motion = draw_motion(rng, plan, split, redrawn, library_of(options.mocap), options.ambiguous)
+    seen = film(renderer, motion, rng, options)
+    moves = moves_of(motion)
+    poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
+    clip = {
+        "frames": seen.images, "positions": motion.positions, "rotations": motion.rotations,
+        "offsets": motion.offsets.astype(np.float32), "camera_pose": seen.camera_pose,
+        "hand_visible": seen.hand_visible, "intrinsics": _intrinsics(seen.intrinsics),
+        "mount": renderer.mount.matrix.astype(np.float32), "contacts": motion.contacts.astype(np.uint8),
+        "step_phase": motion.step_phase.astype(np.float32), "fingers": motion.fingers.astype(np.float32),
+        **states(motion), **optional(seen),
+    }  # fmt: skip
+    if options.outside:
+        view = outside_camera(rng, plan, poses[0][:, HEAD])
+        other = renderer.render_outside(view, *poses, moves)
+        clip |= {
+            "outside_frames": other.images, "outside_pose": view.astype(np.float32),
+            "outside_intrinsics": _intrinsics(other.intrinsics),
+        }  # fmt: skip
+    about = {"text": motion.text, "behaviour": motion.behaviour, **origin(motion, plan, split, body_seed)}
+    return clip | {"record": about | motion.meta}
+
+
+def film(renderer: EgoRenderer, motion: SynthMotion, rng: np.random.Generator, options: Options) -> Frames:
+    """What the wearer of a motion sees at 8 Hz, in clothes and through a camera (the renderer keeps it) from `rng`."""
+    renderer.wear(motion.offsets, Clothing.draw(rng))
+    renderer.mount, renderer.camera = draw_camera(rng, options)
+    poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
+    return renderer.render(*poses, moves_of(motion), options.labels)
+
+
+def origin(
+    motion: SynthMotion, plan: RoomPlan, split: str, body_seed: int, most_moved: int = MOST_MOVED
+) -> dict[str, Any]:
+    """What a record says of where a motion takes place, of whom, and what moves in it."""
+    return {
+        "room_seed": plan.seed, "body_seed": body_seed,
+        "room_kind": plan.kind, "wall_style": wall_style(plan.seed, split),
+        "things": [target.name for target in plan.of_kind("object")],
+        "articulations": sorted(motion.articulations)[:most_moved], "objects": sorted(motion.objects)[:most_moved],
+    }  # fmt: skip
+
+
+def states(motion: SynthMotion, most_moved: int = MOST_MOVED) -> dict[str, NDArray[np.float32]]:
+    """Values (T, most) and poses (T, most, 4, 4) of what moves, in the order of their names."""
+    count = len(motion.positions)
+    values = np.zeros((count, most_moved), np.float32)
+    poses = np.zeros((count, most_moved, 4, 4), np.float32)
+    for k, name in enumerate(sorted(motion.articulations)[:most_moved]):
+        values[:, k] = motion.articulations[name]
+    for k, name in enumerate(sorted(motion.objects)[:most_moved]):
+        poses[:, k] = motion.objects[name]
+    return {"articulations": values, "objects": poses}
+
+
+def _intrinsics(camera: Pinhole) -> NDArray[np.float32]:
+    return np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
+
+
+def optional(seen: Frames) -> dict[str, NDArray[Any]]:
+    """The labels that cost time, where they were asked for."""
+    named = {"hand_pixels": seen.hand_pixels, "depth": seen.depth, "segmentation": seen.segmentation}
+    return {name: values for name, values in named.items() if values is not None}

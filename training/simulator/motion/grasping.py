@@ -1,0 +1,313 @@
+"""Hands on things: touching, taking, carrying and putting down, from stands where an arm can do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.geometry.inverse_kinematics import rotation_z
+from training.simulator.motion.moving import go_to, look
+from training.simulator.motion.timeline import Grip, Span, Timeline
+from training.simulator.people.hand_motion import HandTask, attitude, finger_point, grip_point
+from training.simulator.people.posture import SIDES, STANDING, key_of
+from training.simulator.rooms.plan import NoRoomError, Target
+
+Array = NDArray[np.float64]
+
+_TALL_M = 0.11  # things this high are taken from the side, others from above
+_BOTH_HANDS_M = 0.2  # things this wide need both hands
+_CANDIDATES = 60
+_HIGH_M = 1.05
+_HEAD_CLEARANCE = 0.16
+_KNEE_CLEARANCE = 0.12
+
+
+@dataclass(frozen=True)
+class Hold:
+    """How a hand (or both) holds something: attitude (3, 3) relative to the heading, the held point (3,) in its frame,
+    by hand."""
+
+    attitude: dict[str, Array]
+    point: dict[str, Array]
+
+    @property
+    def hands(self) -> list[str]:
+        return list(self.attitude)
+
+
+@dataclass(frozen=True)
+class Job:
+    """An action made ready: what, with which hold, where from, and how.
+
+    Attributes:
+        stand: (2,) m and heading rad. yaw: direction in which the hands point, rad, world.
+        posture: (5,) at the thing. wrist: world (3,) of each hand there.
+        goal: world (3,) where the held or touched point is.
+    """
+
+    action: str
+    target: Target
+    hold: Hold
+    stand: tuple[Array, float]
+    yaw: float
+    posture: Array
+    wrist: dict[str, Array]
+    goal: Array
+    place: Target | None = None
+
+    @property
+    def hand(self) -> str:
+        return "both" if len(self.hold.hands) > 1 else self.hold.hands[0]
+
+    def task(self, hand: str, start_s: float, arrive_s: float, **more: Any) -> HandTask:
+        """A stay of one hand at its wrist point."""
+        rotation = rotation_z(np.array(self.yaw)) @ self.hold.attitude[hand]
+        more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # lest the elbow folds up
+        return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, **more)
+
+
+def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:
+    """How to hold an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
+    two hands."""
+    width, height = (min(target.size[:2]) or 0.1), (target.size[2] or 0.1)
+    if len(hands) > 1:
+        roll, pitch, radius = np.radians(82), np.radians(25), max(target.size[:2]) / 2
+    elif height >= _TALL_M and not low and width < 0.12:
+        roll, pitch, radius = np.radians(78), np.radians(8), width / 2
+    else:
+        roll, pitch, radius = np.radians(20), np.radians(58 if low else 34), min(width, height) / 2
+    return Hold(
+        {hand: attitude(hand, roll, pitch) for hand in hands}, {hand: grip_point(hand, radius) for hand in hands}
+    )
+
+
+def touch_of(hand: str) -> Hold:
+    """A hand stretched out to touch with its fingertips."""
+    return Hold({hand: attitude(hand, np.radians(25), np.radians(20))}, {hand: finger_point(hand)})
+
+
+def scaled(hold: Hold, scale: float) -> Hold:
+    """The same hold for a hand of another size."""
+    return Hold(hold.attitude, {hand: point * scale for hand, point in hold.point.items()})
+
+
+def candidates(line: Timeline, target: Target, goal: Array, near: float = 0.3, far: float = 0.8) -> Array:
+    """Stands (N, 3) (x, y, heading) from which one might act on a world point: where the body is, those the plan
+    names, and others around it."""
+    rng = line.rng
+    angles, distances = rng.uniform(-np.pi, np.pi, _CANDIDATES), rng.uniform(near, far, _CANDIDATES)
+    around = goal[:2] + distances[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    facing = angles + np.pi + rng.uniform(-0.35, 0.35, _CANDIDATES)
+    named = np.array(target.stands, dtype=float).reshape(-1, 3)
+    here = np.array([[*line.here, line.heading]])
+    return np.concatenate([here, named, np.column_stack([around, facing])])
+
+
+def find_stand(line: Timeline, job_action: str, target: Target, goal: Array, hold: Hold) -> Job:
+    """Where to stand and how to bend so that the hold's point comes to the world point ``goal``.
+
+    Raises:
+        NoRoomError: nowhere.
+    """
+    stands = candidates(line, target, goal)
+    stands = stands[line.ground.clear(stands[:, :2], slack=0.03)]
+    away = goal - np.column_stack([stands[:, :2], np.zeros(len(stands))])
+    local = np.einsum("nji,nj->ni", rotation_z(stands[:, 2]), away)
+    aside = np.arctan2(local[:, 1], local[:, 0])
+    lateral = np.mean([SIDES[hand] for hand in hold.hands]) * 0.12
+    yaw = np.arctan2(local[:, 1] - lateral, local[:, 0] + 0.1)
+    wrists = {hand: local - rotation_z(yaw) @ hold.attitude[hand] @ hold.point[hand] for hand in hold.hands}
+    reached = line.table.fits(wrists)
+    chosen = np.argmax(reached, axis=-1)
+    fits = (np.abs(aside) < np.radians(60)) & reached.any(axis=-1)
+    for wrist in wrists.values():
+        fits &= wrist[:, 0] > 0.12
+    cost = line.table.cost[chosen] + 0.4 * np.abs(aside) + line.rng.uniform(0, 0.15, len(stands))
+    cost += 0.25 * np.minimum(np.linalg.norm(stands[:, :2] - line.here, axis=1), 2.0)
+    key = key_of(hold.hands)
+    fits &= _unhindered(line, stands, chosen, key)
+    if not fits.any():
+        raise NoRoomError(f"room {line.room.seed}: {target.name} is out of reach of the free area")
+    best = int(np.argmin(np.where(fits, cost, np.inf)))
+    place, heading = stands[best, :2], float(stands[best, 2])
+    facing = rotation_z(np.array(heading))
+    base = np.array([*place, 0.0])
+    posture = line.table.measured(key)[0][chosen[best]]
+    return Job(
+        job_action, target, hold, (place, heading), heading + float(yaw[best]), posture,
+        {hand: base + facing @ wrists[hand][best] for hand in hold.hands}, np.asarray(goal, dtype=float),
+    )  # fmt: skip
+
+
+def _unhindered(line: Timeline, stands: Array, chosen: NDArray[np.intp], key: str) -> NDArray[np.bool_]:
+    """Whether head and knees have space in the posture of each stand."""
+    postures, _, heads = line.table.measured(key)
+    facing = rotation_z(stands[:, 2])
+    base = np.column_stack([stands[:, :2], np.zeros(len(stands))])
+    head = base + np.einsum("nij,nj->ni", facing, heads[chosen])
+    clear = line.room.distance_to_solids(head) > _HEAD_CLEARANCE
+    knees = base + facing @ np.array([0.3, 0.0, 0.45])
+    low = postures[chosen, 0] > 0.2
+    return np.asarray(clear & (~low | (line.room.distance_to_solids(knees) > _KNEE_CLEARANCE)))
+
+
+def prepare_reach(line: Timeline, target: Target) -> Job:
+    """Make ready to touch something with a free hand."""
+    hold = scaled(touch_of(line.free_hand()), line.person.scale)
+    centre = line.place_of(target)[:3, 3]
+    radius = 0.4 * min(s for s in (*target.size, 0.2) if s > 0)
+    return find_stand(line, "reach", target, centre + np.array([0.0, 0.0, 0.3 * radius]), hold)
+
+
+def prepare_take(line: Timeline, target: Target) -> Job:
+    """Make ready to take an object with one hand, or with both if it is wide."""
+    wide = max(target.size[:2]) > _BOTH_HANDS_M
+    if wide and line.held:
+        raise NoRoomError(f"{target.name} needs both hands")
+    hands = ("right", "left") if wide else (line.free_hand(),)
+    pose = line.place_of(target)
+    hold = scaled(hold_of(target, hands, pose[2, 3] < 0.45), line.person.scale)
+    return find_stand(line, "pick_up", target, pose[:3, 3], hold)
+
+
+def prepare_put(line: Timeline, surface: Target) -> Job:
+    """Make ready to put what is held on a surface (one of its free spots) or on a spot of the floor."""
+    if not line.held:
+        raise NoRoomError("there is nothing in the hands to put down")
+    hand = sorted(line.held)[int(line.rng.integers(len(line.held)))]
+    held = line.held[hand]
+    spots = np.array(surface.spots or [surface.position], dtype=float)
+    taken = np.array([place[:2, 3] for place in line.places.values()]).reshape(-1, 2)
+    free = [s for s in spots if not len(taken) or np.linalg.norm(taken - s[:2], axis=1).min() > 0.2]
+    if not free:
+        raise NoRoomError(f"no free spot on the {surface.name}")
+    spot = free[int(line.rng.integers(len(free)))]
+    goal = spot + np.array([0.0, 0.0, held.size[2] / 2 + 0.002])
+    job = find_stand(line, "put_down", held, goal, line.holds[hand])
+    return Job(
+        job.action, held, job.hold, job.stand, job.yaw, job.posture, job.wrist, job.goal, place=surface
+    )  # fmt: skip
+
+
+def _approach(line: Timeline, job: Job, low: float) -> tuple[float, float]:
+    """Go to the stand, then bend and bring the hands there: the times of start and arrival."""
+    go_to(line, job.stand, job.place or job.target, job.goal)
+    start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
+    arrive = start + float(line.rng.uniform(0.9, 1.25)) + low
+    line.pose_to(job.posture, start + 0.05, arrive)
+    return start, arrive
+
+
+def _low(job: Job) -> float:
+    return 1.1 * float(job.posture[0])
+
+
+def reach(line: Timeline, job: Job, stay: bool) -> None:
+    """Touch something, look at it, and come back unless the clip ends there (``stay``)."""
+    hand = job.hand
+    start, arrive = _approach(line, job, _low(job))
+    leave = arrive + float(line.rng.uniform(0.5, 1.1))
+    back = leave + 1.0
+    line.tasks.append(
+        job.task(hand, start, arrive) if stay else job.task(hand, start, arrive, leave_s=leave, back_s=back)
+    )
+    line.gazes.append(look(job.goal, start - 0.35, leave + (0.2 if stay else -0.2), hand, job.target))
+    line.spans.append(Span("reach", start, leave if stay else back, hand, job.target))
+    line.shown_s = arrive + 0.3
+    if not stay:
+        line.pose_to(STANDING, leave + 0.1, back + 0.1)
+    line.wait_until(leave if stay else back)
+
+
+def _higher(line: Timeline, job: Job) -> bool:
+    """Whether something is done higher than where things are carried: out of a shelf, one goes back before down."""
+    return bool(job.goal[2] > line.person.standing_height + 0.05)
+
+
+def carrying(
+    line: Timeline, hold: Hold, start_s: float, arrive_s: float, wide: float, up_first: bool = True
+) -> list[HandTask]:
+    """The stays of hands that carry something before the body."""
+    scale = line.person.scale
+    tasks = []
+    for hand in hold.hands:
+        lateral = 0.0 if len(hold.hands) > 1 else SIDES[hand] * 0.17
+        held = np.array([0.30 + 0.5 * wide, lateral, 0.05]) * scale
+        inward = -SIDES[hand] * (0.0 if len(hold.hands) > 1 else 0.12)
+        turned = rotation_z(np.array(inward)) @ hold.attitude[hand]
+        wrist = held - turned @ hold.point[hand]
+        tasks.append(
+            HandTask(
+                hand, wrist[None], turned, np.zeros(1), start_s, arrive_s, carried=True, grip=1.0, up_first=up_first
+            )
+        )
+    return tasks
+
+
+def take(line: Timeline, job: Job) -> None:
+    """Take an object and hold it before the body."""
+    start, arrive = _approach(line, job, _low(job))
+    lift = arrive + float(line.rng.uniform(0.28, 0.4))
+    up = lift + 0.85 + _low(job)
+    for hand in job.hold.hands:
+        line.tasks.append(job.task(hand, start, arrive, leave_s=up + 0.5, back_s=up + 0.6, grip=1.0))
+    line.tasks += carrying(line, job.hold, lift, up, max(job.target.size[:2]) / 2, not _higher(line, job))
+    line.pose_to(STANDING, lift + 0.05, up + 0.1)
+    line.gazes.append(look(job.goal, start - 0.35, lift, job.hold.hands[0], job.target))
+    in_hand = _in_hand(line, job)
+    line.grips.append(Grip(job.target, job.hold.hands[0], lift - 0.1, in_hand=in_hand))
+    for hand in job.hold.hands:
+        line.held[hand], line.holds[hand] = job.target, job.hold
+    line.spans.append(Span("pick_up", start, up, job.hand, job.target, support=line.support_of(job.target)))
+    line.shown_s = up - 0.2
+    line.wait_until(up - 0.1)
+
+
+def _in_hand(line: Timeline, job: Job) -> Array:
+    """T_hand_object (4, 4) of a planned grasp."""
+    hand = job.hold.hands[0]
+    grasp = np.eye(4)
+    grasp[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[hand]
+    grasp[:3, 3] = job.wrist[hand]
+    return np.asarray(np.linalg.inv(grasp) @ line.place_of(job.target))
+
+
+def put(line: Timeline, job: Job) -> None:
+    """Put down what is held."""
+    start, arrive = _approach(line, job, _low(job))
+    release = arrive + float(line.rng.uniform(0.15, 0.3))
+    away = release + 0.2
+    back = away + 0.9 + 0.5 * _low(job)
+    for hand in job.hold.hands:
+        line.let_go(hand, arrive + 0.02, arrive + 0.04)  # the carrying ends unseen, under the stay that follows
+        line.tasks.append(
+            job.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=_higher(line, job), apart=0.3)
+        )
+    line.pose_to(STANDING, away + 0.1, back + 0.1)
+    line.gazes.append(look(job.goal, start - 0.35, away, job.hold.hands[0], job.place))
+    grip = next(g for g in reversed(line.grips) if g.target.id == job.target.id and g.placed is None)
+    placed = np.eye(4)
+    placed[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[grip.hand]
+    placed[:3, 3] = job.wrist[grip.hand]
+    line.put_down(grip, away, placed @ grip.in_hand, job.place)
+    for hand in job.hold.hands:
+        del line.held[hand], line.holds[hand]
+    line.shown_s = away + 0.3
+    line.spans.append(Span("put_down", start, back, job.hand, job.target, support=job.place.name if job.place else ""))
+    line.wait_until(back)
+
+
+def hold_from_start(line: Timeline, target: Target) -> None:
+    """Let a time line that has not begun to act start with an object in its hands."""
+    hands = ("right", "left") if max(target.size[:2]) > _BOTH_HANDS_M else (line.free_hand(),)
+    hold = scaled(hold_of(target, hands, low=False), line.person.scale)
+    line.tasks += carrying(line, hold, -99.0, -98.0, max(target.size[:2]) / 2)
+    in_hand = np.eye(4)
+    in_hand[:3, :3] = hold.attitude[hands[0]].T
+    in_hand[:3, 3] = hold.point[hands[0]]
+    line.grips.append(Grip(target, hands[0], -99.0, in_hand=in_hand))
+    for hand in hands:
+        line.held[hand], line.holds[hand] = target, hold

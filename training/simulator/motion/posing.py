@@ -1,0 +1,224 @@
+"""From a track to a whole body in motion: captured gait for trunk and arms, planted feet, postures, hands, gaze."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from egotwin_model.geometry.inverse_kinematics import (
+    cross,
+    hinge_frames,
+    partway,
+    rotation_y,
+    rotation_z,
+    supported_height,
+    two_bone,
+    unit,
+)
+from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS, forward_kinematics
+from training.simulator.people import hand_motion as hands
+from training.simulator.people import posture
+from training.simulator.people.footsteps import foot_motion, gait_phase, plan_steps, step_phase
+from training.simulator.people.gaits import sample_cycle
+from training.simulator.people.person import ARMS, JOINT, SPINE, UPPER_BODY, Person, idle_rotvecs, sway
+from training.simulator.people.posture import PREFIX, chain
+from training.simulator.people.tracks import GRID_HZ, Gaze, Track, ease
+
+Array = NDArray[np.float64]
+
+CAMERA_PITCH = float(np.radians(12))  # the head camera looks down about this much more than the head
+_UP = np.array([0.0, 0.0, 1.0])
+_NECK_SHARE = 0.45  # of the head's turn against the trunk
+_BEHIND = np.radians(150)
+_MOST_NECK = np.radians(65)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A body over time: positions (T, 23, 3) m, global rotations (T, 23, 3, 3), which foot (left, right) is planted,
+    (T, 2) bool, the phase of its step (T, 2), and how closed the left and right hand is (T, 2)."""
+
+    positions: Array
+    rotations: Array
+    contacts: NDArray[np.bool_]
+    step_phase: Array
+    fingers: Array
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """What the layers share, one row per frame: look = heading the head aims at, walk = 0 standing … 1 walking,
+    still = 1 - walk, shift = -1 … 1 weight on the right … left foot, sway as in `people.sway`, and each of
+    `posture.POSTURE`."""
+
+    time: Array
+    path: Array
+    heading: Array
+    look: Array
+    walk: Array
+    shift: Array
+    phase: Array
+    sway: Array
+    drop: Array
+    lean: Array
+    turn: Array
+    forward: Array
+    heel: Array
+
+    @property
+    def still(self) -> Array:
+        return np.asarray(1 - np.minimum(self.walk, 1))
+
+
+def animate(person: Person, track: Track, time: Array, first_foot: int, step_offset: float) -> Pose:
+    """Pose a body along a track.
+
+    Args:
+        person: the body and its habits.
+        track: where it goes, in the world, and what it does there.
+        time: (T,) seconds of the poses, evenly spaced.
+        first_foot: 0 left, 1 right. step_offset: 0 … 1, see `plan_steps`.
+    """
+    left, right = plan_steps(track, person.feet, first_foot, step_offset)
+    phase = gait_phase(left, right, time)
+    held = posture.STANDING + track.posture.at(time)
+    feet = [
+        foot_motion(steps, person.feet, time, person.ankle_height, person.offsets[JOINT[f"{side}_Toe"]], held[:, 4])
+        for steps, side in ((left, "L"), (right, "R"))
+    ]
+    flying = np.stack([foot.flying for foot in feet], axis=-1)
+    frames = _sample(person, track, time, phase, flying, held)
+    local = _layers(person, frames)
+    posture.bend_trunk(local, frames.lean, frames.turn)
+
+    facing = rotation_z(frames.heading)
+    rotations = local.copy()
+    rotations[:, 0] = facing @ local[:, 0]
+    chain(local, rotations, UPPER_BODY)
+    hang = facing @ rotation_y(-0.8 * frames.lean) @ np.swapaxes(facing, -1, -2)
+    rotations[:, ARMS] = hang[:, None] @ rotations[:, ARMS]
+
+    pelvis = _pelvis(person, frames)
+    half = max(1, round(0.0625 / float(time[1] - time[0])))
+    hips = [rotations[:, 0] @ person.offsets[JOINT[f"{side}_UpperLeg"]] for side in "LR"]
+    pelvis[:, 2] = supported_height(pelvis, hips, [foot.ankle for foot in feet], sum(person.leg) * 0.997, half)
+    for foot, side in zip(feet, "LR", strict=True):
+        _place_leg(person, rotations, pelvis, foot.ankle, foot.rotation, side)
+    positions = _positions(person, pelvis, rotations)
+    for side in PREFIX:
+        tasks = [task for task in track.hands if task.hand == side]
+        if tasks:
+            hands.place_arm(person, rotations, positions, tasks, time, frames.heading)
+            _move_along(person, positions, rotations, [JOINT[f"{PREFIX[side]}_{p}"] for p in ("Forearm", "Hand")])
+    _gaze(person, frames, track.gazes, positions, rotations)
+    _move_along(person, positions, rotations, [HEAD])
+    phases = np.stack([step_phase(steps, time) for steps in (left, right)], axis=-1)
+    return Pose(positions, rotations, ~flying, phases, hands.grips(track.hands, time))
+
+
+def _positions(person: Person, pelvis: Array, rotations: Array) -> Array:
+    return np.asarray(forward_kinematics(pelvis, rotations, person.offsets), dtype=np.float64)
+
+
+def _move_along(person: Person, positions: Array, rotations: Array, joints: list[int]) -> None:
+    """Put joints, whose parents have turned, where they now are, in place; parents come first."""
+    for joint in joints:
+        parent = XSENS_PARENTS[joint]
+        positions[:, joint] = positions[:, parent] + rotations[:, parent] @ person.offsets[joint]
+
+
+def _sample(person: Person, track: Track, time: Array, phase: Array, flying: NDArray[np.bool_], held: Array) -> _Frames:
+    def at(values: Array, when: Array) -> Array:
+        return np.interp(when, track.time, values)
+
+    turning = np.abs(np.gradient(track.heading)) * GRID_HZ
+    effort = np.maximum(np.minimum(np.abs(track.speed), 1.15), np.minimum(turning / 2.0, 0.3))
+    unloaded = flying[:, 1].astype(float) - flying[:, 0]
+    backward = at(gaussian_filter1d(track.speed, 6, mode="nearest"), time) < -0.02
+    return _Frames(
+        time=time,
+        path=np.stack([at(track.path[:, 0], time), at(track.path[:, 1], time)], axis=-1),
+        heading=at(track.heading, time),
+        look=at(gaussian_filter1d(track.heading, 6, mode="nearest"), time + person.gaze_lead_s),
+        walk=at(gaussian_filter1d(effort, 10, mode="nearest"), time),
+        shift=gaussian_filter1d(unloaded, 0.12 / float(time[1] - time[0]), mode="nearest"),
+        phase=np.where(backward, person.feet.cycle.swing_fraction - phase, phase),  # a film of walking run backward
+        sway=sway(person, time) * (1 - 0.7 * np.clip(held[:, :1] / 0.3, 0, 1)),
+        drop=held[:, 0],
+        lean=held[:, 1],
+        turn=held[:, 2],
+        forward=held[:, 3],
+        heel=held[:, 4],
+    )
+
+
+def _layers(person: Person, f: _Frames) -> Array:
+    """Local rotations (T, 23, 3, 3) of trunk and arms: standing, blended with the captured walk, twisted into turns."""
+    cycle = sample_cycle(person.feet.cycle.local_rotvecs, f.phase)
+    idle = idle_rotvecs(person)
+    amount = np.repeat(f.walk[:, None], 23, axis=1)
+    amount[:, 7:15] = np.minimum(amount[:, 7:15] * person.arm_swing, 1.25)
+    blended = idle + amount[..., None] * (cycle - idle)
+    blended[:, 5:7] = 0
+    twist = 0.35 * (f.look - f.heading)
+    still = f.still[:, None]
+    blended[:, SPINE, 2] += (twist / 4)[:, None]
+    blended[:, SPINE, 1] += still * f.sway[:, 2:3] / 2
+    blended[:, SPINE, 0] += still * f.sway[:, 3:4] / 2
+    return Rotation.from_rotvec(blended.reshape(-1, 3)).as_matrix().reshape(-1, 23, 3, 3)
+
+
+def _pelvis(person: Person, f: _Frames) -> Array:
+    """Wanted pelvis positions (T, 3): the path, the captured sway, the sway of standing, and the posture."""
+    walk = np.minimum(f.walk, 1.0)
+    upright = 1 - np.clip(f.drop / 0.2, 0, 1)
+    captured = sample_cycle(person.feet.cycle.sway, f.phase) * walk[:, None]
+    x = captured[:, 0] + f.still * f.sway[:, 0] + f.forward
+    y = captured[:, 1] + f.still * (f.sway[:, 1] + 0.035 * f.shift * upright)
+    c, s = np.cos(f.heading), np.sin(f.heading)
+    height = person.standing_height - 0.012 * walk + captured[:, 2] - f.drop
+    return np.column_stack([f.path[:, 0] + c * x - s * y, f.path[:, 1] + s * x + c * y, height])
+
+
+def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, foot: Array, side: str) -> None:
+    """Set a leg's rotations so that its ankle is where the foot needs it; the knee bends between pelvis and toes."""
+    hip = pelvis + rotations[:, 0] @ person.offsets[JOINT[f"{side}_UpperLeg"]]
+    forward = unit(rotations[:, 0, :, 0] * 0.5 + cross(foot[:, :, 1], _UP))
+    upper, lower = two_bone(hip, ankle, forward, *person.leg)
+    lateral = cross(_UP, forward)
+    rotations[:, JOINT[f"{side}_UpperLeg"]] = hinge_frames(upper, lateral)
+    rotations[:, JOINT[f"{side}_LowerLeg"]] = hinge_frames(lower, lateral)
+    rotations[:, JOINT[f"{side}_Foot"]] = foot
+    rotations[:, JOINT[f"{side}_Toe"]] = foot
+
+
+def _gaze(person: Person, f: _Frames, gazes: tuple[Gaze, ...], positions: Array, rotations: Array) -> None:
+    """Aim the head: ahead of turns, level while walking, at what is looked at and a little at the hand that acts."""
+    yaw = f.look + f.sway[:, 4]
+    pitch = person.gaze_pitch + f.sway[:, 5] + 0.01 * np.minimum(f.walk, 1) * np.cos(4 * np.pi * f.phase)
+    trunk_yaw = np.unwrap(np.arctan2(rotations[:, JOINT["T8"], 1, 0], rotations[:, JOINT["T8"], 0, 0]))
+    trunk_yaw += np.round((f.heading - trunk_yaw) / (2 * np.pi)) * 2 * np.pi
+    for gaze in gazes:
+        weight = ease(f.time, gaze.start_s, gaze.start_s + 0.55)
+        if np.isfinite(gaze.end_s):
+            weight = weight * (1 - ease(f.time, gaze.end_s, gaze.end_s + 0.7))
+        if not weight.any():
+            continue
+        point = np.stack([np.interp(f.time, gaze.times, gaze.points[:, k]) for k in range(3)], axis=-1)
+        if gaze.hand:
+            point = point + 0.3 * (positions[:, JOINT[f"{PREFIX[gaze.hand]}_Hand"]] - point)
+        away = point - positions[:, HEAD]
+        aim_yaw = np.arctan2(away[:, 1], away[:, 0])
+        aside = np.abs(np.arctan2(np.sin(aim_yaw - trunk_yaw), np.cos(aim_yaw - trunk_yaw)))
+        weight = weight * np.clip((_BEHIND - aside) / np.radians(50), 0, 1)  # what is behind is not looked at
+        aim_pitch = np.arctan2(-away[:, 2], np.hypot(away[:, 0], away[:, 1])) - CAMERA_PITCH
+        yaw = yaw + weight * np.arctan2(np.sin(aim_yaw - yaw), np.cos(aim_yaw - yaw))
+        pitch = pitch + weight * (aim_pitch - pitch)
+    yaw = trunk_yaw + _MOST_NECK * np.tanh((yaw - trunk_yaw) / _MOST_NECK)
+    head = rotation_z(yaw) @ rotation_y(np.clip(pitch, np.radians(-35), np.radians(60)))
+    rotations[:, JOINT["Neck"]] = partway(rotations[:, JOINT["T8"]], head, _NECK_SHARE)
+    rotations[:, HEAD] = head

@@ -1,0 +1,314 @@
+"""One wearer's time line under construction: where the body goes, what hands hold, what moves, and how it is called.
+
+An action adds to it and may find that it does not work out: it then raises `NoRoomError`, and the planner draws anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulator.people.hand_motion import HandTask
+from training.simulator.people.person import Person
+from training.simulator.people.posture import STANDING, ReachTable
+from training.simulator.people.tracks import (
+    GRID_HZ,
+    POST_S,
+    PRE_S,
+    Gaze,
+    Moves,
+    Segment,
+    Track,
+    ease,
+    integrate,
+)
+from training.simulator.rooms.plan import NoRoomError, RoomPlan, Target
+from training.simulator.rooms.routes import Ground
+
+if TYPE_CHECKING:
+    from training.simulator.motion.grasping import Hold
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One action in time: its name (of `actions.ACTIONS`), its side or hand, and what it is about; `sought` (2,)
+    is where the target then is of an action that is about getting it in view or in reach."""
+
+    action: str
+    start_s: float
+    end_s: float
+    side: str = ""
+    target: Target | None = None
+    support: str = ""
+    degrees: float = 0.0
+    sought: Array | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Grip:
+    """An object in a hand from when to when; ``in_hand`` (4, 4) is T_hand_object, and ``placed`` (4, 4)
+    where it stands after that."""
+
+    target: Target
+    hand: str
+    from_s: float
+    until_s: float = np.inf
+    in_hand: Array = field(default_factory=lambda: np.eye(4))
+    placed: Array | None = None
+
+
+@dataclass
+class Timeline:
+    """See the module; times are seconds, the body stands at ``here`` facing ``heading`` when its way so far ends.
+
+    Attributes:
+        posture: of `posture.POSTURE`, at the end. values: of articulations, at the end.
+        places: (4, 4) where moved objects stand at the end. held: object in "left" / "right" hand.
+        holds: how. supports: what moved objects stand on. seat: what is sat on.
+        meant: what an action must be about. shown_s: what came before this must be seen.
+    """
+
+    person: Person
+    room: RoomPlan
+    rng: np.random.Generator
+    table: ReachTable
+    ground: Ground
+    heading_: list[Array] = field(default_factory=list)
+    path_: list[Array] = field(default_factory=list)
+    speed_: list[Array] = field(default_factory=list)
+    now: float = -PRE_S
+    posture: Array = field(default_factory=lambda: STANDING.copy())
+    moves: list[tuple[float, float, Array]] = field(default_factory=list)
+    tasks: list[HandTask] = field(default_factory=list)
+    gazes: list[Gaze] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+    value_moves: dict[str, list[tuple[float, float, Array]]] = field(default_factory=dict)
+    initial_values: dict[str, float] = field(default_factory=dict)
+    places: dict[str, Array] = field(default_factory=dict)
+    held: dict[str, Target] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    supports: dict[str, str] = field(default_factory=dict)
+    grips: list[Grip] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    seat: Target | None = None
+    meant: dict[str, Target] = field(default_factory=dict)
+    shown_s: float = 0.0
+
+    @classmethod
+    def begin(
+        cls, person: Person, room: RoomPlan, rng: np.random.Generator, table: ReachTable, here: Array, heading: float
+    ) -> Timeline:
+        """A body that stands still until time 0."""
+        line = cls(person, room, rng, table, Ground(room))
+        line.heading_.append(np.array([heading]))
+        line.path_.append(np.array(here, dtype=float)[None])
+        line.speed_.append(np.zeros(1))
+        line.wait(PRE_S)
+        return line
+
+    @classmethod
+    def moving(
+        cls,
+        person: Person,
+        room: RoomPlan,
+        rng: np.random.Generator,
+        table: ReachTable,
+        segment: Segment,
+        start: Array,
+        heading: float,
+    ) -> Timeline:
+        """A body on its way: the segment includes `PRE_S` before time 0, when the body is at ``start``; ``heading`` is
+        that of its first sample."""
+        line = cls(person, room, rng, table, Ground(room))
+        angle = segment.heading - segment.heading[0] + heading
+        path = integrate(angle, segment.speed)
+        zero = round(PRE_S * GRID_HZ)
+        line.heading_.append(angle)
+        line.path_.append(path - path[zero] + start)
+        line.speed_.append(segment.speed)
+        line.now = (len(angle) - 1) / GRID_HZ - PRE_S
+        return line
+
+    def copy(self) -> Timeline:
+        """One that can go on without changing this one."""
+        ground = Ground(self.room)
+        ground.rectangles, ground.leaves = self.ground.rectangles, dict(self.ground.leaves)
+        own = {
+            f.name: getattr(self, f.name).copy()
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), (list, dict, np.ndarray))
+        }
+        own["value_moves"] = {part: list(moves) for part, moves in self.value_moves.items()}
+        return replace(self, ground=ground, **own)
+
+    def relocate(self, here: Array, heading: float) -> None:
+        """Let a body that has not moved yet begin somewhere else."""
+        self.heading_, self.path_ = [np.array([heading])], [np.array(here, dtype=float)[None]]
+        self.speed_, self.now = [np.zeros(1)], -PRE_S
+        self.wait(PRE_S)
+
+    def brake(self, seconds: float = 0.8) -> None:
+        """Come to a stand; raises `NoRoomError` where there is no space to."""
+        time = np.arange(1, round(seconds * GRID_HZ) + 1) / GRID_HZ
+        speed = self.speed * (1 - ease(time, 0, seconds))
+        heading = np.full(len(time), self.heading)
+        path = self.here + integrate(np.append(self.heading, heading), np.append(self.speed, speed))[1:]
+        if not self.ground.clear(path[::8], slack=0.05).all():
+            raise NoRoomError(f"room {self.room.seed}: no space to stop at {self.here.round(2)}")
+        self.extend(heading, path, speed)
+
+    @property
+    def here(self) -> Array:
+        return np.asarray(self.path_[-1][-1])
+
+    @property
+    def heading(self) -> float:
+        return float(self.heading_[-1][-1])
+
+    @property
+    def speed(self) -> float:
+        return float(self.speed_[-1][-1])
+
+    def extend(self, heading: Array, path: Array, speed: Array) -> None:
+        """Go on for n grid steps: heading (n,) rad, path (n, 2) m, speed along the heading (n,) m/s."""
+        self.heading_.append(heading)
+        self.path_.append(path)
+        self.speed_.append(speed)
+        self.now += len(heading) / GRID_HZ
+
+    def wait(self, seconds: float) -> None:
+        """Stand where the body is."""
+        count = max(0, round(seconds * GRID_HZ))
+        if count:
+            self.extend(np.full(count, self.heading), np.repeat(self.here[None], count, axis=0), np.zeros(count))
+
+    def wait_until(self, time: float) -> None:
+        self.wait(time - self.now)
+
+    def roam(self, segment: Segment) -> None:
+        """Go on with a segment that begins here (its first sample is the last one so far)."""
+        angle = self.heading + segment.heading - segment.heading[0]
+        path = self.here + integrate(angle, segment.speed)
+        self.extend(angle[1:], path[1:], segment.speed[1:])
+
+    def pose_to(self, posture: Array, start_s: float, end_s: float) -> None:
+        """Change to a posture (5,) between two times."""
+        self.moves.append((start_s, end_s, posture - self.posture))
+        self.posture = posture
+
+    def value(self, part: str) -> float:
+        """Value of an articulation at the end."""
+        return self.values.get(part, self.room.articulations[part].initial)
+
+    def start_value(self, part: str, value: float) -> None:
+        """Let a part be at another value than the room's from the beginning."""
+        self.initial_values[part] = self.values[part] = value
+        self.value_moves.setdefault(part, [])
+
+    def move_value(self, part: str, value: float, start_s: float, end_s: float) -> None:
+        """Move an articulation between two times."""
+        change = np.array([value - self.value(part)])
+        self.initial_values.setdefault(part, self.room.articulations[part].initial)
+        self.value_moves.setdefault(part, []).append((start_s, end_s, change))
+        self.values[part] = value
+
+    def values_at(self, part: str, time: Array) -> Array:
+        """Values (T,) of an articulation."""
+        moves = Moves.of(self.value_moves.get(part, []), 1)
+        start = self.initial_values.get(part, self.room.articulations[part].initial)
+        return np.asarray(start + moves.at(time)[:, 0])
+
+    def let_go(self, hand: str, at_s: float, back_s: float) -> None:
+        """End the stay of a hand, if it has one."""
+        for index in reversed(range(len(self.tasks))):
+            task = self.tasks[index]
+            if task.hand == hand:
+                if not np.isfinite(task.back_s):
+                    self.tasks[index] = replace(task, leave_s=at_s, back_s=back_s)
+                return
+
+    def place_of(self, target: Target) -> Array:
+        """Where an object is at the end: (4, 4), upright."""
+        if target.id in self.places:
+            return self.places[target.id]
+        pose = self.initial_place(target)
+        part = self.room.articulations.get(target.within)
+        if part is not None and part.kind == "slide":
+            return np.asarray(part.transform(self.value(part.id) - part.initial) @ pose)
+        return pose
+
+    def initial_place(self, target: Target) -> Array:
+        """Where the room has an object: (4, 4)."""
+        pose = np.eye(4)
+        c, s = np.cos(target.yaw), np.sin(target.yaw)
+        pose[:2, :2] = [[c, -s], [s, c]]
+        pose[:3, 3] = target.position
+        return pose
+
+    def where(self, time: float) -> tuple[Array, float]:
+        """Place (2,) and heading of the body at a time."""
+        index = round((time + PRE_S) * GRID_HZ)
+        for heading, path in zip(self.heading_, self.path_, strict=True):
+            if index < len(heading):
+                return path[max(index, 0)], float(heading[max(index, 0)])
+            index -= len(heading)
+        return self.here, self.heading
+
+    def track_posture(self, time: Array) -> Array:
+        """Postures (T, 5) at times (T,)."""
+        return STANDING + Moves.of(self.moves, len(STANDING)).at(time)
+
+    def sitting(self) -> list[tuple[float, float]]:
+        """From when to when the body sits."""
+        spells, since = [], -np.inf if self.spans and self.spans[0].action == "stand_up" else np.nan
+        for span in self.spans:
+            if span.action == "sit":
+                since = span.start_s + 0.5
+            elif span.action == "stand_up" and span.target is not None and not np.isnan(since):
+                spells.append((float(since), span.end_s - 0.5))
+                since = np.nan
+        if self.seat is not None:
+            spells.append((-np.inf if np.isnan(since) else float(since), np.inf))
+        return spells
+
+    def looked_at(self, start_s: float, end_s: float) -> list[Target]:
+        """What is looked at for 0.4 s or more between two times, in order."""
+        return [
+            gaze.target for gaze in self.gazes
+            if gaze.target is not None and min(gaze.end_s, end_s) - max(gaze.start_s + 0.2, start_s) > 0.4
+        ]  # fmt: skip
+
+    def support_of(self, target: Target) -> str:
+        """What an object stands on."""
+        return self.supports.get(target.id, target.support)
+
+    def put_down(self, grip: Grip, until_s: float, placed: Array, where: Target | None) -> None:
+        """End a grip: the object stands at ``placed`` (4, 4) from then on."""
+        self.grips[self.grips.index(grip)] = replace(grip, until_s=until_s, placed=placed)
+        self.places[grip.target.id] = placed
+        self.supports[grip.target.id] = where.name if where else "floor"
+
+    def free_hand(self) -> str:
+        """A hand that holds nothing; raises `NoRoomError` if none is free."""
+        free = [hand for hand in ("left", "right") if hand not in self.held]
+        if not free:
+            raise NoRoomError("both hands are full; put something down first")
+        return free[int(self.rng.integers(len(free)))]
+
+    def track(self) -> Track:
+        """Everything so far, with `POST_S` of standing (or of going on) after its end."""
+        post = round(POST_S * GRID_HZ)
+        heading = np.concatenate([*self.heading_, np.full(post, self.heading)])
+        ahead = self.speed * np.array([np.cos(self.heading), np.sin(self.heading)]) / GRID_HZ
+        onward = self.here + np.arange(1, post + 1)[:, None] * ahead
+        speed = np.concatenate([*self.speed_, np.full(post, self.speed)])
+        time = np.arange(len(heading)) / GRID_HZ - PRE_S
+        return Track(
+            time, heading, speed, np.concatenate([*self.path_, onward]), Moves.of(self.moves, len(STANDING)),
+            tuple(self.tasks), tuple(self.gazes),
+        )  # fmt: skip

@@ -1,0 +1,139 @@
+"""A clip in words: its goal, how the body is held, what is attended to; and the actions with their times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.actions.wording import AMBIGUOUS_SHARE, Clause, goal, kind_of, may_leave_open
+from training.simulator.motion.posing import Pose
+from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.narration.naming import Viewpoint, name_of, rivals
+from training.simulator.people.observing import focus_text, head_yaw, posture_text
+from training.simulator.rooms.plan import Target
+
+Array = NDArray[np.float64]
+_SEEN = np.radians(45)  # aside: what lies further is not in the picture, and words say where it is
+
+
+@dataclass(frozen=True)
+class Told:
+    """A clip's goal in words and what `behaviours.SynthMotion.meta` says of its texts and actions."""
+
+    text: str
+    meta: dict[str, Any]
+
+
+def tell_clip(
+    rng: np.random.Generator,
+    line: Timeline,
+    spans: list[Span],
+    pose: Pose,
+    time: Array,
+    split: str,
+    plain: bool,
+    ambiguous: float = AMBIGUOUS_SHARE,
+) -> Told:
+    """Put a window of a time line in words.
+
+    Args:
+        rng: draws paraphrases and what is left open. line: the time line. spans: the actions that the window shows.
+        pose: of the window, at ``time`` (T,). split: "train" or "val" (train's wordings), or "test".
+        plain: without "please" or "now", and each action named by itself, as in a narration's rows.
+        ambiguous: share of texts to leave something open where they would not anyway.
+    """
+    wording = "test" if split == "test" else "train"
+    told = [span for span in spans if span.action != "step"]
+    clauses, doubtful = _clauses(line, told, time[0])
+    vague = "target" if doubtful else ""
+    if not vague and rng.random() < ambiguous:
+        vague = _leave_open(rng, line, told, clauses)
+        if vague == "target":
+            clauses, _ = _clauses(line, told, time[0], leave_open="target")
+    text, open_ = goal(rng, clauses, wording, leave_open=vague in ("side", "hand"), plain=plain)
+    if vague in ("side", "hand") and not open_:
+        vague = ""
+    yaw = head_yaw(pose.rotations)
+    whole = np.ones(len(time), dtype=bool)
+    texts = {"action": text, **_seen(rng, line, pose, time, whole, yaw, wording)}
+    actions = []
+    for span, clause in zip(told, clauses, strict=True):
+        shown = (time >= span.start_s - 0.03) & (time <= span.end_s + 0.03)
+        alone = replace(clause, told=False, there=False) if plain else clause
+        actions.append({
+            "action": span.action, "start_s": round(float(max(span.start_s - time[0], 0.0)), 4),
+            "end_s": round(float(min(span.end_s, time[-1]) - time[0]), 4), "side": span.side,
+            "target": span.target.name if span.target else "", "target_id": span.target.id if span.target else "",
+            "support": span.support, "text": goal(rng, [alone], wording, plain=True)[0],
+            **_seen(rng, line, pose, time, shown, yaw, wording),
+        })  # fmt: skip
+    return Told(text, {"texts": texts, "ambiguous": vague, "actions": actions})
+
+
+def _leave_open(rng: np.random.Generator, line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
+    """What a text may leave open: preferably which of several equal things, or where one is that is not seen, else the
+    side or the hand."""
+    doubled = any(span.target is not None and rivals(line.room, span.target) for span in told)
+    if doubled or any(clause.aside is not None for clause in clauses):
+        return "target"
+    able = [clause for clause in clauses if may_leave_open(clause)]
+    if not able:
+        return ""
+    return "side" if kind_of(able[0].action)[1] else "hand"
+
+
+def _clauses(line: Timeline, told: list[Span], begin_s: float, leave_open: str = "") -> tuple[list[Clause], bool]:
+    """Clauses of the actions of a window that begins then, and whether some name could mean another thing too."""
+    clauses, doubtful, last, last_name = [], False, "", ""
+    for span in told:
+        name = ""
+        if span.target is not None and span.action != "stand_up":
+            view = Viewpoint(*line.where(span.end_s if span.action == "walk_to" else span.start_s))
+            name, doubt = name_of(line.room, span.target, view, leave_open == "target")
+            doubtful |= doubt
+        aside = None
+        if span.sought is not None and leave_open != "target":
+            bearing = Viewpoint(*line.where(max(span.start_s, begin_s))).bearing(span.sought)
+            aside = bearing if abs(bearing) > _SEEN else None
+        support = span.support if span.action != "reach" else (line.support_of(span.target) if span.target else "")
+        identity = span.target.id or name if span.target is not None else ""
+        told_, there = bool(identity) and identity == last, bool(support) and last_name == support
+        clauses.append(Clause(span.action, span.side, name, support, told_, there, aside))
+        last_name = name
+        last = identity
+    return clauses, doubtful
+
+
+def _seen(
+    rng: np.random.Generator,
+    line: Timeline,
+    pose: Pose,
+    time: Array,
+    shown: NDArray[np.bool_],
+    yaw: Array,
+    wording: str,
+) -> dict[str, str]:
+    """The posture and focus texts of some of the poses."""
+    if not shown.any():
+        shown = np.ones(len(time), dtype=bool)
+    when = time[shown]
+    drop = line.track_posture(when)[:, 0]
+    turn = float(yaw[shown][-1] - yaw[shown][0])
+    walked = float(np.linalg.norm(pose.positions[shown][-1, 0, :2] - pose.positions[shown][0, 0, :2]))
+    seated = any(s <= when[-1] < e for s, e in line.sitting())
+    looked = [_name_at(line, point, float(when[0])) for point in line.looked_at(float(when[0]), float(when[-1]))]
+    names = list(dict.fromkeys(name for name in looked if name))
+    return {
+        "posture": posture_text(rng, pose.positions[shown], pose.rotations[shown], drop, seated, turn, wording),
+        "focus": focus_text(rng, names, turn, walked, wording),
+    }
+
+
+def _name_at(line: Timeline, target: Target | None, when: float) -> str:
+    if target is None:
+        return ""
+    place, heading = line.where(when)
+    return name_of(line.room, target, Viewpoint(place, heading))[0]

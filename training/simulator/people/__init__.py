@@ -1,0 +1,1 @@
+"""The wearer's body: habits, gaits, footsteps, hands and postures."""

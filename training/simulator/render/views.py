@@ -1,0 +1,311 @@
+"""What the wearer sees, and what others see of the wearer, rendered by MuJoCo without a screen.
+
+Rendering is bound by vertices, not pixels, on a software rasteriser, so pictures are drawn several times larger and
+averaged down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, reference_offsets
+from training.simulator.render import body_geoms
+from training.simulator.render.body_geoms import Clothing
+from training.simulator.render.canvas import Canvas, Moves
+from training.simulator.render.hand_asset import FINGER_POSES
+from training.simulator.rooms.plan import Articulation, RoomPlan
+from training.simulator.rooms.site import SHELL
+
+Matrix = NDArray[np.floating]
+FOV = np.pi / 2
+DEPTH_TOLERANCE = 0.03  # metres: a hand point counts as seen when nothing lies this much before it
+HANGING_DEPTH = 0.17  # metres: geoms this near a wall that is left out go with it
+_HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which labels to draw besides the pictures; each costs time.
+
+    Attributes:
+        hand_pixels: how much of the picture each hand takes. depth: metres for every pixel. segmentation: which thing
+            every pixel shows.
+    """
+
+    hand_pixels: bool = False
+    depth: bool = False
+    segmentation: bool = False
+
+
+@dataclass(frozen=True)
+class Frames:
+    """One camera's view of a clip of F frames.
+
+    Attributes:
+        images: uint8 (F, H, W, 3) RGB. camera_pose: float32 (F, 4, 4) T_world_camera of the optical frame.
+        intrinsics: the pictures' pinhole.
+        hand_visible: uint8 (F, 2), whether any of the left and right hand is seen.
+        hand_pixels: float32 (F, 2), pixels each takes, in parts of a pixel; where asked for.
+        depth: float16 (F, H, W) metres along the optical axis; where asked for.
+        segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`; where asked for.
+    """
+
+    images: NDArray[np.uint8]
+    camera_pose: NDArray[np.float32]
+    intrinsics: Pinhole
+    hand_visible: NDArray[np.uint8]
+    hand_pixels: NDArray[np.float32] | None = None
+    depth: NDArray[np.float16] | None = None
+    segmentation: NDArray[np.uint16] | None = None
+
+
+def smooth(spec: mujoco.MjSpec) -> None:
+    """Round things finely, for large pictures."""
+    quality = spec.visual.quality
+    quality.numslices, quality.numstacks = 24, 12
+
+
+class EgoRenderer:
+    """Renders one building as the wearer's head camera and outside cameras see it.
+
+    Args:
+        spec: from `scene.build_room`, without a body; it is given one.
+        size: side of the pictures, pixels.
+        supersample: pictures are drawn this many times larger and averaged. samples: of multisampling besides.
+        mount: where the camera sits on the head. camera: its intrinsics at `size`, by default 90 degrees, centred.
+        fine: round things finely, for pictures of 128 px and more.
+        articulations: of the room's plan.
+    """
+
+    def __init__(
+        self,
+        spec: mujoco.MjSpec,
+        size: int = 64,
+        supersample: int = 2,
+        mount: Mount | None = None,
+        fine: bool = False,
+        camera: Pinhole | None = None,
+        articulations: Mapping[str, Articulation] | None = None,
+        samples: int = 0,
+    ) -> None:
+        self.mount, self.camera = mount or Mount(), camera or Pinhole.from_fov(size, size, FOV)
+        self.size, self._supersample = size, supersample
+        body_geoms.add_body(spec)
+        if fine:
+            smooth(spec)
+        self._canvas = Canvas(spec, size * supersample, size * supersample, articulations or {}, samples)
+        self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
+
+    def wear(self, offsets: Matrix, clothing: Clothing) -> None:
+        """Change the wearer: joint offsets (23, 3) metres and colours."""
+        self._canvas.wear(offsets, clothing)
+
+    @property
+    def things(self) -> list[str]:
+        """Names of what segmentations number: bodies of the model; row 0 is the building itself with its furniture."""
+        model = self._canvas.model
+        return [model.body(i).name for i in range(model.nbody)]
+
+    def render(
+        self, positions: Matrix, rotations: Matrix, moves: Moves | None = None, labels: Labels | None = None
+    ) -> Frames:
+        """The wearer's view of F poses.
+
+        Args:
+            positions: (F, 23, 3) metres, rotations: (F, 23, 3, 3) global, in the building's frame.
+            moves: what else moves, F rows. labels: what to draw besides pictures.
+        """
+        camera_pose = self.mount.camera_pose(positions[:, HEAD], rotations[:, HEAD])
+        return self._film(self.camera, camera_pose, positions, rotations, moves, labels or Labels(), own_head=False)
+
+    def render_outside(
+        self,
+        camera_pose: Matrix,
+        positions: Matrix,
+        rotations: Matrix,
+        moves: Moves | None = None,
+        labels: Labels | None = None,
+        camera: Pinhole | None = None,
+    ) -> Frames:
+        """The same clip from outside cameras: T_world_camera (F, 4, 4) or one (4, 4); the wearer's head is drawn."""
+        poses = np.broadcast_to(camera_pose, (len(positions), 4, 4))
+        camera = camera or Pinhole.from_fov(self.size, self.size, np.radians(70))
+        return self._film(camera, poses, positions, rotations, moves, labels or Labels(), own_head=True)
+
+    def _film(
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None, labels: Labels,
+        own_head: bool,
+    ) -> Frames:  # fmt: skip
+        count, side, canvas = len(positions), self.size, self._canvas
+        fine = camera.scaled(side * self._supersample, side * self._supersample)
+        images, seen = np.empty((count, side, side, 3), np.uint8), np.zeros((count, 2), np.uint8)
+        pixels = np.zeros((count, 2), np.float32) if labels.hand_pixels else None
+        depth = np.empty((count, side, side), np.float16) if labels.depth else None
+        things = np.empty((count, side, side), np.uint16) if labels.segmentation else None
+        quaternions = body_geoms.quaternions(rotations)
+        at, distance, inside = self._hand_points(fine, poses, positions, rotations, moves)
+        for i in range(count):
+            canvas.pose(positions[i], quaternions[i], moves, i)
+            canvas.draw(fine, poses[i], own_head)
+            self._shrink(canvas.colour[::-1], images[i])
+            if inside[i].any():  # a hand is seen where any of its points has nothing before it
+                drawn = canvas.depth_at(at[i, ..., 0], at[i, ..., 1])
+                seen[i] = (inside[i] & (distance[i] < drawn + DEPTH_TOLERANCE)).any(axis=-1)
+            if depth is not None:
+                depth[i] = self._middle(canvas.read_depth()[::-1])
+            if pixels is not None or things is not None:
+                canvas.draw(fine, poses[i], own_head, segmentation=True)
+                ids = canvas.geom_ids()[::-1]
+                if pixels is not None:
+                    pixels[i] = [np.isin(ids, hand).sum() / self._supersample**2 for hand in canvas.hands]
+                if things is not None:
+                    bodies = np.append(canvas.model.geom_bodyid, -1)
+                    things[i] = self._middle(bodies[ids] + 1)
+        return Frames(images, np.asarray(poses, dtype=np.float32), camera, seen, pixels, depth, things)
+
+    def _shrink(self, drawn: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
+        if self._supersample == 1:
+            into[:] = drawn
+        else:
+            cv2.resize(np.ascontiguousarray(drawn), (self.size, self.size), dst=into, interpolation=cv2.INTER_AREA)
+
+    def _middle(self, drawn: NDArray[np.generic]) -> NDArray[np.generic]:
+        """One sample per pixel: labels are not averaged."""
+        start, step = self._supersample // 2, self._supersample
+        return drawn[start::step, start::step]
+
+    def _hand_points(
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
+        """Points of the left and right hand in F pictures: pixels (F, 2, P, 2), distances, and whether inside."""
+        count = len(positions)
+        fingers = moves.fingers if moves is not None and len(moves.fingers) else np.zeros((count, 2))
+        drawn = np.array([[body_geoms.finger_pose(float(v)) for v in row] for row in fingers]).reshape(count, 2)
+        meshes = np.stack([body_geoms.hand_points(k) for k in range(len(FINGER_POSES))])
+        points = meshes[drawn] * np.array([(1, 1, 1), (1, -1, 1)])[:, None]
+        joints = list(_HANDS)
+        world = positions[:, joints, None] + np.einsum("fhij,fhpj->fhpi", rotations[:, joints], points)
+        optical = np.einsum("fij,fhpi->fhpj", poses[:, :3, :3], world - poses[:, None, None, :3, 3])
+        at, inside = camera.project(optical)
+        return np.rint(np.where(inside[..., None], at, 0)).astype(np.int64), optical[..., 2], inside
+
+    def close(self) -> None:
+        """Free the building's textures and buffers."""
+        self._canvas.close()
+
+
+def outside_camera(rng: np.random.Generator, plan: RoomPlan, path: Matrix) -> Matrix:
+    """T_world_camera (4, 4) of a camera high in a corner of the room, looking at where the wearer goes.
+
+    Args:
+        path: (F, 3) positions of the wearer; the room they begin in is the camera's.
+    """
+    half = (plan.size[0] / 2, plan.size[1] / 2)
+    floors = [room.floor for room in plan.rooms] or [(-half[0], -half[1], half[0], half[1])]
+    inside = [b for b in floors if b[0] <= path[0, 0] <= b[2] and b[1] <= path[0, 1] <= b[3]] or floors
+    x0, y0, x1, y1 = inside[0]
+    height = min(plan.height - 0.15, rng.uniform(2.0, 2.5))
+    shifts = rng.uniform(0.15, 0.6, (4, 2))
+    corners = np.array([(x, y, height) for x in (x0, x1) for y in (y0, y1)])
+    corners[:, :2] += shifts * np.sign(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - corners[:, :2])
+    middle = np.array([*path.mean(axis=0)[:2], rng.uniform(0.8, 1.1)])
+    # The way to the wearer's head should be clear: of the sight lines the one whose tightest place is widest.
+    head = np.array([*middle[:2], float(path[:, 2].mean())])
+    lines = corners[:, None] + np.linspace(0, 0.85, 24)[:, None] * (head - corners)[:, None]
+    gap = np.minimum(plan.solids.distance(lines).min(axis=1), 0.3)
+    far = np.linalg.norm(corners - middle, axis=1)
+    return looking_at(corners[int(np.argmax(10 * gap + 0.1 * far))], middle)
+
+
+def looking_at(place: Matrix, goal: Matrix) -> NDArray[np.float64]:
+    """T_world_camera (4, 4) of a level camera at `place` (3,) whose optical axis meets `goal` (3,)."""
+    forward = (goal - place) / np.linalg.norm(goal - place)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = place
+    return pose
+
+
+class RoomRenderer:
+    """Renders a building and the wearer in it from outside; walls between the camera and the rooms are left out."""
+
+    def __init__(
+        self, spec: mujoco.MjSpec, width: int = 640, height: int = 480, supersample: int = 2,
+        articulations: Mapping[str, Articulation] | None = None,
+    ) -> None:  # fmt: skip
+        body_geoms.add_body(spec)
+        smooth(spec)
+        spec.add_texture(
+            name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+            rgb1=[0.97, 0.97, 0.98], rgb2=[0.97, 0.97, 0.98], width=8, height=48,
+        )  # fmt: skip
+        self.width, self.height = width, height
+        self._canvas = Canvas(spec, width * supersample, height * supersample, articulations or {})
+        self._fine = (width * supersample, height * supersample)
+        self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
+
+    def wear(self, offsets: Matrix, clothing: Clothing) -> None:
+        """Change the wearer: joint offsets (23, 3) metres and colours."""
+        self._canvas.wear(offsets, clothing)
+
+    def render(
+        self,
+        positions: Matrix,
+        rotations: Matrix,
+        *,
+        azimuth: float = 50.0,
+        elevation: float = -38.0,
+        distance: float = 7.5,
+        look_at: tuple[float, float, float] = (0.0, 0.0, 0.7),
+        moves: Moves | None = None,
+    ) -> NDArray[np.uint8]:
+        """Picture (H, W, 3) of one pose (23, 3), (23, 3, 3) from `distance` metres; angles in degrees."""
+        a, e = np.radians(azimuth), np.radians(elevation)
+        forward = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
+        goal = np.array(look_at)
+        self._canvas.pose(positions, rotations, moves)
+        self._open_up(azimuth)
+        fov = 2 * np.arctan(np.tan(np.radians(22.5)) * self.width / self.height)  # 45 degrees vertically
+        camera = Pinhole.from_fov(*self._fine, float(fov))
+        self._canvas.draw(camera, looking_at(goal - distance * forward, goal), own_head=True)
+        image = np.ascontiguousarray(self._canvas.colour[::-1])
+        return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA)
+
+    def _open_up(self, azimuth: float) -> None:
+        """Make the ceilings and the walls on the camera's side invisible, with what hangs on them."""
+        model = self._canvas.model
+        angle = np.radians(azimuth)
+        toward_camera = -np.array([np.cos(angle), np.sin(angle)])
+        model.geom_rgba[:, 3] = 1.0
+        names = [model.geom(i).name for i in range(model.ngeom)]
+        normals = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
+        high = np.array([model.geom_pos[i, 2] if n.startswith("ceiling") else np.inf for i, n in enumerate(names)])
+        model.geom_rgba[model.geom_pos[:, 2] > high.min() - 0.2, 3] = 0.0
+        for geom, name in enumerate(names):
+            if name.startswith("niche") or (
+                name.startswith("wall") and normals[int(name.split("_")[2])] @ toward_camera > 0.2
+            ):
+                normal = normals[int(name.split("_")[2])] if name.startswith("wall") else np.zeros(2)
+                reach = model.geom_pos[geom, :2] @ normal
+                along = np.array([-normal[1], normal[0]])
+                near = (model.geom_pos[:, :2] @ normal > reach - HANGING_DEPTH) & (
+                    model.geom_bodyid <= model.body(SHELL).id
+                )
+                near &= model.geom_pos[:, :2] @ normal < reach + 0.05
+                near &= np.abs((model.geom_pos[:, :2] - model.geom_pos[geom, :2]) @ along) < model.geom_size[geom, 0]
+                model.geom_rgba[geom, 3] = 0.0
+                if name.startswith("wall"):
+                    model.geom_rgba[near, 3] = 0.0
+
+    def close(self) -> None:
+        """Free the building's textures and buffers."""
+        self._canvas.close()

@@ -1,0 +1,1 @@
+"""Furnished rooms from a seed, and the plan of where a body may be in them."""

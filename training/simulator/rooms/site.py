@@ -1,0 +1,327 @@
+"""Where furniture is built: adds geoms to the MuJoCo specification and keeps the books for the plan beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulator.rooms import textures
+from training.simulator.rooms.plan import Articulation, Solids, Stand, Target, Vector
+from training.simulator.rooms.textures import Colour
+
+BOX, CYLINDER = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
+ELLIPSOID, CAPSULE = mujoco.mjtGeom.mjGEOM_ELLIPSOID, mujoco.mjtGeom.mjGEOM_CAPSULE
+PLANE, MESH = mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_MESH
+GLOW = "glow"
+STATIC_GROUP = 0
+SHELL = "shell"
+INSIDE = "inside/"  # begins the names of geoms that open doors and drawers reveal
+Size2 = tuple[float, float]
+BEFORE_CABINET, BEFORE_DRAWER, BEFORE_SEAT = 0.62, 0.75, 0.15  # metres from a front to the pelvis of who uses it
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place for an object: world point (3,) on the support's surface, the support's target id and name."""
+
+    point: NDArray[np.float64]
+    support_id: str
+    support: str
+    room: int
+
+
+@dataclass
+class Site:
+    """A building under construction.
+
+    Attributes:
+        spec: the MuJoCo specification that is added to.
+        grains: numbers of the surface structures in use, see `textures.grain`; empty leaves surfaces plain.
+        room: index of the room that is being furnished.
+    """
+
+    spec: mujoco.MjSpec
+    grains: tuple[int, ...] = ()
+    room: int = 0
+    targets: list[Target] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
+    articulations: dict[str, Articulation] = field(default_factory=dict)
+    _solids: list[tuple[NDArray[np.float64], NDArray[np.float64], float, str]] = field(default_factory=list)
+    _bodies: dict[str, tuple[mujoco.MjsBody, NDArray[np.float64], float]] = field(default_factory=dict)
+    _names: dict[str, int] = field(default_factory=dict)
+    _drawn: int = 0
+    _panels: list[dict[str, Any]] = field(default_factory=list)
+
+    def name(self, kind: str) -> str:
+        """A new id: "cabinet_0", "cabinet_1", ..."""
+        number = self._names.get(kind, 0)
+        self._names[kind] = number + 1
+        return f"{kind}_{number}"
+
+    def material(self) -> str:
+        """The next surface structure, in turn, so that neighbours differ."""
+        if not self.grains:
+            return "matte"
+        self._drawn += 1
+        return f"grain_{self.grains[self._drawn % len(self.grains)]}"
+
+    def body(self, name: str, origin: NDArray[np.floating] | None = None, yaw: float = 0.0) -> str:
+        """A new body that is moved by setting its pose, at first at `origin` (3,) and `yaw`; returns its name."""
+        where = np.zeros(3) if origin is None else np.asarray(origin, dtype=np.float64)
+        quat = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
+        self._bodies[name] = (self.spec.worldbody.add_body(name=name, mocap=True, pos=where, quat=quat), where, yaw)
+        return name
+
+    def add(
+        self,
+        kind: mujoco.mjtGeom,
+        centre: NDArray[np.floating],
+        yaw: float,
+        size: tuple[float, ...],
+        colour: Colour,
+        material: str | None = None,
+        part: str = "",
+        solid: bool = True,
+        inside: tuple[str, ...] = (),
+    ) -> None:
+        """One upright geom at a world place; with `part` it belongs to that body.
+
+        With `inside` it is seen only while one of these articulations is open, and need not be drawn otherwise.
+        """
+        body, local, angle = self.spec.worldbody, np.asarray(centre, dtype=np.float64), yaw
+        if part:
+            body, origin, turn = self._bodies[part]
+            away, c, s = local - origin, np.cos(turn), np.sin(turn)
+            local, angle = np.array([c * away[0] + s * away[1], c * away[1] - s * away[0], away[2]]), yaw - turn
+        name = self.name(f"{INSIDE}{','.join(inside)}/") if inside else ""
+        body.add_geom(
+            name=name, type=kind, pos=local, quat=[np.cos(angle / 2), 0, 0, np.sin(angle / 2)], rgba=[*colour, 1.0],
+            size=[*size, *[0.0] * (3 - len(size))], material=material or self.material(), group=STATIC_GROUP,
+            contype=0, conaffinity=0,
+        )  # fmt: skip
+        if solid:
+            self._solids.append((np.asarray(centre, dtype=np.float64), _half(kind, size), yaw, part))
+
+    def hang(
+        self, name: str, centre: NDArray[np.floating], quat: NDArray[np.floating], half: Size2, material: str
+    ) -> None:
+        """A flat textured rectangle, such as a wall; it is added by `finish`."""
+        self._panels.append(
+            {"name": name, "pos": list(centre), "quat": quat, "size": [half[0], half[1], 0.5], "material": material}
+        )
+
+    def finish(self) -> None:
+        """Add the panels: drawn after the furniture, they cost nothing where that hides them."""
+        body = self.spec.worldbody.add_body(name=SHELL)
+        for geom in self._panels:
+            body.add_geom(type=PLANE, contype=0, conaffinity=0, group=STATIC_GROUP, **geom)
+
+    def obstruct(self, centre: NDArray[np.floating], half: Vector, yaw: float) -> None:
+        """Something solid that needs no geom, such as a wall seen as flat panels."""
+        self._solids.append((np.asarray(centre, dtype=np.float64), np.array(half), yaw, ""))
+
+    def solids(self) -> Solids:
+        """All that is solid so far."""
+        centre, half, yaw, part = zip(*self._solids, strict=True) if self._solids else ((), (), (), ())
+        return Solids(np.reshape(centre, (-1, 3)), np.reshape(half, (-1, 3)), np.array(yaw, dtype=float), tuple(part))
+
+
+def _half(kind: mujoco.mjtGeom, size: tuple[float, ...]) -> NDArray[np.float64]:
+    """Half extents of the box around an upright geom."""
+    if kind == CYLINDER:
+        return np.array([size[0], size[0], size[1]])
+    if kind == CAPSULE:
+        return np.array([size[0], size[0], size[1] + size[0]])
+    return np.array(size, dtype=float)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A local frame in the building: origin (3,) metres and yaw radians; what is built in it may belong to a part."""
+
+    site: Site
+    origin: NDArray[np.float64]
+    yaw: float
+    part: str = ""
+    within: tuple[str, ...] = ()
+
+    def point(self, x: float, y: float, z: float) -> NDArray[np.float64]:
+        """World coordinates of a local point."""
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        return self.origin + np.array([cos * x - sin * y, sin * x + cos * y, z])
+
+    def at(self, x: float, y: float, z: float = 0.0, turn: float = 0.0) -> Frame:
+        """A frame within this one."""
+        return Frame(self.site, self.point(x, y, z), self.yaw + turn, self.part, self.within)
+
+    def on(self, part: str) -> Frame:
+        """The same frame, for geoms that move with a part."""
+        return Frame(self.site, self.origin, self.yaw, part, self.within)
+
+    def inside(self, *articulations: str) -> Frame:
+        """The same frame, for geoms that are seen only while one of these is open."""
+        return Frame(self.site, self.origin, self.yaw, self.part, articulations)
+
+    def stand(self, x: float, y: float, turn: float) -> Stand:
+        """A stand at local (x, y), facing the local +y direction turned by `turn`."""
+        place = self.point(x, y, 0.0)
+        heading = self.yaw + np.pi / 2 + turn
+        return (float(place[0]), float(place[1]), float(np.arctan2(np.sin(heading), np.cos(heading))))
+
+    def geom(
+        self,
+        kind: mujoco.mjtGeom,
+        centre: Vector,
+        size: tuple[float, ...],
+        colour: Colour,
+        material: str | None = None,
+        solid: bool = True,
+    ) -> None:
+        """One geom upright in this frame; `size` as MuJoCo takes it (half extents, radii)."""
+        self.site.add(kind, self.point(*centre), self.yaw, size, colour, material, self.part, solid, self.within)
+
+    def box(self, low: Vector, high: Vector, colour: Colour, material: str | None = None, solid: bool = True) -> None:
+        """A box from its low to its high corner in local coordinates."""
+        low_, high_ = np.array(low, float), np.array(high, float)
+        self.geom(BOX, vector((low_ + high_) / 2), tuple(np.abs(high_ - low_) / 2), colour, material, solid)
+
+
+def vector(values: NDArray[np.floating]) -> Vector:
+    """Three plain floats."""
+    x, y, z = (float(v) for v in values)
+    return (x, y, z)
+
+
+def surface(
+    frame: Frame, name: str, low: tuple[float, float], high: tuple[float, float], height: float, places: list[Vector]
+) -> str:
+    """Register the top of a piece as a target: its rectangle and the local places for objects; returns its id."""
+    site, middle = frame.site, frame.point((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, height)
+    target_id = site.name(name.replace(" ", "_"))
+    site.targets.append(
+        Target(
+            name,
+            vector(middle),
+            name,
+            height,
+            "surface",
+            target_id,
+            room=site.room,
+            size=(high[0] - low[0], high[1] - low[1], 0.0),
+            yaw=frame.yaw + np.pi / 2,
+        )
+    )
+    site.spots += [Spot(frame.point(*place), target_id, name, site.room) for place in places]
+    return target_id
+
+
+def hinged_front(
+    frame: Frame, piece: str, low: tuple[float, float], high: tuple[float, float], depth: float, colour: Colour,
+    hinge_low: bool, handle_height: float,
+) -> str:  # fmt: skip
+    """A hinged front panel that opens towards +y, with its handle, as target "cabinet"; returns its id.
+
+    Args:
+        piece: name of the furniture. low, high: local (x, z) of the panel. depth: local y of its back.
+        hinge_low: hinge at the low x end. handle_height: local z of the handle.
+    """
+    site = frame.site
+    part = site.body(site.name(f"{piece}_door".replace(" ", "_")))
+    hinge, free = (low[0], high[0]) if hinge_low else (high[0], low[0])
+    inward = 1.0 if hinge_low else -1.0
+    moving = frame.on(part)
+    moving.box((low[0] + 0.004, depth, low[1]), (high[0] - 0.004, depth + 0.02, high[1]), colour)
+    grip = (free - 0.05 * inward, depth + 0.04, handle_height)
+    moving.box((grip[0] - 0.012, depth + 0.02, grip[2] - 0.06), (grip[0] + 0.012, depth + 0.05, grip[2] + 0.06), STEEL)
+    site.articulations[part] = Articulation(
+        part, "hinge", vector(frame.point(hinge, depth, 0)), (0.0, 0.0, inward), (0.0, 1.9)
+    )
+    site.targets.append(
+        Target(
+            piece,
+            vector(frame.point((low[0] + high[0]) / 2, depth, (low[1] + high[1]) / 2)),
+            piece,
+            frame.point(*grip)[2],
+            "cabinet",
+            part,
+            room=site.room,
+            yaw=frame.yaw + np.pi / 2,
+            size=(high[0] - low[0], 0.02, high[1] - low[1]),
+            handle=vector(frame.point(*grip)),
+            articulation=part,
+            stands=(
+                frame.stand(free + 0.12 * inward, depth + BEFORE_CABINET, np.pi),
+                frame.stand(free, depth + BEFORE_CABINET + 0.12, np.pi),
+            ),
+        )
+    )
+    return part
+
+
+def drawer(
+    frame: Frame, piece: str, low: tuple[float, float], high: tuple[float, float], depth: float, colour: Colour
+) -> None:
+    """A drawer that slides towards +y: local (x, z) of its front, `depth` the local y of the front's back."""
+    site = frame.site
+    part = site.body(site.name(f"{piece}_drawer".replace(" ", "_")))
+    moving, inside = frame.on(part), textures.hsv(0.09, 0.25, 0.75)
+    middle, height = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
+    moving.box((low[0] + 0.006, depth, low[1] + 0.005), (high[0] - 0.006, depth + 0.02, high[1] - 0.005), colour)
+    moving.box((middle - 0.07, depth + 0.02, height - 0.012), (middle + 0.07, depth + 0.045, height + 0.012), STEEL)
+    moving = moving.inside(part)
+    rim = low[1] + 0.7 * (high[1] - low[1])
+    x0, x1, back = low[0] + 0.02, high[0] - 0.02, 0.06
+    moving.box((x0, back, low[1] + 0.015), (x1, depth, low[1] + 0.025), inside)
+    for a, b in ((x0, x0 + 0.012), (x1 - 0.012, x1)):
+        moving.box((a, back, low[1] + 0.015), (b, depth, rim), inside)
+    moving.box((x0, back, low[1] + 0.015), (x1, back + 0.012, rim), inside)
+    direction = frame.point(0, 1, 0) - frame.origin
+    site.articulations[part] = Articulation(
+        part, "slide", vector(frame.point(middle, depth, height)), vector(direction), (0.0, 0.8 * (depth - back))
+    )
+    handle = vector(frame.point(middle, depth + 0.035, height))
+    site.targets.append(
+        Target(
+            "drawer",
+            vector(frame.point(middle, depth, height)),
+            piece,
+            handle[2],
+            "drawer",
+            part,
+            room=site.room,
+            size=(high[0] - low[0], depth - back, high[1] - low[1]),
+            yaw=frame.yaw + np.pi / 2,
+            handle=handle,
+            stands=(
+                frame.stand(middle, depth + BEFORE_DRAWER, np.pi),
+                frame.stand(middle, depth + BEFORE_DRAWER + 0.12, np.pi),
+            ),
+            articulation=part,
+        )
+    )
+
+
+def seat(frame: Frame, name: str, x: float, y: float, height: float, front: float, size: tuple[float, float]) -> None:
+    """A place to sit, facing +y: the pelvis comes to rest over local (x, y); `front` is the local y of its edge."""
+    site = frame.site
+    site.targets.append(
+        Target(
+            name,
+            vector(frame.point(x, y, height)),
+            name,
+            height,
+            "seat",
+            site.name(f"{name}_seat".replace(" ", "_")),
+            room=site.room,
+            size=(*size, 0.0),
+            yaw=frame.yaw + np.pi / 2,
+            stands=(frame.stand(x, front + BEFORE_SEAT, 0.0),),
+        )
+    )
+
+
+STEEL: Colour = (0.62, 0.63, 0.66)

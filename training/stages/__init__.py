@@ -1,0 +1,1 @@
+"""The training stages: recipes, the trainer, video codec, motion VAE and diffusion."""

@@ -1,0 +1,97 @@
+"""Training of the video codec: its loss and its linear start.
+
+The loss is per pixel (a smooth L1) plus the same on finite differences, which keeps edges, plus a small KL term that
+keeps latents near unit scale and blurs them a little, so that a diffusion model's small errors decode to small errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from egotwin_model.video.vae import CausalVideoVAE, LatentDistribution, fold, group_frames
+from training.stages.random_streams import Draws
+
+
+@dataclass(frozen=True)
+class CodecLossConfig:
+    """Weights of the terms (each a mean over its elements) and the length of the random crops in time."""
+
+    crop_frames: int = 17
+    edge_weight: float = 0.5
+    kl_weight: float = 1e-4
+    smoothness: float = 0.03  # where the penalty turns from square to absolute, in units of [-1, 1] pixels
+
+
+def to_video(frames: Tensor) -> Tensor:
+    """Frames uint8 or float in 0 ... 255, (B, F, H, W, 3) -> float32 video (B, 3, F, H, W) in [-1, 1]."""
+    return (frames.float() / 127.5 - 1.0).permute(0, 4, 1, 2, 3)
+
+
+def random_crop(frames: Tensor, length: int, draws: Draws) -> Tensor:
+    """A window of `length` frames of (B, F, ...), the same for all clips of the step; all of them if shorter."""
+    spare = max(0, frames.shape[1] - length)
+    start = draws.shared_integer(spare + 1)
+    return frames[:, start : start + length]
+
+
+def charbonnier(error: Tensor, smoothness: float) -> Tensor:
+    """Mean of sqrt(error^2 + smoothness^2) - smoothness: square near zero, absolute far away."""
+    return (error.square() + smoothness**2).sqrt().mean() - smoothness
+
+
+def codec_loss(
+    model: nn.Module, video: Tensor, noise: Tensor, config: CodecLossConfig | None = None
+) -> dict[str, Tensor]:
+    """Loss of the codec on a batch.
+
+    Args:
+        model: a `CausalVideoVAE`, wrapped or not.
+        video: (B, 3, F, H, W) in [-1, 1].
+        noise: unit normal of the latents' shape (B, C, 1 + k, h, w).
+
+    Returns:
+        `loss` with gradient; detached `rec`, `edge`, `kl` (nats per latent element), `psnr` (dB of the whole crop,
+        peak to peak 2), `latent_std`.
+    """
+    config = config or CodecLossConfig()
+    reconstruction, moments = model(video, noise)
+    posterior = LatentDistribution(moments)
+    error = reconstruction.float() - video
+    rec = charbonnier(error, config.smoothness)
+    edge = charbonnier(error.diff(dim=-1), config.smoothness) + charbonnier(error.diff(dim=-2), config.smoothness)
+    kl = posterior.kl().mean()
+    return {
+        "loss": rec + config.edge_weight * edge + config.kl_weight * kl,
+        "rec": rec.detach(),
+        "edge": edge.detach(),
+        "kl": kl.detach(),
+        "psnr": psnr(error.detach()).mean(),
+        "latent_std": posterior.mean.detach().float().std(),
+    }
+
+
+def psnr(error: Tensor) -> Tensor:
+    """Peak signal to noise ratio in dB of each clip's error (B, ...), pixels in [-1, 1] -> (B,)."""
+    return 10.0 * torch.log10(4.0 / error.float().square().flatten(1).mean(1))
+
+
+@torch.no_grad()
+def initialise_shortcuts(vae: CausalVideoVAE, video: Tensor) -> None:
+    """Set both linear shortcuts to the principal components of `video` (B, 3, F, H, W), F > 1, in place.
+
+    Training then starts from the best linear codec, with latents of mean 0 and deviation 1, instead of from noise.
+    """
+    config = vae.config
+    time, space = config.temporal_compression_ratio, config.spatial_compression_ratio
+    blocks = fold(group_frames(video, time), time, space)[:, 1:].reshape(-1, config.block_channels).double()
+    mean = blocks.mean(0)
+    variances, directions = torch.linalg.eigh(torch.cov((blocks - mean).T))  # ascending
+    std = variances[-config.latent_channels :].clamp_min(1e-8).sqrt()
+    directions = directions[:, -config.latent_channels :]
+    vae.encoder.shortcut.weight.copy_((directions / std).T)
+    vae.encoder.shortcut.bias.copy_(-(directions / std).T @ mean)
+    vae.decoder.shortcut.weight.copy_(directions * std)
+    vae.decoder.shortcut.bias.copy_(mean)

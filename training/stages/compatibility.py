@@ -1,0 +1,124 @@
+"""Whether clips, codecs and a configuration fit together: refused by name before anything is computed or trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from egotwin_model.errors import ModelError, RecordingError
+from egotwin_model.geometry.skeleton import NUM_JOINTS, PELVIS, forward_kinematics
+from egotwin_model.io.store import component_config
+from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion.vae import MotionVAEConfig
+from training.datasets.clips.dataset import ClipSet
+from training.datasets.latents.cache import MappedRows
+from training.stages.recipes import DiffusionRecipe
+from training.stages.run_folder import codec_folder, motion_vae_folder
+
+FRAMES, POSES = 41, 81  # of a clip: 5 s at 8 and 16 Hz, which is what every model folder says of itself
+RATES_HZ = (8.0, 16.0)
+LOOKED_AT = 8  # clips whose skeleton is checked
+LARGEST_BONE_ERROR_M = 0.05  # mean over a clip's joints; soft tissue and a head put under its camera stay far below
+SAMPLE = 1000  # clips whose features are compared with a motion VAE's statistics
+LARGEST_SHIFT, LARGEST_RATIO = 0.5, 1.5  # of a feature group's mean, in deviations, and of its deviation
+
+
+def check_clips(clips: ClipSet) -> None:
+    """Clips of the length, the rates and the skeleton that all models here are made for.
+
+    Raises:
+        RecordingError: no clips; other rates or lengths; joints that are not the 23 of Xsens in their order, in metres,
+            with global rotations: bones put together by forward kinematics do not give the positions.
+    """
+    manifest, folder = clips.manifest, clips.folder
+    if not len(clips):
+        raise RecordingError(f"{folder} has no finished clips; make some with `egotwin data world` or `… nymeria`")
+    if (manifest.frame_rate, manifest.pose_rate) != RATES_HZ:
+        raise RecordingError(
+            f"{folder} has {manifest.frame_rate:g} pictures and {manifest.pose_rate:g} poses a second; wanted "
+            f"{RATES_HZ[0]:g} and {RATES_HZ[1]:g}: make the clips again at these rates"
+        )
+    for clip in np.unique(np.linspace(0, len(clips) - 1, LOOKED_AT).astype(int)).tolist():
+        positions, rotations = clips.tensor("positions", clip), clips.tensor("rotations", clip)
+        shapes = (clips.tensor("frames", clip).shape[0], positions.shape, rotations.shape)
+        wanted = (FRAMES, (POSES, NUM_JOINTS, 3), (POSES, NUM_JOINTS, 3, 3))
+        if shapes != wanted:
+            raise RecordingError(
+                f"{folder}, clip {clip}: pictures, positions and rotations are {shapes}, wanted {wanted}: clips of 5 s "
+                f"with the {NUM_JOINTS} Xsens joints"
+            )
+        joints = forward_kinematics(positions[:, PELVIS], rotations, clips.tensor("offsets", clip))
+        error = float(np.linalg.norm(joints - positions, axis=-1).mean())
+        if not error < LARGEST_BONE_ERROR_M:  # NaN too
+            raise RecordingError(
+                f"{folder}, clip {clip}: another skeleton: put together from its bones, the body's joints lie "
+                f"{error:.2f} m from where the clip has them; wanted the Xsens joints in their order, metres and "
+                "global rotations (docs/sequences.md)"
+            )
+
+
+def check_sizes(clips: ClipSet, recipe: DiffusionRecipe, runs: Path) -> None:
+    """The clips' pictures and the trained codecs give the latents that the transformer of `recipe` takes.
+
+    Raises:
+        ModelError: another picture size, latent size or number of channels.
+    """
+    c = recipe.model
+    found: dict[str, Any] = {}
+    wanted: dict[str, Any] = {}
+    if recipe.kind != "text-to-motion":
+        codec = component_config(codec_folder(runs))
+        side = spatial_compression(codec)
+        time = int(codec.get("temporal_compression_ratio", 4))
+        height, width = clips.tensor("frames", 0).shape[1:3]
+        found["pictures"] = (height, width)
+        wanted["pictures"] = (c.latent_height * side, c.latent_width * side)
+        found["video latents and channels"] = (1 + (FRAMES - 1) // time, codec.get("latent_channels"))
+        wanted["video latents and channels"] = (c.latent_frames, c.latent_channels)
+    if recipe.representation is not None:
+        vae = MotionVAEConfig(**component_config(motion_vae_folder(runs, recipe.representation)))
+        found["motion latents and channels"] = (1 + (POSES - 1) // vae.temporal_compression_ratio, vae.latent_dim)
+        wanted["motion latents and channels"] = (c.motion_length, c.motion_channels)
+    for what, value in found.items():
+        if value != wanted[what]:
+            raise ModelError(
+                f"{what} are {value}, but this configuration's transformer takes {wanted[what]}; use clips and codecs "
+                f"(in {runs}) made for it, or the configuration that fits them"
+            )
+
+
+def spatial_compression(codec: dict[str, Any]) -> int:
+    """Pixels to a latent, along one side, of a video codec's ``config.json``: ours, or diffusers' CogVideoX one."""
+    if "spatial_compression_ratio" in codec:
+        return int(codec["spatial_compression_ratio"])
+    return int(2 ** (len(codec["block_out_channels"]) - 1))
+
+
+def check_statistics(
+    features: MappedRows,
+    statistics: MotionStatistics,
+    representation: HeadCentric | RootCentric,
+    data: Path,
+    vae: Path,
+) -> None:
+    """Motion like what the VAE in `vae` was trained on: its statistics describe these clips too.
+
+    Raises:
+        ModelError: a group of features whose mean lies half a deviation away, or whose deviation is one and a half
+            times larger or smaller: other units or axes, or motion that the VAE does not know.
+    """
+    rows = torch.linspace(0, len(features) - 1, min(SAMPLE, len(features))).long().unique()
+    statistics.normalise(features[:1])  # names another number of features
+    here = MotionStatistics.fit((features[part] for part in rows.split(100)), representation.slices)
+    for name, part in representation.slices.items():
+        shift = float(((here.mean - statistics.mean) / statistics.std)[part].square().mean().sqrt())
+        ratio = float((here.std / statistics.std)[part].mean())
+        if not (shift <= LARGEST_SHIFT and 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO):
+            raise ModelError(
+                f"the motion of {data} has other statistics than {vae} was trained on: the mean of {name} lies "
+                f"{shift:.2f} deviations away, its deviation is {ratio:.2f} times as large; train motion-vae on these "
+                "clips in another --runs folder, or use the clips it was trained on"
+            )

@@ -1,0 +1,85 @@
+"""What a diffusion stage's weights imagine for validation clips: the content of its sample sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from egotwin_model.diffusion.sampler import Conditions, Guidance, Mode, Sampler
+from egotwin_model.geometry.plucker import plucker_maps
+from egotwin_model.io.store import load_tensors
+from egotwin_model.motion.head_centric import MotionStatistics, read_representation
+from egotwin_model.runtimes.runtime import load_motion_vae
+from egotwin_model.video.vae import decode_video, load_video_vae
+from training.stages.encoding import LatentClips
+from training.stages.recipes import DiffusionRecipe
+from training.stages.run_folder import SCALE, STATISTICS, codec_folder, motion_vae_folder
+from training.stages.sheets import Sample, clip_of, to_frames
+
+NUM_STEPS = 6
+SEED = 11
+MODES: dict[str, Mode] = {"text-to-motion": "motion", "text-to-video": "video", "joint": "joint"}
+
+
+class Preview:
+    """Samples with the weights in training and decodes by the codecs in a runs folder; the truth is decoded likewise,
+    so that a sheet shows the diffusion's errors, not the codecs'."""
+
+    def __init__(
+        self, recipe: DiffusionRecipe, runs: Path, clips: LatentClips, texts: list[str], count: int = 4
+    ) -> None:
+        self.rows = torch.arange(0, len(clips), max(1, len(clips) // count))[:count]
+        self.recipe, self.runs, self.clips = recipe, runs, clips
+        self.texts = [texts[row] for row in self.rows]
+
+    def samples(self, model: nn.Module) -> list[Sample]:
+        """One future of every preview clip, without guidance."""
+        clips, generator, device = self.clips, torch.Generator().manual_seed(SEED), next(model.parameters()).device
+        text = clips.texts[clips.text_index[self.rows]].float().to(device)
+        video, motion = (None if z is None else z[self.rows].float().to(device) for z in (clips.video, clips.motion))
+        rays = {}
+        if video is not None and clips.camera is not None and clips.camera_poses is not None:
+            rays["camera"] = plucker_maps(clips.camera, clips.camera_poses[self.rows], *video.shape[-2:]).to(device)
+        conditions = Conditions(
+            text=text,
+            empty=clips.texts[:1].float().to(device).expand_as(text),
+            image=None if video is None else video[:, 0],
+            pose=None if motion is None else motion[..., 0],
+            extra=rays,
+        )
+        noise_video, noise_motion = (
+            None if z is None else torch.randn(z.shape, generator=generator).to(device) for z in (video, motion)
+        )
+        sampler = Sampler(model, self.recipe.schedule, asynchronous=self.recipe.model.asynchronous)
+        mode = MODES[self.recipe.kind]
+        found_video, found_motion = sampler.sample(
+            mode, conditions, noise_video, noise_motion, NUM_STEPS, Guidance(1.0, 1.0, 1.0)
+        )
+        rows = zip(self.texts, *self._pictures(found_video, video), *self._bodies(found_motion, motion), strict=True)
+        return [Sample(*row) for row in rows]
+
+    def _pictures(self, *latents: Tensor | None) -> list[list[Any]]:
+        """Decoded frames, a list of clips for each set of latents; None for every clip where there are none."""
+        if latents[0] is None:
+            return [[None] * len(self.rows) for _ in latents]
+        codec = load_video_vae(codec_folder(self.runs))
+        return [list(to_frames(decode_video(codec, z.cpu().transpose(1, 2)))) for z in latents if z is not None]
+
+    def _bodies(self, *latents: Tensor | None) -> list[list[Any]]:
+        """Decoded motions likewise, in the clip's frame."""
+        kind = self.recipe.representation
+        if latents[0] is None or kind is None:
+            return [[None] * len(self.rows) for _ in latents]
+        folder, representation = motion_vae_folder(self.runs, kind), read_representation({"kind": kind})
+        vae = load_motion_vae(folder)
+        statistics = MotionStatistics.from_tensors(load_tensors(folder / STATISTICS))
+        scale = load_tensors(folder / SCALE)["motion_latent.scale"]
+        motions = [
+            representation.decode_in_clip_frame(statistics.denormalise(vae.decode(z.cpu() * scale).float()))
+            for z in latents
+            if z is not None
+        ]
+        return [[clip_of(motion, row) for row in range(len(self.rows))] for motion in motions]

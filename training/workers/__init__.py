@@ -1,0 +1,1 @@
+"""Long work: spread over workers, stopped without loss."""

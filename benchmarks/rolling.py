@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline, Imagination
 from egotwin_model.egotwin.rolling import Continuity
 from egotwin_model.geometry.camera import rectify
-from egotwin_model.geometry.rotations import matrix_from_quaternion
+from egotwin_model.geometry.rotations import matrix_from_quaternion, rotation_angle
 from egotwin_model.io.bags import BagReader, Topics
 from egotwin_model.io.images import decode_image
-from training.evaluation import rotation_angle
 
 ROOT = Path(__file__).parents[1]
 

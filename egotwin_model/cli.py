@@ -33,7 +33,7 @@ COMMANDS: dict[str, Command] = {
     "data nymeria": Command("training.datasets.nymeria.prepare", "make training clips of Nymeria's sequences", "train"),
     "data card": Command("training.datasets.clips.card", "describe a folder of clips on one HTML page", "train"),
     "data show": Command(
-        "training.datasets.clips.show", "draw clips on a contact sheet, or as a film with skeleton", "world"
+        "training.simulator.show", "draw clips on a contact sheet, or as a film with skeleton", "world"
     ),
     "train": Command("training.stages.command", "train one of the stages", "train"),
     "train evaluators": Command(

@@ -22,6 +22,8 @@ XSENS_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 3, 4, 5, 4, 7, 8, 9, 4, 11, 12, 1
 NUM_JOINTS = len(XSENS_JOINTS)
 PELVIS = XSENS_JOINTS.index("Pelvis")
 HEAD = XSENS_JOINTS.index("Head")
+TOES = XSENS_JOINTS.index("R_Toe"), XSENS_JOINTS.index("L_Toe")
+ANKLES = XSENS_JOINTS.index("R_Foot"), XSENS_JOINTS.index("L_Foot")
 
 _OFFSETS = {
     "L5": (0.0, 0.0, 0.10), "L3": (0.0, 0.0, 0.105), "T12": (0.0, 0.0, 0.095), "T8": (0.0, 0.0, 0.095),
@@ -52,6 +54,14 @@ def local_rotations(rotations: NDArray[np.floating]) -> NDArray[np.floating]:
     local = rotations.copy()
     local[..., 1:, :, :] = np.swapaxes(rotations[..., parents[1:], :, :], -1, -2) @ rotations[..., 1:, :, :]
     return local
+
+
+def global_rotations(local: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Global rotations (..., 23, 3, 3) from rotations relative to the parents (..., 23, 3, 3)."""
+    rotations = local.copy()
+    for joint, parent in enumerate(XSENS_PARENTS[1:], start=1):
+        rotations[..., joint, :, :] = rotations[..., parent, :, :] @ local[..., joint, :, :]
+    return rotations
 
 
 def forward_kinematics(

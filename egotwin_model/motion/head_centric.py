@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from egotwin_model.errors import ModelError, PoseError
-from egotwin_model.geometry.rotations import matrix_from_6d, matrix_to_6d
 from egotwin_model.motion.representation import (
     Array,
     BodyMotion,
@@ -28,6 +27,7 @@ from egotwin_model.motion.representation import (
     step_since_previous,
     turn_since_previous,
 )
+from egotwin_model.motion.rotation_6d import matrix_from_6d, matrix_to_6d
 from egotwin_model.motion.statistics import MotionStatistics
 
 __all__ = ["BodyMotion", "HeadCentric", "MotionStatistics", "RootCentric", "read_representation"]

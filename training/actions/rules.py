@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egotwin_model.geometry.skeleton import HEAD, PELVIS, XSENS_JOINTS
+from egotwin_model.motion.head_path import displacement, heading
 from training.actions.wording import kind_of
-from training.evaluation.metrics.head_motion import displacement, heading
 
 Array = NDArray[np.float64]
 TOLERANCE = 0.4  # of the true angle, and of the way to where the true wearer stops

@@ -26,6 +26,8 @@ from tqdm import tqdm
 from egotwin_model.egotwin.clip_codec import repeated
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import GoalError, RecordingError
+from egotwin_model.geometry.rotations import rotation_angle
+from egotwin_model.motion.head_path import heading_change
 from training.actions.wording import Clause, goal, kind_of
 from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.baselines import Library, frozen, moving_on
@@ -34,7 +36,6 @@ from training.evaluation.benchmark.in_process import measure_at_once
 from training.evaluation.benchmark.pooling import TURNED_RAD, Pooled, pool
 from training.evaluation.benchmark.predictions import Prediction
 from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
-from training.evaluation.metrics.head_motion import heading_change, rotation_angle
 from training.evaluation.metrics.intervals import over_clips, share_of_clips
 from training.evaluation.metrics.obedience import KINDS, kinds_of
 from training.evaluation.metrics.path_errors import distances

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from egotwin_model.errors import EgoTwinError
-from egotwin_model.geometry.rotations import matrix_from_6d
 from egotwin_model.io.files import write_atomically, write_json
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion.rotation_6d import matrix_from_6d
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.metrics.head_motion import view_consistency
 from training.stages.random_streams import Draws

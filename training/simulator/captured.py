@@ -14,7 +14,7 @@ from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.inverse_kinematics import rotation_z
+from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import HEAD, local_rotations
 from egotwin_model.io.files import sha256
 from training.actions.wording import Clause, goal

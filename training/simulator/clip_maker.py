@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
-from training.evaluation import rotation_angle
 from training.simulator.behaviours import RATE_HZ, SynthMotion, synthesise, synthesise_story
 from training.simulator.captured import Library
 from training.simulator.render.body_geoms import Clothing

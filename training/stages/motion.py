@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import load_tensors, save_tensors
 from egotwin_model.motion.head_centric import (
     BodyMotion,
@@ -31,7 +32,6 @@ from egotwin_model.runtimes.runtime import load_motion_vae
 from egotwin_model.video.vae import LatentDistribution
 from training.datasets.clips.dataset import ClipSet
 from training.datasets.latents.cache import CachedShards
-from training.evaluation.metrics import physics
 from training.stages.encoding import motion_features
 from training.stages.motion_augmentation import varied
 from training.stages.random_streams import Draws
@@ -44,7 +44,7 @@ VALIDATION_CLIPS = 256
 START_CLIPS = 4000
 LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose: what changes less is not weighed up further
 SHEET_CLIPS = 4
-FEET = [*physics.ANKLES, *physics.FEET]
+FEET = [*ANKLES, *TOES]
 
 
 def features_of(clips: ClipSet, representation: HeadCentric | RootCentric | None = None) -> Tensor:

@@ -18,10 +18,10 @@ from egotwin_model.geometry.skeleton import (
     XSENS_JOINTS,
     XSENS_PARENTS,
     forward_kinematics,
+    global_rotations,
     local_rotations,
 )
 from egotwin_model.motion.head_centric import HeadCentric, RootCentric
-from training.simulator.people.gaits import global_rotations
 from training.stages.random_streams import Draws
 
 SLOW, FAST, FAST_SHARE = 6, 21, 0.25  # control points of a clip's bends, and the fast ones' share

@@ -13,7 +13,7 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 from benchmarks.rolling import start_of
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline, Imagination
 from egotwin_model.io.files import read_json
-from training.evaluation import displacement, heading_change
+from egotwin_model.motion.head_path import displacement, heading_change
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "models" / "egotwin-mini"

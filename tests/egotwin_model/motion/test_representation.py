@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ModelError, PoseError
-from egotwin_model.geometry.rotations import (
-    matrix_from_6d,
-    matrix_from_quaternion,
-    matrix_to_6d,
-    matrix_to_quaternion,
-)
+from egotwin_model.geometry.rotations import matrix_from_quaternion, matrix_to_quaternion
 from egotwin_model.geometry.skeleton import (
     HEAD,
     NUM_JOINTS,
@@ -30,6 +25,7 @@ from egotwin_model.motion.head_centric import (
     RootCentric,
     read_representation,
 )
+from egotwin_model.motion.rotation_6d import matrix_from_6d, matrix_to_6d
 
 seeds = st.integers(0, 2**32 - 1)
 OTHERS = [joint for joint in range(NUM_JOINTS) if joint != HEAD]

@@ -21,7 +21,6 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import write_json
 from egotwin_model.motion.head_centric import BodyMotion
-from training.evaluation import turn_direction, yaw_shift_correlation
 from training.evaluation.benchmark.baselines import baselines, write_baseline
 from training.evaluation.benchmark.imagining import write_imaginations
 from training.evaluation.benchmark.measurements import ToolsSpec
@@ -42,6 +41,7 @@ from training.evaluation.errors import PredictionError
 from training.evaluation.extractors.export_command import main as ship_evaluators
 from training.evaluation.extractors.official import I3D, Clip, InceptionV3
 from training.evaluation.extractors.train_command import main as train_evaluators
+from training.evaluation.metrics.views import turn_direction, yaw_shift_correlation
 
 from ..evaluation_data import write_data
 

@@ -13,20 +13,10 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ImageError, PoseError
-from training.evaluation import (
-    constant_velocity,
-    displacement,
-    heading,
-    heading_change,
-    path_error,
-    rotation_angle,
-    travelled_distance,
-    turn_direction,
-    view_consistency,
-    view_shift,
-    yaw_shift_correlation,
-    zero_motion,
-)
+from egotwin_model.geometry.rotations import rotation_angle
+from egotwin_model.motion.head_path import displacement, heading, heading_change, travelled_distance
+from training.evaluation.metrics.head_motion import constant_velocity, path_error, view_consistency, zero_motion
+from training.evaluation.metrics.views import turn_direction, view_shift, yaw_shift_correlation
 
 ROOT = Path(__file__).parents[3]
 seeds = st.integers(0, 2**32 - 1)

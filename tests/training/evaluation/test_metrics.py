@@ -13,12 +13,12 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import binomtest
 
 from egotwin_model.geometry.camera import Mount, Pinhole
-from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
-from training.evaluation import view_consistency
+from egotwin_model.geometry.skeleton import ANKLES, HEAD, TOES, XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.errors import PredictionError
 from training.evaluation.metrics.frechet import Gaussian, frechet_distance
 from training.evaluation.metrics.hand_score import counts, f_score, hand_score, hands_in_view
+from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.intervals import over_clips, over_repetitions, share_of_clips
 from training.evaluation.metrics.path_errors import (
     best_of,
@@ -27,7 +27,7 @@ from training.evaluation.metrics.path_errors import (
     inside_region,
     mpjpe,
 )
-from training.evaluation.metrics.physics import ANKLES, FEET, floor_penetration, foot_sliding, jerk, stance
+from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.metrics.retrieval import clip_similarity, diversity, mm_distance, r_precision
 
 seeds = st.integers(0, 2**32 - 1)
@@ -246,14 +246,14 @@ def standing(poses: int = 17) -> np.ndarray:
 
 def test_sliding_counts_speed_at_the_floor_only() -> None:
     body = standing()
-    floor = body[0, FEET[0], 2]
+    floor = body[0, TOES[0], 2]
     assert foot_sliding(body, 16.0, floor) == 0.0
     gliding = body + np.arange(17)[:, None, None] * np.array([0.3, 0.4, 0.0]) / 16  # 0.5 m/s
     assert foot_sliding(gliding, 16.0, floor) == pytest.approx(0.5)
     assert foot_sliding(gliding, 16.0, floor - 0.015) == pytest.approx(0.5 * (2 - np.sqrt(2)))  # half of H above it
     assert foot_sliding(gliding, 16.0, floor - 0.03) == pytest.approx(0.0)
     one = body.copy()
-    one[:, FEET[1]] = gliding[:, FEET[1]]
+    one[:, TOES[1]] = gliding[:, TOES[1]]
     assert foot_sliding(one, 16.0, floor) == pytest.approx(0.25)
     rising = body + np.arange(17)[:, None, None] * np.array([0.0, 0.0, 0.1])
     assert foot_sliding(rising, 16.0, floor) == 0.0
@@ -263,14 +263,14 @@ def test_sliding_counts_speed_at_the_floor_only() -> None:
 
 def test_feet_stand_where_toe_and_ankle_are_down() -> None:
     body = standing()
-    toe, ankle = body[0, FEET[0], 2], body[0, ANKLES[0], 2]
+    toe, ankle = body[0, TOES[0], 2], body[0, ANKLES[0], 2]
     assert stance(body, 16.0, toe, ankle) == (0.0, 1.0)
     gliding = body + np.arange(17)[:, None, None] * np.array([0.3, 0.4, 0.0]) / 16  # 0.5 m/s
     sliding, share = stance(gliding, 16.0, toe, ankle)
     assert (sliding, share) == (pytest.approx(0.5), pytest.approx(1.0))
     tiptoe = gliding.copy()
     tiptoe[:, ANKLES[1], 2] += 0.1  # that foot swings, however low its toe is
-    tiptoe[:, FEET[1], :2] += np.arange(17)[:, None] * 1.0
+    tiptoe[:, TOES[1], :2] += np.arange(17)[:, None] * 1.0
     sliding, share = stance(tiptoe, 16.0, toe, ankle)
     assert (sliding, share) == (pytest.approx(0.5), pytest.approx(0.5))
     half = gliding.copy()
@@ -286,7 +286,7 @@ def test_feet_stand_where_toe_and_ankle_are_down() -> None:
 
 def test_penetration_and_jerk_by_hand() -> None:
     body = standing(4)
-    body[1:, FEET[0], 2] = [-0.05, -0.04, 0.5]
+    body[1:, TOES[0], 2] = [-0.05, -0.04, 0.5]
     assert floor_penetration(body, 0.0) == pytest.approx((0.05 + 0.04) / 4)
     assert floor_penetration(np.stack([body, body]), np.array([0.0, 0.01])).shape == (2,)
     t = np.arange(12) / 16.0

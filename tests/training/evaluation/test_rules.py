@@ -20,7 +20,6 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Mount, Pinhole
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.actions.rules import obeys, read
-from training.evaluation import view_consistency
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.run import score
 from training.evaluation.benchmark.task_files import write_tasks
@@ -29,6 +28,7 @@ from training.evaluation.extractors.base import EfficientNetLite0
 from training.evaluation.extractors.colmap import Colmap
 from training.evaluation.extractors.extractor_networks import contrastive_margin, focal_loss, info_nce
 from training.evaluation.metrics.frechet import Gaussian, frechet_distance
+from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.obedience import KINDS, by_kind, judged, kinds_of, obeys_record, verify
 
 from ..evaluation_data import write_data

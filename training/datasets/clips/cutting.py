@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from training.datasets.sequences.narrations import extras_between, texts_between
 from training.datasets.sequences.reasons import Reason
 from training.datasets.sequences.repair import runs
 from training.datasets.sequences.sequence_reader import Poses, SequenceReader
-from training.evaluation import rotation_angle
 
 log = logging.getLogger("egotwin.sequences")
 Array = NDArray[np.float64]

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.datasets.clips.splits import SPLITS
-from training.evaluation import rotation_angle
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 from scipy.spatial.transform import Rotation, Slerp
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.inverse_kinematics import hinge_frames, shortest_arc, supported_height, two_bone, unit
+from egotwin_model.geometry.inverse_kinematics import hinge_frames, supported_height, two_bone
+from egotwin_model.geometry.rotations import shortest_arc, unit
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.datasets.mocap.captured_recording import Recording
 

@@ -20,8 +20,11 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.rotations import rotation_angle
+from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import MANIFEST, verify
 from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.head_path import heading
 from training.evaluation.benchmark.predictions import Prediction
 from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
 from training.evaluation.extractors.base import (
@@ -43,10 +46,10 @@ from training.evaluation.extractors.trained import (
     shared_texts,
 )
 from training.evaluation.metrics.hand_score import counts, hands_in_view
-from training.evaluation.metrics.head_motion import heading, rotation_angle, view_consistency
+from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.obedience import by_kind, obeys_record
 from training.evaluation.metrics.path_errors import HORIZONS_S, distances
-from training.evaluation.metrics.physics import ANKLES, FEET, floor_penetration, foot_sliding, jerk, stance
+from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.metrics.views import view_shift
 
 Parts = dict[str, NDArray[Any]]
@@ -177,7 +180,7 @@ def _motion_parts(clip: RealClip, motion: BodyMotion, body: bool, benchmark: Ben
     }
     if not body:
         return parts
-    floor, ankle = (float(clip.positions[:, joints, 2].min()) for joints in (FEET, ANKLES))  # standing, of this body
+    floor, ankle = (float(clip.positions[:, joints, 2].min()) for joints in (TOES, ANKLES))  # standing, of this body
     sliding, standing = stance(motion.positions, rate, floor, ankle)
     asked = clip.record, (clip.positions, clip.rotations), rate
     bodies = list(zip(motion.positions, motion.rotations, strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egotwin_model.errors import PoseError
+from egotwin_model.geometry.rotations import rotation_angle
 
 Array = NDArray[np.float64]
 
@@ -55,40 +56,6 @@ def view_consistency(
 
 def _relative_to_first(rotations: Array, positions: Array) -> tuple[Array, Array]:
     return rotations[0].T @ rotations, (positions - positions[0]) @ rotations[0]
-
-
-def rotation_angle(first: ArrayLike, second: ArrayLike) -> Array:
-    """Angle between rotations (..., 3, 3), radians in 0 ... pi: (...).
-
-    Equal to arccos((tr(A B^T) - 1) / 2), computed from |A - B| = 2 sqrt(2) sin(angle / 2), which stays exact near zero.
-    """
-    difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    chord = np.linalg.norm(difference, axis=(-2, -1))
-    return 2.0 * np.arcsin(np.clip(chord / np.sqrt(8.0), 0.0, 1.0))
-
-
-def heading(head_rotations: ArrayLike) -> Array:
-    """Yaw of the head's forward axis about gravity, unwrapped: (..., T, 3, 3) to (..., T) radians, left > 0."""
-    r = np.asarray(head_rotations, dtype=np.float64)
-    return np.unwrap(np.arctan2(r[..., 1, 0], r[..., 0, 0]), axis=-1)
-
-
-def heading_change(head_rotations: ArrayLike) -> Array:
-    """Heading at the end minus at the start, full turns counted: (..., T, 3, 3) to (...) radians, left > 0."""
-    yaw = heading(head_rotations)
-    return yaw[..., -1] - yaw[..., 0]
-
-
-def travelled_distance(positions: ArrayLike) -> Array:
-    """Length of the path over the floor: (..., T, 3) to (...) metres."""
-    steps = np.diff(np.asarray(positions, dtype=np.float64)[..., :2], axis=-2)
-    return np.linalg.norm(steps, axis=-1).sum(axis=-1)
-
-
-def displacement(positions: ArrayLike) -> Array:
-    """Distance over the floor between start and end: (..., T, 3) to (...) metres."""
-    p = np.asarray(positions, dtype=np.float64)
-    return np.linalg.norm(p[..., -1, :2] - p[..., 0, :2], axis=-1)
 
 
 def path_error(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:

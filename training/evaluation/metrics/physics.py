@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from egotwin_model.geometry.skeleton import XSENS_JOINTS
+from egotwin_model.geometry.skeleton import ANKLES, TOES
 
 Array = NDArray[np.float64]
-FEET = XSENS_JOINTS.index("R_Toe"), XSENS_JOINTS.index("L_Toe")
-ANKLES = XSENS_JOINTS.index("R_Foot"), XSENS_JOINTS.index("L_Foot")
 CONTACT_HEIGHT_M = 0.03
 LEAST_STANCE = 1.0  # whole steps of one toe
 
@@ -24,7 +22,7 @@ def foot_sliding(positions: ArrayLike, rate_hz: float, floor: ArrayLike) -> Arra
     Args:
         floor: height of a standing toe joint, broadcastable to (...).
     """
-    return (_speed(positions, rate_hz) * _contact(positions, FEET, floor)).mean(axis=(-2, -1))
+    return (_speed(positions, rate_hz) * _contact(positions, TOES, floor)).mean(axis=(-2, -1))
 
 
 def stance(positions: ArrayLike, rate_hz: float, toe: ArrayLike, ankle: ArrayLike) -> tuple[Array, Array]:
@@ -37,7 +35,7 @@ def stance(positions: ArrayLike, rate_hz: float, toe: ArrayLike, ankle: ArrayLik
     Args:
         toe, ankle: heights of these joints of a standing foot, broadcastable to (...).
     """
-    weight = _contact(positions, FEET, toe) * _contact(positions, ANKLES, ankle)
+    weight = _contact(positions, TOES, toe) * _contact(positions, ANKLES, ankle)
     total, slid = weight.sum(axis=(-2, -1)), (_speed(positions, rate_hz) * weight).sum(axis=(-2, -1))
     sliding = np.divide(slid, total, out=np.full_like(total, np.nan), where=total > LEAST_STANCE)
     return sliding, weight.mean(axis=(-2, -1))
@@ -45,7 +43,7 @@ def stance(positions: ArrayLike, rate_hz: float, toe: ArrayLike, ankle: ArrayLik
 
 def _speed(positions: ArrayLike, rate_hz: float) -> Array:
     """Horizontal speed of each toe over each step, m/s: (..., T - 1, 2)."""
-    toes = np.asarray(positions, dtype=np.float64)[..., FEET, :2]
+    toes = np.asarray(positions, dtype=np.float64)[..., TOES, :2]
     return np.linalg.norm(np.diff(toes, axis=-3), axis=-1) * rate_hz
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egotwin_model.errors import ImageError
-from training.evaluation.metrics.head_motion import heading
+from egotwin_model.motion.head_path import heading
 
 _UPPER_PART = 0.75  # the wearer's arms and body move on their own, mostly below
 _SIDE_MARGIN = 0.125  # what enters or leaves at the sides has no match

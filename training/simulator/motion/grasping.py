@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.inverse_kinematics import rotation_z
+from egotwin_model.geometry.rotations import rotation_z
 from training.simulator.motion.moving import go_to, look
 from training.simulator.motion.timeline import Grip, Span, Timeline
 from training.simulator.people.hand_motion import HandTask, attitude, finger_point, grip_point

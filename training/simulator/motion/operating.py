@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.inverse_kinematics import rotation_z
+from egotwin_model.geometry.rotations import rotation_z
 from training.simulator.motion.grasping import Hold, candidates, scaled
 from training.simulator.motion.moving import go_to
 from training.simulator.motion.timeline import Span, Timeline

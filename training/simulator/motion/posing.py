@@ -9,16 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.geometry.inverse_kinematics import (
-    cross,
-    hinge_frames,
-    partway,
-    rotation_y,
-    rotation_z,
-    supported_height,
-    two_bone,
-    unit,
-)
+from egotwin_model.geometry.inverse_kinematics import hinge_frames, supported_height, two_bone
+from egotwin_model.geometry.rotations import cross, partway, rotation_y, rotation_z, unit
 from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS, forward_kinematics
 from training.simulator.people import hand_motion as hands
 from training.simulator.people import posture

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.inverse_kinematics import rotation_y, rotation_z
+from egotwin_model.geometry.rotations import rotation_y, rotation_z
 from training.simulator.people.gaits import SAMPLES, WalkCycle, walk_cycle
 from training.simulator.people.tracks import Track
 

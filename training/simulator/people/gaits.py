@@ -18,8 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.skeleton import (
     XSENS_JOINTS,
-    XSENS_PARENTS,
     forward_kinematics,
+    global_rotations,
     reference_offsets,
 )
 
@@ -98,14 +98,6 @@ def _resample(values: NDArray[np.float64], symmetry: NDArray[np.float64]) -> NDA
         return np.fft.irfft(padded, n=SAMPLES, axis=0) * SAMPLES
 
     return (periodic(values) + np.roll(periodic(symmetry), SAMPLES // 2, axis=0)) / 2
-
-
-def global_rotations(local: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Global rotations (..., 23, 3, 3) from rotations relative to the parents (..., 23, 3, 3)."""
-    rotations = local.copy()
-    for joint, parent in enumerate(XSENS_PARENTS[1:], start=1):
-        rotations[..., joint, :, :] = rotations[..., parent, :, :] @ local[..., joint, :, :]
-    return rotations
 
 
 @cache

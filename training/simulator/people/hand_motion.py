@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.geometry.inverse_kinematics import cross, partway, rotation_z, shortest_arc, two_bone, unit
+from egotwin_model.geometry.inverse_kinematics import two_bone
+from egotwin_model.geometry.rotations import cross, partway, rotation_z, shortest_arc, unit
 from training.simulator.people.person import JOINT, Person
 from training.simulator.people.posture import PREFIX, SIDES
 from training.simulator.people.tracks import ease

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.geometry.inverse_kinematics import rotation_y, rotation_z
+from egotwin_model.geometry.rotations import rotation_y, rotation_z
 from egotwin_model.geometry.skeleton import XSENS_PARENTS, forward_kinematics
 from training.simulator.people.person import JOINT, SPINE, Person, idle_rotvecs
 

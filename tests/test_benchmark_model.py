@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("diffusers", reason="diffusers is not installed")
+from .shared_data import missing_extra
+
+pytest.importorskip("diffusers", reason=missing_extra("train"))
 
 from benchmarks import model, model_size
 from egotwin_model.egotwin.config import EgoTwinConfig

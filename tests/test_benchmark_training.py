@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("accelerate", reason="the extra `train` is not installed")
-pytest.importorskip("diffusers", reason="diffusers is not installed")
+from .shared_data import missing_extra
+
+pytest.importorskip("accelerate", reason=missing_extra("train"))
+pytest.importorskip("diffusers", reason=missing_extra("train"))
 
 from benchmarks import training, training_costs
 from egotwin_model.egotwin.flops import evaluation_flops

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..shared_data import missing_extra
+
 WORDS = [
     "walk", "turn", "left", "right", "forward", "pick", "up", "the", "cup", "from", "table", "open", "door", "kitchen",
     "slowly", "and", "then", "look", "around", "room", "sit", "down", "stand", "stairs",
@@ -16,7 +18,7 @@ TEXT_LENGTH, TEXT_DIM = 12, 48
 
 def write_tokenizer(folder: Path) -> None:
     """A trained SentencePiece unigram model in T5's layout, and its settings."""
-    spm = pytest.importorskip("sentencepiece", reason="sentencepiece is not installed")
+    spm = pytest.importorskip("sentencepiece", reason=missing_extra("dev"))
     folder.mkdir(parents=True)
     draw = random.Random(0)
     corpus = folder / "corpus.txt"
@@ -39,7 +41,7 @@ def write_cogvideox(folder: Path, frames: int = 13) -> Path:
     Its position table covers the latents of `frames` pictures (13: four of them) of 4 × 6 patches, as the real one 13
     of 30 × 45.
     """
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     import torch
     from transformers import AutoTokenizer, T5Config, T5EncoderModel
 

@@ -11,7 +11,9 @@ import pytest
 
 from egotwin_ros import bringup
 
-pytest.importorskip("rclpy")
+from ..shared_data import missing_extra
+
+pytest.importorskip("rclpy", reason=missing_extra("ros"))
 
 PICTURES = 60
 COMMON = """

@@ -12,6 +12,8 @@ import pytest
 
 from egotwin_ros import bringup
 
+from ..shared_data import missing_extra
+
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 
@@ -49,7 +51,7 @@ def test_wrong_arguments_are_named(values: dict[str, str], named: str) -> None:
 
 def test_command_gives_ros_the_same_parameters() -> None:
     """ROS itself reads the command line: text stays text, numbers and flags get their type."""
-    rclpy = pytest.importorskip("rclpy")
+    rclpy = pytest.importorskip("rclpy", reason=missing_extra("ros"))
     arguments = bringup.command(bringup.REPLAY, {"bag": "1.5", "rate": 2, "loop": True})
     context = rclpy.Context()
     rclpy.init(args=arguments[3:], context=context)
@@ -68,7 +70,7 @@ def test_command_gives_ros_the_same_parameters() -> None:
 
 @pytest.mark.parametrize("entry", [bringup.IMAGINE, bringup.REPLAY], ids=lambda entry: entry.name)
 def test_every_argument_is_a_parameter_or_topic_of_its_node(entry: bringup.Entry) -> None:
-    pytest.importorskip("rclpy")
+    pytest.importorskip("rclpy", reason=missing_extra("ros"))
     source = "\n".join(path.read_text() for path in (ROOT / "egotwin_ros").glob("*.py") if path.name != "bringup.py")
     for argument in entry.arguments:
         if argument.name != "use_sim_time":  # rclpy's own
@@ -76,7 +78,7 @@ def test_every_argument_is_a_parameter_or_topic_of_its_node(entry: bringup.Entry
 
 
 def test_parameter_file_names_the_declared_parameters_with_their_defaults() -> None:
-    pytest.importorskip("rclpy")
+    pytest.importorskip("rclpy", reason=missing_extra("ros"))
     import dataclasses
     import json
 

@@ -16,6 +16,8 @@ from egotwin_model.egotwin import transformer
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 
+from ...shared_data import needs_gpu
+
 LAYOUT = Layout(num_text=2, num_frames=4, tokens_per_frame=3, num_motion=7)
 
 
@@ -100,7 +102,7 @@ def test_flex_attention_equals_the_formula_in_double(gated: bool) -> None:
     check("flex", LAYOUT, "layout", gated)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: compiled FlexAttention and the CUDA kernels")
+@needs_gpu
 @pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("backend", ["flex", "merge", "fused", "frames"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

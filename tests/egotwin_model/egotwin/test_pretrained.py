@@ -40,6 +40,8 @@ from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
 from egotwin_model.runtimes.runtime import load_transformer
 from egotwin_model.video.vae import load_video_vae
 
+from ...shared_data import missing_extra
+
 WHOLE = EgoTwinConfig(
     num_layers=3, num_motion_layers=2, num_heads=2, head_dim=64, time_embed_dim=32, text_dim=48, text_length=12,
     latent_channels=4, latent_frames=4, latent_height=8, latent_width=12, motion_width=32, motion_channels=8,
@@ -74,7 +76,7 @@ def state(folder: Path) -> dict[str, Tensor]:
 
 
 def test_every_tensor_of_the_real_model_is_used() -> None:
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     with torch.device("meta"):
         theirs = diffusers.CogVideoXTransformer3DModel(**I2V).state_dict()
         model = EgoTwinTransformer(EgoTwinConfig.paper())
@@ -104,7 +106,7 @@ def predictions(model: EgoTwinTransformer, theirs: Any, config: EgoTwinConfig, r
 
 
 def test_loaded_from_shards_it_predicts_what_diffusers_does(cogvideox_folder: Path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     from diffusers.models.embeddings import get_3d_rotary_pos_embed
 
     theirs = diffusers.CogVideoXTransformer3DModel.from_pretrained(cogvideox_folder, subfolder="transformer").eval()
@@ -116,7 +118,7 @@ def test_loaded_from_shards_it_predicts_what_diffusers_does(cogvideox_folder: Pa
 
 def test_a_smaller_picture_is_a_window_into_the_learned_positions(cogvideox_folder: Path) -> None:
     """diffusers has no such model; it is made from one of the smaller size, given rows of its own two tables."""
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     from diffusers.models.embeddings import get_3d_rotary_pos_embed
 
     stored = state(cogvideox_folder / "transformer")
@@ -133,7 +135,7 @@ def test_a_smaller_picture_is_a_window_into_the_learned_positions(cogvideox_fold
 
 def test_diffusers_refuses_other_sizes_and_forgets_the_table_for_other_lengths(cogvideox_folder: Path) -> None:
     """Why the crop is ours: what the docstring says of diffusers is so."""
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     theirs = diffusers.CogVideoXTransformer3DModel.from_pretrained(cogvideox_folder, subfolder="transformer").eval()
     embed, text = theirs.patch_embed, torch.zeros(1, 12, 48)
     with torch.no_grad():
@@ -358,7 +360,7 @@ def test_a_converted_folder_with_a_motion_vae_imagines(cogvideox_folder: Path, t
 
 
 def test_schedule_is_the_folders(cogvideox_folder: Path, tmp_path: Path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     theirs = diffusers.CogVideoXDDIMScheduler.from_pretrained(cogvideox_folder, subfolder="scheduler")
     found = cogvideox_schedule(cogvideox_folder).signal_levels()
     assert (found - theirs.alphas_cumprod.sqrt()).abs().max() < 1e-5

@@ -17,6 +17,8 @@ from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.errors import ModelError
 
+from ...shared_data import missing_extra
+
 NARROW = EgoTwinConfig(
     num_layers=3, num_motion_layers=2, num_heads=2, head_dim=64, time_embed_dim=32, text_dim=48, text_length=7,
     latent_channels=4, latent_frames=3, latent_height=8, latent_width=12, motion_width=32, motion_channels=8,
@@ -61,7 +63,7 @@ def model() -> EgoTwinTransformer:
 
 def cogvideox(c: EgoTwinConfig) -> Any:
     """diffusers' CogVideoX-I2V at the sizes of a configuration, with random weights."""
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     torch.manual_seed(5)
     model = diffusers.CogVideoXTransformer3DModel(
         num_attention_heads=c.num_heads, attention_head_dim=c.head_dim, in_channels=2 * c.latent_channels,
@@ -198,13 +200,15 @@ def test_a_part_of_the_learned_grid_keeps_its_positions(reference: Any) -> None:
 
 
 def test_the_papers_picture_lies_where_diffusers_pipeline_would_put_it() -> None:
-    pipeline = pytest.importorskip("diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video")
+    pipeline = pytest.importorskip(
+        "diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", reason=missing_extra("train")
+    )
     corner, _ = pipeline.get_resize_crop_region_for_grid((30, 30), 45, 30)
     assert corner == EgoTwinConfig.paper().position_origin
 
 
 def test_position_table_starts_as_diffusers_sinusoid() -> None:
-    embeddings = pytest.importorskip("diffusers.models.embeddings", reason="diffusers is not installed")
+    embeddings = pytest.importorskip("diffusers.models.embeddings", reason=missing_extra("train"))
     wanted = embeddings.get_3d_sincos_pos_embed(128, (6, 4), 3)
     assert (video_sinusoid(3, 4, 6, 128) - wanted.flatten(0, 1)).abs().max() < 1e-5
     part = wanted.unflatten(1, (4, 6))[:, 1:, 2:5].flatten(0, 2)
@@ -235,7 +239,7 @@ def test_paper_sizes(paper: EgoTwinTransformer) -> None:
 
 
 def test_paper_size_has_exactly_the_tensors_of_cogvideox_5b_i2v(paper: EgoTwinTransformer) -> None:
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     with torch.device("meta"):
         reference = diffusers.CogVideoXTransformer3DModel(
             num_attention_heads=48, attention_head_dim=64, in_channels=32, out_channels=16, time_embed_dim=512,

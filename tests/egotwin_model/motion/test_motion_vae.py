@@ -21,6 +21,8 @@ from egotwin_model.motion.vae import (
     unfold_time,
 )
 
+from ...shared_data import missing_extra
+
 
 @pytest.fixture(scope="module")
 def vae() -> MotionVAE:
@@ -222,8 +224,8 @@ def test_it_learns_to_reconstruct() -> None:
 
 
 def test_onnx_runtime_agrees(vae: MotionVAE, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install -e .")
+    pytest.importorskip("onnxscript", reason=missing_extra("train"))
     inputs = {"encoder": torch.randn(2, 81, 288), "decoder": torch.randn(2, 64, 21)}
     for name, example in inputs.items():
         path = tmp_path / f"{name}.onnx"

@@ -15,6 +15,8 @@ from egotwin_model.io.store import WEIGHTS
 from egotwin_model.runtimes.offload import Residence, RuntimeOptions
 from egotwin_model.runtimes.runtime import OnnxRuntime, TorchRuntime, load_runtime
 
+from ...shared_data import missing_extra, needs_gpu
+
 
 class Tied(nn.Module):
     """Two layers that share a weight, and a buffer."""
@@ -71,8 +73,9 @@ def test_impossible_options_are_refused_by_name(options: dict[str, str], message
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    export = pytest.importorskip("training.export.command", reason="export needs the train extra")
-    pipeline = pytest.importorskip("egotwin_model.egotwin.pipeline")
+    export = pytest.importorskip("training.export.command", reason=missing_extra("train"))
+    from egotwin_model.egotwin import pipeline
+
     defaults = pipeline.SamplingDefaults(num_steps=2, guidance=Guidance(1.0, 1.0, 1.0))
     out = tmp_path_factory.mktemp("models") / "smoke"
     return export.export(export.random_networks("smoke"), out, "egotwin-smoke", defaults, {}, graphs=False)
@@ -137,7 +140,7 @@ def test_bfloat16_with_offload_computes_what_float32_does_nearly(folder: Path) -
     assert torch.equal(direct.float(), half.denoise(*inputs, motion_only=True)[1]), "timesteps keep their digits"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@needs_gpu
 @torch.inference_mode()
 def test_offload_on_a_gpu_keeps_one_network_there_and_its_results(folder: Path) -> None:
     plain, away = (TorchRuntime(folder, RuntimeOptions(device="cuda", offload=offload)) for offload in (False, True))

@@ -15,6 +15,8 @@ from egotwin_model.errors import ModelError
 from egotwin_model.runtimes.offload import Residence, RuntimeOptions
 from egotwin_model.text.encoders import TextEncoder, load_text_encoder
 
+from ...shared_data import missing_extra
+
 LENGTH, DIM = 12, 48
 LONG = "walk to the table " * 6 + "kitchen"
 
@@ -33,7 +35,7 @@ def copy(cogvideox_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("texts", [["walk left"], ["", "pick up the cup", LONG]])
 def test_t5_states_are_those_of_diffusers_pipeline(cogvideox_folder: Path, t5: TextEncoder, texts: list[str]) -> None:
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     pipeline = diffusers.CogVideoXImageToVideoPipeline(t5.tokenizer, t5.model, None, None, None)
     wanted, _ = pipeline.encode_prompt(texts, do_classifier_free_guidance=False, max_sequence_length=LENGTH)
     found = t5(texts)

@@ -20,6 +20,8 @@ from egotwin_model.video.vae import (
     load_video_vae,
 )
 
+from ...shared_data import missing_extra
+
 TINY = VideoVAEConfig(
     latent_channels=4, encoder_widths=(8, 12), encoder_blocks=(1, 1), decoder_widths=(16, 8), decoder_blocks=(1, 1)
 )
@@ -118,7 +120,7 @@ def test_saves_and_loads_to_the_bit(tmp_path) -> None:
 
 
 def test_diffusers_class_sits_behind_the_same_loader(tmp_path) -> None:
-    diffusers = pytest.importorskip("diffusers")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     blocks = 4
     theirs = diffusers.AutoencoderKLCogVideoX(
         down_block_types=("CogVideoXDownBlock3D",) * blocks,
@@ -151,7 +153,7 @@ COGVIDEOX = {
 
 
 def test_the_papers_vae_has_the_papers_shapes() -> None:
-    diffusers = pytest.importorskip("diffusers")
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
     with torch.device("meta"):
         vae = diffusers.AutoencoderKLCogVideoX(**COGVIDEOX)
         latents = encode_video(vae, torch.zeros(1, 3, 41, 480, 480))
@@ -257,7 +259,7 @@ def test_learns_a_picture() -> None:
 
 @pytest.mark.parametrize(("config", "frames", "size"), [(TINY, 9, 16), (MINI, 41, 64)], ids=["tiny", "mini"])
 def test_onnx_runtime_equals_torch(tmp_path, config: VideoVAEConfig, frames: int, size: int) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install -e .")
     vae = make(config)
     clips = video(3, frames, size)
     with torch.no_grad():

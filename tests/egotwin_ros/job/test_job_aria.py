@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +13,17 @@ import pytest
 
 from egotwin_model.io.bags import BagReader
 
-pytest.importorskip("projectaria_tools", reason="needs the `aria` extra")
+from ...shared_data import ARIA, missing_extra, needs_shared
 
-SHARED = Path(os.environ.get("EGOTWIN_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-ARIA = SHARED / "data/aria"
+pytest.importorskip("projectaria_tools", reason=missing_extra("aria"))
+
 ADT, AEA = ARIA / "aria_digital_twin_test_data", ARIA / "aria_everyday_activities_test_data"
 WITH_BODY = (ADT / "video.vrs", "--trajectory", ADT / "aria_trajectory.csv", "--skeleton", ADT / "Skeleton_T.json")
 VIDEO_ONLY = (AEA / "recording.vrs",)
 
 pytestmark = [
     pytest.mark.ros,
-    pytest.mark.skipif(not ADT.is_dir(), reason=f"the Aria recordings are not at {ARIA}"),
+    needs_shared("data/aria/aria_digital_twin_test_data"),
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 from pathlib import Path
@@ -15,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("projectaria_tools", reason="needs the `aria` extra")
+from ...shared_data import ARIA, missing_extra, needs_shared
+
+pytest.importorskip("projectaria_tools", reason=missing_extra("aria"))
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Mount, Pinhole
@@ -32,10 +33,8 @@ from training.datasets.aria.aria_body import standing_bodies, standing_scale
 from training.datasets.aria.convert import main
 from training.datasets.aria.vrs import AriaRecording, ImuSamples
 
-SHARED = Path(os.environ.get("EGOTWIN_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-ARIA = SHARED / "data/aria"
 ADT, AEA = ARIA / "aria_digital_twin_test_data", ARIA / "aria_everyday_activities_test_data"
-real = pytest.mark.skipif(not ADT.is_dir(), reason=f"the Aria recordings are not at {ARIA}")
+real = needs_shared("data/aria/aria_digital_twin_test_data")
 TWIN = (ADT / "video.vrs", "--trajectory", ADT / "aria_trajectory.csv", "--skeleton", ADT / "Skeleton_T.json")
 EVERYDAY = (AEA / "recording.vrs",)
 IDENTITY = np.eye(3)

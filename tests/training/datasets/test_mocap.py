@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from functools import cache
 from itertools import pairwise
@@ -14,7 +13,9 @@ import pytest
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.skeleton import HEAD
 
-pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+from ...shared_data import CMU, missing_extra, needs_shared
+
+pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from training.datasets.mocap.captured_recording import Recording, read
 from training.datasets.mocap.retarget import JOINT, Captured, match, retarget, sole_points, upright
@@ -24,9 +25,7 @@ from training.simulator.captured import Library
 from training.simulator.people.person import draw_person
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 
-SHARED = Path(os.environ.get("EGOTWIN_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-CMU = SHARED / "data/cmu"
-needs_cmu = pytest.mark.skipif(not (CMU / "02_01.amc").is_file(), reason=f"no CMU samples in {CMU}")
+needs_cmu = needs_shared("data/cmu/02_01.amc")
 ROOM = RoomPlan.empty((9.0, 9.0))
 
 
@@ -124,7 +123,7 @@ def test_a_folder_becomes_gaits_and_clips() -> None:
     assert set(one.labels) >= {entry["action"] for entry in one.meta["actions"]}
     with pytest.raises(NoRoomError, match=r"60\.0 s"):
         library.play(np.random.default_rng(0), ROOM, duration_s=60.0)
-    mujoco = pytest.importorskip("mujoco", reason="needs the `world` extra")
+    mujoco = pytest.importorskip("mujoco", reason=missing_extra("world"))
     assert mujoco
     from training.simulator.clip_maker import draw_motion  # a clip of a data set may be a captured one
 
@@ -200,7 +199,7 @@ def _bvh(angles: dict[str, tuple[float, float, float]], frames: int = 30) -> str
 
 
 def test_bvh_files_come_out_upright_forward_and_in_metres(tmp_path: Path) -> None:
-    pytest.importorskip("pybvh", reason="reads .bvh (extra: world)")
+    pytest.importorskip("pybvh", reason=missing_extra("world"))
     path = tmp_path / "walk.bvh"
     path.write_text(_bvh({"LeftArm": (-90.0, 0.0, 0.0), "RightForeArm": (0.0, 0.0, 90.0)}))
     recording = read(path)
@@ -221,7 +220,7 @@ def test_bvh_files_come_out_upright_forward_and_in_metres(tmp_path: Path) -> Non
 
 
 def test_bvh_files_that_are_none_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("pybvh", reason="reads .bvh (extra: world)")
+    pytest.importorskip("pybvh", reason=missing_extra("world"))
     path = tmp_path / "broken.bvh"
     path.write_text("HIERARCHY\nROOT Hips\n{\n")
     with pytest.raises(RecordingError, match=r"broken\.bvh is no motion"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -35,9 +34,9 @@ from training.datasets.sequences.sequence_reader import SequenceReader, ViewSett
 from training.datasets.sequences.sequence_writer import SequenceWriter
 from training.datasets.sequences.xsens_body import write_body
 
-SHARED = Path(os.environ.get("EGOTWIN_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
-ARIA = SHARED / "data/aria"
-real = pytest.mark.skipif(not ARIA.is_dir(), reason=f"the Aria recordings are not at {ARIA}")
+from ...shared_data import ARIA, missing_extra, needs_shared
+
+real = needs_shared("data/aria")
 VIEW = ViewSettings(size=32)
 
 
@@ -243,7 +242,7 @@ def test_real_path_carries_a_body_that_is_aligned_to_it(wearer):
 
 @real
 def test_real_recording_gives_upright_pictures_and_its_clock():
-    pytest.importorskip("projectaria_tools", reason="needs the `aria` extra")
+    pytest.importorskip("projectaria_tools", reason=missing_extra("aria"))
     camera = Pinhole.from_fov(64, 64, np.pi / 2)
     recording = VrsRecording(ARIA / "aria_digital_twin_test_data" / "video.vrs", camera, Mount())
     frames = list(recording.frames(np.arange(len(recording.stamps_ns))))
@@ -260,7 +259,7 @@ def test_real_recording_gives_upright_pictures_and_its_clock():
 @pytest.mark.parametrize("share", [1.0, 0.7])
 def test_real_recording_in_a_sequence(share, write_sequence):
     """A folder with a real VRS is read up to where the test body does not fit it; a truncated one is refused."""
-    pytest.importorskip("projectaria_tools", reason="needs the `aria` extra")
+    pytest.importorskip("projectaria_tools", reason=missing_extra("aria"))
     folder = write_sequence()
     target = folder / "recording_head/data/data.vrs"
     data = (ARIA / "aria_digital_twin_test_data" / "video.vrs").read_bytes()

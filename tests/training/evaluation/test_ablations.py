@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.io.store import WEIGHTS
 from training.evaluation import ablations

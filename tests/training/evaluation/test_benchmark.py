@@ -14,7 +14,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import ModelError

@@ -11,7 +11,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.head_centric import HeadCentric

@@ -1,7 +1,6 @@
 """Metrics against cases computed by hand, invariances, and pictures whose motion is known."""
 
 import math
-import os
 from pathlib import Path
 
 import cv2
@@ -17,6 +16,8 @@ from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.motion.head_path import displacement, heading, heading_change, travelled_distance
 from training.evaluation.metrics.head_motion import constant_velocity, path_error, view_consistency, zero_motion
 from training.evaluation.metrics.views import turn_direction, view_shift, yaw_shift_correlation
+
+from ...shared_data import rendered_clips
 
 ROOT = Path(__file__).parents[3]
 seeds = st.integers(0, 2**32 - 1)
@@ -158,9 +159,7 @@ def test_frames_that_are_none_are_refused() -> None:
 
 def test_rendered_clips_turn_with_their_head() -> None:
     """The measure itself, on true pictures: it must see what it will be asked about."""
-    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world" / "val"
-    if not (folder / "manifest.json").is_file():
-        pytest.skip(f"no rendered clips in {folder}; make them with `egotwin data world`")
+    folder = rendered_clips("val")
     from training.datasets.clips.dataset import open_clips
 
     clips = open_clips(folder)

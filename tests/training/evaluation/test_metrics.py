@@ -30,6 +30,8 @@ from training.evaluation.metrics.path_errors import (
 from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.metrics.retrieval import clip_similarity, diversity, mm_distance, r_precision
 
+from ...shared_data import missing_extra
+
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -167,7 +169,7 @@ def test_shares_have_wilsons_interval() -> None:
 @given(seeds)
 def test_view_consistency_is_evos(seed: int) -> None:
     """evo: both paths moved to start at the origin, scaled (its own Umeyama scale is ours where both start at 0)."""
-    metrics = pytest.importorskip("evo.core.metrics", reason="the extra `dev` is not installed")
+    metrics = pytest.importorskip("evo.core.metrics", reason=missing_extra("dev"))
     from evo.core.trajectory import PosePath3D
 
     rng = np.random.default_rng(seed)

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.diffusion.sampler import Guidance
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline, SamplingDefaults

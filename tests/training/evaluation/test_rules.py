@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 import sys
 from dataclasses import replace
@@ -14,7 +13,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra, rendered_clips
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Mount, Pinhole
@@ -220,10 +221,7 @@ def test_standing_still_among_other_actions_is_a_pause() -> None:
 
 def test_rules_recognise_rendered_clips() -> None:
     """The rules on true clips: what each asks for, and what they take for it."""
-    folder = Path(os.environ.get("EGOTWIN_DATA", ROOT / "data")) / "world"
-    if not (folder / "val" / "manifest.json").is_file():
-        pytest.skip(f"no rendered clips in {folder}; make them with `egotwin data world`")
-    own, other = verify(folder, "val")
+    own, other = verify(rendered_clips("val").parent, "val")
     assert (np.nanmean(own, axis=0) >= 0.95).all()
     assert np.nanmean(other[:, KINDS.index("sequences")]) < 0.05
 
@@ -297,7 +295,7 @@ def test_contrastive_losses_by_hand() -> None:
 
 
 def test_imagenet_features_notice_blur_and_refuse_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra `train` is not installed")
+    pytest.importorskip("efficientnet_lite_pytorch", reason=missing_extra("train"))
     rng = np.random.default_rng(0)
     sharp = np.stack(
         [cv2.GaussianBlur(rng.integers(0, 256, (32, 32, 3)).astype(np.uint8), (0, 0), 1.5) for _ in range(12)]

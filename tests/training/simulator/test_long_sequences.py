@@ -10,8 +10,10 @@ import pytest
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-pytest.importorskip("mujoco", reason="needs the `world` extra")
-pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+from ...shared_data import missing_extra, require_opengl
+
+pytest.importorskip("mujoco", reason=missing_extra("world"))
+pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Mount
@@ -24,7 +26,6 @@ from training.datasets.sequences.sequence_reader import SequenceReader, ViewSett
 from training.datasets.sequences.sequence_writer import SequenceWriter
 from training.simulator import long_sequences as recordings
 from training.simulator.clip_maker import Options
-from training.simulator.render.canvas import gl_context
 from training.simulator.rooms.scene import SPLIT_SEEDS
 
 SIZE = 32
@@ -34,10 +35,7 @@ VIEW = ViewSettings(size=SIZE)
 @pytest.fixture(scope="module")
 def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sequences of train and one of test, 16 s each."""
-    try:
-        gl_context()
-    except Exception as error:
-        pytest.skip(f"no OpenGL without a screen here: {error}")
+    require_opengl()
     folder = tmp_path_factory.mktemp("sequences")
     for split, count in (("train", 2), ("test", 1)):
         made = recordings.record_sequences(folder, split, count, 16.0, options=Options(SIZE, depth=True), workers=1)

@@ -10,7 +10,9 @@ import pytest
 
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, local_rotations
 
-pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+from ...shared_data import missing_extra
+
+pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.geometry import inverse_kinematics as ik
 from training.actions.wording import kind_of, narrate, phrases

@@ -11,7 +11,9 @@ from scipy.spatial.transform import Rotation
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-mujoco = pytest.importorskip("mujoco", reason="needs the `world` extra")
+from ...shared_data import missing_extra, require_opengl
+
+mujoco = pytest.importorskip("mujoco", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError  # noqa: E402
 from egotwin_model.geometry.camera import Mount, Pinhole  # noqa: E402
@@ -20,7 +22,7 @@ from egotwin_model.io.bags import BagReader, Topics  # noqa: E402
 from training.datasets.clips.shards import Manifest, open_clips, write_shard  # noqa: E402
 from training.simulator import example_bag as bag  # noqa: E402
 from training.simulator.render.body_geoms import Clothing, hand_points  # noqa: E402
-from training.simulator.render.canvas import Moves, gl_context  # noqa: E402
+from training.simulator.render.canvas import Moves  # noqa: E402
 from training.simulator.render.views import FOV, EgoRenderer, Labels, RoomRenderer, outside_camera  # noqa: E402
 from training.simulator.rooms.scene import build_room, empty_spec  # noqa: E402
 from training.simulator.rooms.site import ELLIPSOID, Frame, Site  # noqa: E402
@@ -31,10 +33,7 @@ PLAIN = Clothing((0.2, 0.4, 0.2), *[(0.2, 0.2, 0.4)] * 4, hair=MAGENTA)
 
 @pytest.fixture(scope="module", autouse=True)
 def _screenless() -> None:
-    try:
-        gl_context()
-    except Exception as error:
-        pytest.skip(f"no OpenGL without a screen here: {error}")
+    require_opengl()
 
 
 def stand(arms: str = "down", yaw: float = 0.0, at: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-mujoco = pytest.importorskip("mujoco", reason="needs the `world` extra")
+from ...shared_data import missing_extra
+
+mujoco = pytest.importorskip("mujoco", reason=missing_extra("world"))
 
 from training.simulator.rooms.free_space import maximal_rectangles  # noqa: E402
 from training.simulator.rooms.layout import KINDS, OUTSIDE  # noqa: E402

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("accelerate", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("accelerate", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError, RecordingError

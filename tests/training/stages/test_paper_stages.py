@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("diffusers", reason="the extra `train` is not installed")
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("diffusers", reason=missing_extra("train"))
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.diffusion.attention import merge as attention_merge
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline

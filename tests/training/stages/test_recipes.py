@@ -7,7 +7,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-pytest.importorskip("accelerate", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("accelerate", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer

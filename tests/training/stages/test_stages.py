@@ -20,8 +20,10 @@ import pytest
 import torch
 from torch import Tensor
 
-pytest.importorskip("mujoco", reason="the extra `world` is not installed")
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("mujoco", reason=missing_extra("world"))
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 import cv2
 from accelerate.commands.config.config_args import load_config_from_file

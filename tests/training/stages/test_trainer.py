@@ -24,6 +24,8 @@ from training.stages.random_streams import Draws
 from training.stages.trainer import Stage, TrainConfig, draw_indices, train
 from training.workers.stopping import Stopped
 
+from ...shared_data import missing_extra
+
 CONFIG = TrainConfig(
     steps=4,
     batch_size=3,
@@ -274,7 +276,9 @@ def test_micro_batches_give_the_weights_of_the_whole_batch(tmp_path: Path) -> No
 
 
 def test_a_tracker_receives_the_losses(tmp_path: Path) -> None:
-    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    event_accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason=missing_extra("train")
+    )
     train(Regression(), replace(CONFIG, tracker="tensorboard"), tmp_path)
     logged: set[str] = set()
     for file in (tmp_path / "logs").rglob("events*"):

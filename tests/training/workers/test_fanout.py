@@ -14,6 +14,8 @@ from training.workers import fanout
 from training.workers.fanout import run_command, run_shards
 from training.workers.stopping import Stopped
 
+from ...shared_data import missing_extra
+
 
 def touch(folder, item):
     """Stands for making a shard: fails, dies or fills the disk where the item says so."""
@@ -114,7 +116,7 @@ def test_two_workers_work_at_the_same_time():
 
 
 def test_ray_does_the_same(tmp_path, monkeypatch, caplog):
-    pytest.importorskip("ray", reason="needs the `ray` extra")
+    pytest.importorskip("ray", reason=missing_extra("ray"))
     monkeypatch.setattr(fanout, "POOL_WORKERS", 0)
     done, broken = {}, {}
     report = run_shards(

@@ -1,0 +1,69 @@
+"""What a seed makes stays what it is: motions, texts and labels against those that were kept.
+
+Data sets are known by the seed that they were made from, and shards that are made later must fit those made before.
+A change that is meant to alter them raises `GENERATOR_VERSION`; then `python -m tests.training.simulator.test_golden`
+keeps the new ones.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+
+from training.simulator.behaviours import SynthMotion, synthesise, synthesise_sequence, synthesise_story
+
+from .furnished_room import ROOM
+
+FOLDER = Path(__file__).parent / "golden"
+CLIPS = [(split, seed) for split in ("train", "val", "test") for seed in range(12)]
+POSES = slice(None, None, 16)  # one a second
+SEQUENCE = ["stand_up", "walk_to+open", "close", "pick_up", "turn_around_left", "put_down", "crouch", "look_at"]
+
+
+def made() -> dict[str, SynthMotion]:
+    """Clips of every split, a sequence of wanted actions, and a long sequence."""
+    clips = {f"{split} {seed}": synthesise(np.random.default_rng(seed), ROOM, split=split) for split, seed in CLIPS}
+    return {
+        **clips,
+        "sequence": synthesise_sequence(np.random.default_rng(2), ROOM, SEQUENCE),
+        "long": synthesise_story(np.random.default_rng(1), ROOM, 40.0, split="test"),
+    }
+
+
+def words(motion: SynthMotion) -> dict[str, object]:
+    """All that a record says in words, and when."""
+    told = ("action", "text", "posture", "focus", "side", "target_id", "support", "start_s", "end_s")
+    return {
+        "behaviour": motion.behaviour, "text": motion.text, "ambiguous": motion.meta["ambiguous"],
+        "texts": motion.meta["texts"], "actions": [[entry[key] for key in told] for entry in motion.meta["actions"]],
+        "labels": list(motion.labels[POSES]), "moved": [*motion.articulations, *motion.objects],
+    }  # fmt: skip
+
+
+def poses(motion: SynthMotion) -> NDArray[np.float32]:
+    """Joint positions (T, 23, 3), one row a second."""
+    return np.ascontiguousarray(motion.positions[POSES])
+
+
+def test_a_seed_makes_what_it_has_always_made() -> None:
+    motions = made()
+    kept = json.loads((FOLDER / "words.json").read_text())
+    assert {name: words(motion) for name, motion in motions.items()} == kept
+    tensors = load_file(FOLDER / "positions.safetensors")
+    for name, motion in motions.items():
+        np.testing.assert_allclose(poses(motion), tensors[name], atol=1e-4, err_msg=name)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    motions = made()
+    text = json.dumps({name: words(motion) for name, motion in motions.items()}, indent=1)
+    (FOLDER / "words.json").write_text(text + "\n")
+    save_file({name: poses(motion) for name, motion in motions.items()}, FOLDER / "positions.safetensors")

@@ -23,7 +23,7 @@ STAMPS := $(VENV)/.stamps
 BUILD := build/wheels
 
 hash = $(shell cat $(1) | sha256sum | cut -c1-16)
-DEPENDENCIES := pyproject.toml requirements.lock
+DEPENDENCIES := pyproject.toml training/pyproject.toml requirements.lock
 INTERFACES := $(sort $(wildcard msg/*.msg action/*.action)) CMakeLists.txt package.xml egotwin_ros/__init__.py egotwin_ros/wheels.py
 VENV_DONE := $(STAMPS)/venv
 RUN_DONE := $(STAMPS)/run-$(call hash,$(DEPENDENCIES))
@@ -60,7 +60,7 @@ test: lint $(MESA_DONE)
 	$(VENV)/bin/python -m pytest -q
 
 clean:
-	rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build training/build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean
@@ -85,7 +85,7 @@ $(RUN_DONE): | $(VENV_DONE)
 
 $(DEV_DONE): | $(RUN_DONE)
 	@echo "installing what the tests need into .venv (some minutes)"
-	@$(PIP) install --constraint requirements.lock --editable '.[ros,world,train,aria,dev]'
+	@$(PIP) install --constraint requirements.lock --editable '.[ros,paper]' --editable './training[world,train,aria,dev]'
 	@touch $@
 
 $(INTERFACES_DONE): | $(RUN_DONE)
@@ -106,7 +106,7 @@ $(MESA_DONE): | $(VENV_DONE)
 	[ -z "$$missing" ] || { $(call apt,$$missing); }
 	@touch $@
 
-# Pins everything that is installed by pip in .venv: run after changing a version in pyproject.toml.
+# Pins everything that pip installed in .venv: run after changing a range in a pyproject.toml.
 lock: $(DEV_DONE)
 	$(VENV)/bin/python -c "$$LIST_PINS" > requirements.lock.new
 	mv requirements.lock.new requirements.lock
@@ -114,6 +114,6 @@ lock: $(DEV_DONE)
 define LIST_PINS
 from importlib.metadata import distributions
 pins = {d.name: d.version.split("+")[0] for d in distributions() if (d.read_text("INSTALLER") or "").strip() == "pip"}
-print(*(f"{name}=={pins[name]}" for name in sorted(pins, key=str.lower) if name not in {"egotwin", "pip"}), sep="\n")
+print(*(f"{name}=={pins[name]}" for name in sorted(pins, key=str.lower) if name not in {"egotwin", "egotwin-training", "pip"}), sep="\n")
 endef
 export LIST_PINS

@@ -1,7 +1,8 @@
-"""The command line ``egotwin <command> …``: a table of commands, each imported only when it is called.
+"""The command line ``egotwin <command> …``: runs the commands that the installed rooms register.
 
-A command is a module with ``main(argv: list[str]) -> int``. Naming the modules instead of importing them keeps the
-model library free of ROS and of training, and lets a command's libraries be installed with it.
+A room registers its commands by an entry point in the group `GROUP` that names a tuple of `Command`. Each command
+names its module instead of importing it: the model library stays free of ROS and of training, and a command's
+libraries are needed only when it runs. A command's module has ``main(argv: list[str]) -> int``.
 """
 
 from __future__ import annotations
@@ -9,84 +10,101 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 
 from egotwin_model.errors import EgoTwinError
+
+GROUP = "egotwin.commands"
 
 
 @dataclass(frozen=True)
 class Command:
-    """What ``egotwin NAME`` runs, one line of help, and the extra or package that carries its libraries."""
+    """One command: its name of one or two words, its module, one line of help, and what pip installs to run it."""
 
+    name: str
     module: str
     help: str
-    extra: str
+    requirement: str  # a distribution with the extra that carries the command's libraries, such as "egotwin[ros]"
 
 
-COMMANDS: dict[str, Command] = {
-    "imagine": Command("egotwin_ros.job.command", "imagine the next seconds of a recording, by the ROS node", "ros"),
-    "replay": Command("egotwin_ros.nodes.replay_node", "publish a recording on ROS topics, with /clock", "ros"),
-    "data world": Command("training.simulator.generate", "make training clips in the simulated world", "world"),
-    "data sequences": Command(
-        "training.simulator.long_sequences", "record long sequences of it in Nymeria's form", "world"
-    ),
-    "data aria": Command("training.datasets.aria.convert", "turn a Project Aria recording into a bag", "aria"),
-    "data nymeria": Command("training.datasets.nymeria.prepare", "make training clips of Nymeria's sequences", "train"),
-    "data card": Command("training.datasets.clips.card", "describe a folder of clips on one HTML page", "train"),
-    "data show": Command(
-        "training.simulator.show", "draw clips on a contact sheet, or as a film with skeleton", "world"
-    ),
-    "train": Command("training.stages.command", "train one of the stages", "train"),
-    "train evaluators": Command(
-        "training.evaluation.extractors.train_command", "train what metrics of pictures and texts use", "train"
-    ),
-    "ablations": Command("training.evaluation.ablations", "train and compare every row of the paper's tables", "train"),
-    "curves": Command("training.stages.curves", "draw the training of a runs folder", "train"),
-    "evaluate": Command("training.evaluation.command", "measure a model folder on clips it has not seen", "train"),
-    "unpack": Command("training.export.unpack", "make a runs folder of a model folder, to train it further", "train"),
-    "tune": Command("training.evaluation.tune", "choose sampler steps and guidance by measurement", "train"),
-    "export evaluators": Command(
-        "training.evaluation.extractors.export_command", "write trained evaluators as one small folder", "train"
-    ),
-    "export": Command("training.export.command", "write a trained model as a model folder with ONNX graphs", "train"),
-}
+def rooms() -> list[EntryPoint]:
+    """The entry points of all installed rooms, each room once."""
+    return sorted({entry.value: entry for entry in entry_points(group=GROUP)}.values(), key=lambda entry: entry.name)
+
+
+def commands() -> tuple[dict[str, Command], list[str]]:
+    """Commands of all installed rooms by name, in alphabetical order, and one line for each room that failed to load.
+
+    Raises:
+        ValueError: two rooms register a command of one name.
+    """
+    found: dict[str, Command] = {}
+    failures = []
+    for room in rooms():
+        try:
+            registered: tuple[Command, ...] = room.load()
+        except (ImportError, AttributeError) as error:
+            failures.append(f"the commands of {room.name!r} ({room.value}) cannot be loaded: {error}")
+            continue
+        for command in registered:
+            if command.name in found:
+                raise ValueError(
+                    f"command {command.name!r} of {room.value} is already registered for {found[command.name].module}; "
+                    "rename one of the two"
+                )
+            found[command.name] = command
+    return dict(sorted(found.items())), failures
 
 
 def usage() -> str:
-    """The help text: every command with its line."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  egotwin {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
-    return "\n".join(["usage: egotwin COMMAND [OPTIONS]; egotwin COMMAND --help tells the options", "", *lines])
+    """The help text: every command with its line, and what is known about commands that are not there."""
+    known, failures = commands()
+    width = max(map(len, known), default=0)
+    lines = [f"  egotwin {name:<{width}}  {command.help}" for name, command in known.items()]
+    if not known:
+        failures = [*failures, "no commands are registered; install the package: pip install egotwin"]
+    where = "commands come with egotwin (ROS) and egotwin-training (data, training, evaluation); registered here: "
+    where += ", ".join(room.name for room in rooms()) or "none"
+    return "\n".join(
+        [
+            "usage: egotwin COMMAND [OPTIONS]; egotwin COMMAND --help lists the options",
+            *("", *lines, "", where),
+            *failures,
+        ]
+    )
 
 
-def find(argv: list[str]) -> tuple[str, list[str]] | None:
-    """The command's name and the arguments that are left for it; None where no command of that name is."""
+def find(argv: list[str]) -> tuple[Command, list[str]] | None:
+    """The command that the first one or two words name, and the remaining arguments; None if there is none."""
+    known, _ = commands()
     for words in (2, 1):
         name = " ".join(argv[:words])
-        if len(argv) >= words and name in COMMANDS:
-            return name, argv[words:]
+        if len(argv) >= words and name in known:
+            return known[name], argv[words:]
     return None
 
 
-def run(name: str, arguments: list[str]) -> int:
-    """Imports the command's module and runs it; a library it lacks is named with the way to get it."""
-    command = COMMANDS[name]
+def run(command: Command, arguments: list[str]) -> int:
+    """Imports the command's module and runs it; a missing library is reported with the command that installs it."""
     try:
         module = importlib.import_module(command.module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name == command.module:
             raise
-        remedy = f"pip install 'egotwin[{command.extra}]'"
-        if command.extra == "ros":
+        remedy = f"pip install '{command.requirement}'"
+        if command.requirement.endswith("[ros]"):
             remedy = "make setup, or build the ROS package and source its workspace"
-        print(f"egotwin {name}: the Python module {error.name!r} is missing; get it by: {remedy}", file=sys.stderr)
+        print(
+            f"egotwin {command.name}: the Python module {error.name!r} is missing; get it by: {remedy}", file=sys.stderr
+        )
         return 3
     try:
         return module.main(arguments)
     except EgoTwinError as error:
-        print(f"egotwin {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"egotwin {command.name}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"egotwin {name}: interrupted", file=sys.stderr)
+        print(f"egotwin {command.name}: interrupted", file=sys.stderr)
         return 130
 
 

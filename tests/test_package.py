@@ -10,17 +10,23 @@ import sys
 import sysconfig
 import tomllib
 import xml.etree.ElementTree as ET
+from importlib.metadata import distributions
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from egotwin_model import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 INTERFACES = sorted([*ROOT.glob("msg/*.msg"), *ROOT.glob("action/*.action")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TRAINING = tomllib.loads((ROOT / "training/pyproject.toml").read_text())["project"]
+DISTRIBUTIONS = {project["name"]: project for project in (PROJECT, TRAINING)}
+COMMANDS, FAILURES = cli.commands()
 
 try:
     from egotwin_ros import action, msg
@@ -60,15 +66,20 @@ def test_error_codes_are_numbered_without_gaps() -> None:
     assert {name: getattr(action.Imagine.Result, name) for name in codes} == codes
 
 
-def test_dependencies_are_pinned_and_locked_to_the_same_versions() -> None:
+@pytest.mark.parametrize("project", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+def test_dependencies_are_bounded_ranges_and_locked_within_them(project: dict) -> None:
     lock = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
-    lock = {name.lower().replace("_", "-"): version for name, version in lock.items()}
-    requirements = [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]
-    for requirement in requirements:
-        name, separator, version = requirement.partition("==")
-        assert separator, f"{requirement} is not pinned"
-        if name != "tensorrt":  # for GPUs; not installed by make
-            assert lock.get(name.lower().replace("_", "-")) == version, f"{name}: pyproject and lock differ; make lock"
+    lock = {canonicalize_name(name): version for name, version in lock.items()}
+    for line in chain(project["dependencies"], *project["optional-dependencies"].values()):
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        operators = {specifier.operator for specifier in requirement.specifier}
+        assert operators & {">=", "=="}, f"{line} has no lower bound"
+        if name in DISTRIBUTIONS:
+            assert requirement.specifier.contains(DISTRIBUTIONS[name]["version"])
+        elif name != "tensorrt":  # for GPUs; not installed by make
+            assert name in lock, f"{name} is not locked; make lock"
+            assert requirement.specifier.contains(lock[name]), f"{name}: pyproject and lock differ; make lock"
 
 
 def test_package_xml_agrees_with_pyproject() -> None:
@@ -79,24 +90,110 @@ def test_package_xml_agrees_with_pyproject() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_two_distributions_agree() -> None:
+    for field in ("version", "license", "requires-python"):
+        assert PROJECT[field] == TRAINING[field]
+
+
+def test_every_room_that_registers_commands_is_installed() -> None:
+    """What pip recorded at installation is what the pyproject files say; after a change of them: make setup."""
+    declared = [project["entry-points"][cli.GROUP] for project in DISTRIBUTIONS.values()]
+    assert {room.name: room.value for room in cli.rooms()} == {
+        name: value for d in declared for name, value in d.items()
+    }
+    assert not FAILURES
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_module_that_exists(name: str) -> None:
-    assert importlib.util.find_spec(cli.COMMANDS[name].module) is not None
-    assert cli.COMMANDS[name].extra in PROJECT["optional-dependencies"]
+    assert importlib.util.find_spec(COMMANDS[name].module) is not None
+    requirement = Requirement(COMMANDS[name].requirement)
+    assert requirement.extras
+    assert requirement.extras <= DISTRIBUTIONS[requirement.name]["optional-dependencies"].keys()
+
+
+def test_listing_commands_imports_none_of_their_libraries() -> None:
+    code = "import sys; from egotwin_model import cli; cli.main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in COMMANDS)
+    assert not {"torch", "numpy", "rclpy", "mujoco", "cv2"} & set(done.stderr.split())
+
+
+def _installed(folder: Path, name: str, entries: dict[str, str]) -> None:
+    """Metadata of a distribution in a folder of the import path, as pip writes it."""
+    metadata = folder / f"{name}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = [f"{room} = {value}" for room, value in entries.items()]
+    (metadata / "entry_points.txt").write_text("\n".join([f"[{cli.GROUP}]", *lines, ""]))
+
+
+def _room(folder: Path, name: str, *commands: cli.Command) -> None:
+    (folder / f"{name}.py").write_text(f"from egotwin_model.cli import Command\nCOMMANDS = {commands!r}\n")
+
+
+def test_a_room_adds_commands_by_being_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = cli.Command("juggle", "juggling", "juggle", "egotwin[ros]")
+    _room(tmp_path, "room_of_jugglers", command)
+    _installed(tmp_path, "jugglers", {"jugglers": "room_of_jugglers:COMMANDS"})
+    assert "juggle" not in cli.commands()[0]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli.commands()[0]["juggle"] == command
+    assert cli.find(["juggle", "--balls", "3"]) == (command, ["--balls", "3"])
+
+
+def test_a_registered_room_that_is_missing_is_named_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _installed(tmp_path, "half", {"half": "a_room_nobody_has.commands:COMMANDS"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli.commands()[0] == COMMANDS
+    assert cli.main(["half"]) == 2
+    message = capsys.readouterr().err
+    assert "'half'" in message
+    assert "a_room_nobody_has" in message
+
+
+def test_a_command_without_its_room_names_the_distribution(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = [room for room in cli.rooms() if room.name == "ros"]
+    monkeypatch.setattr(cli, "rooms", lambda: ours)
+    assert cli.main(["train", "joint"]) == 2
+    assert "egotwin-training" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "rooms", list)
+    assert cli.main(["imagine"]) == 2
+    assert "no commands are registered" in capsys.readouterr().err
+
+
+def test_two_rooms_cannot_register_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _room(tmp_path, "room_of_dreamers", cli.Command("imagine", "dreaming", "dream", "egotwin[ros]"))
+    _installed(tmp_path, "dreamers", {"dreamers": "room_of_dreamers:COMMANDS"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="'imagine'"):
+        cli.commands()
+
+
+def test_a_room_installed_twice_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip's and colcon's metadata may lie on one path."""
+    _installed(tmp_path, "again", {room.name: room.value for room in cli.rooms()})
+    before = cli.rooms()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [room.value for room in cli.rooms()] == [room.value for room in before]
 
 
 def test_command_line_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dream"]) == 2
     message = capsys.readouterr().err
     assert "'dream'" in message
-    assert all(name in message for name in cli.COMMANDS)
+    assert all(name in message for name in COMMANDS)
     assert cli.main(["--help"]) == 0
     assert cli.main([]) == 2
 
 
 def test_two_word_commands_win_over_one_word_ones() -> None:
-    assert cli.find(["data", "world", "--out", "x"]) == ("data world", ["--out", "x"])
-    assert cli.find(["imagine", "--goal", "x"]) == ("imagine", ["--goal", "x"])
+    assert cli.find(["data", "world", "--out", "x"]) == (COMMANDS["data world"], ["--out", "x"])
+    assert cli.find(["imagine", "--goal", "x"]) == (COMMANDS["imagine"], ["--goal", "x"])
     assert cli.find(["data"]) is None
 
 
@@ -104,11 +201,12 @@ def test_missing_library_is_named_with_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "needs_more.py").write_text("import a_library_nobody_has\n")
+    _room(tmp_path, "more_room", cli.Command("more", "needs_more", "needs more", "egotwin-training[world]"))
+    _installed(tmp_path, "more", {"more": "more_room:COMMANDS"})
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(cli.COMMANDS, "more", cli.Command("needs_more", "needs more", "world"))
     assert cli.main(["more"]) == 3
     assert "a_library_nobody_has" in (message := capsys.readouterr().err)
-    assert "egotwin[world]" in message
+    assert "egotwin-training[world]" in message
 
 
 def test_bad_input_of_a_command_is_an_exit_status_not_a_traceback(
@@ -117,8 +215,9 @@ def test_bad_input_of_a_command_is_an_exit_status_not_a_traceback(
     (tmp_path / "refuses.py").write_text(
         "from egotwin_model.errors import GoalError\ndef main(argv):\n    raise GoalError(f'goal {argv[0]!r}')\n"
     )
+    _room(tmp_path, "refusing_room", cli.Command("refuse", "refuses", "refuses", "egotwin[ros]"))
+    _installed(tmp_path, "refusing", {"refusing": "refusing_room:COMMANDS"})
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(cli.COMMANDS, "refuse", cli.Command("refuses", "refuses", "ros"))
     assert cli.main(["refuse", "fly"]) == 2
     assert "GoalError: goal 'fly'" in capsys.readouterr().err
 
@@ -177,6 +276,13 @@ def test_stock_install_has_everything(tmp_path: Path) -> None:
     for package in ("egotwin_ros", "egotwin_model", "training"):
         for module in (source / package).rglob("*.py"):
             assert (modules / module.relative_to(source)).is_file()
+    listed = {
+        (entry.name, entry.value)
+        for found in distributions(path=[str(modules)])
+        for entry in found.entry_points
+        if entry.group == cli.GROUP
+    }
+    assert {room for room, _ in listed} == {room.name for room in cli.rooms()}
     assert "extend_path" in (modules / "egotwin_ros/__init__.py").read_text()
     assert (modules / "egotwin_ros/msg/_body_pose.py").is_file()
     for interface in INTERFACES:

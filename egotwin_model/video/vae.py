@@ -309,7 +309,7 @@ def load_video_vae(folder: str | Path, dtype: torch.dtype = torch.float32, *, ti
     try:
         from diffusers import AutoencoderKLCogVideoX  # heavy, and only the paper size needs it
     except ImportError as error:
-        raise ModelError(f"{path} needs diffusers: pip install 'egotwin[train]'") from error
+        raise ModelError(f"{path} needs diffusers: pip install 'egotwin[paper]'") from error
     vae = without_memory(lambda: AutoencoderKLCogVideoX.from_config(values))
     nn.Module.to(vae, dtype)  # diffusers' own warns of modules to keep in float32 where there are none
     load_weights(vae, Path(folder)).eval()

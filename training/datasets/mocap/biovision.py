@@ -19,7 +19,7 @@ def read(path: Path) -> Recording:
     try:
         from pybvh import read_bvh_file
     except ImportError as error:
-        raise RecordingError(f"{path}: reading .bvh needs pybvh (pip install egotwin[world])") from error
+        raise RecordingError(f"{path}: reading .bvh needs pybvh (pip install egotwin-training[world])") from error
     try:
         bvh = read_bvh_file(path, warn_on_world_up_disagreement=False)
         root, local = bvh.to_rotmat()

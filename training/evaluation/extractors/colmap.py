@@ -55,7 +55,7 @@ class Colmap:
         try:
             import pycolmap
         except ImportError as error:
-            raise ModelError("pycolmap is not installed: pip install 'egotwin[train]'") from error
+            raise ModelError("pycolmap is not installed: pip install 'egotwin-training[train]'") from error
         pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
         pycolmap.logging.logtostderr = False
         return pycolmap

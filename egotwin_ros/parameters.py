@@ -48,6 +48,9 @@ class ImagineParameters:
     max_wait_s: float = _field(
         5.0, "How long a goal with not_before waits for its image, by wall time [s].", 0.0, 3600.0
     )
+    stop_timeout_s: float = _field(
+        10.0, "How long deactivate, cleanup and shutdown wait for the model to end its current step [s].", 0.0, 3600.0
+    )
     sync_tolerance_s: float = _field(0.1, "Most time between the image and the body pose used with it [s].", 0.0, 60.0)
     require_all_tracked: bool = _field(False, "Refuse body poses with any untracked joint, not only the head.")
 

@@ -153,7 +153,7 @@ def _converse(
     """Starts the node, replays up to the moment, asks, and ends the node."""
     from rclpy.node import Node
 
-    from egotwin_ros.job.asking import Asker
+    from egotwin_ros.job.client import Asker
     from egotwin_ros.job.results import Context
     from egotwin_ros.nodes.replay_node import Player
 

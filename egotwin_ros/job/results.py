@@ -15,8 +15,8 @@ from egotwin_model.io.bags import BagWriter
 from egotwin_model.io.images import decode_image
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import NS, message_type, nanoseconds, poses_to_arrays
-from egotwin_ros.job.asking import NODE, Answer
 from egotwin_ros.job.chart import HeadPath, write_chart
+from egotwin_ros.job.client import NODE, Answer
 from egotwin_ros.job.film import PANEL, Scene, write_film
 from egotwin_ros.job.recording import Bodies, Recording
 from egotwin_ros.msg import BodyTrajectory, Imagination

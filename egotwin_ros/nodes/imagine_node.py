@@ -1,8 +1,8 @@
 """Lifecycle node ``imagine``: images, intrinsics, body poses and goals in; imagined seconds out.
 
-configure loads the model (FAILURE where it cannot: the node stays unconfigured, and goals answer BAD_MODEL); activate
-starts publishing; deactivate stops what runs; cleanup lets the model go. With ``autostart`` the node does the first two
-itself.
+configure loads the model (FAILURE where it cannot: the node stays unconfigured, and goals are answered by BAD_MODEL);
+activate starts publishing; deactivate cancels what runs; cleanup unloads the model. With ``autostart`` the node runs
+the first two transitions itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from std_msgs.msg import String
 from egotwin_model.errors import Cancelled, EgoTwinError, ModelError
 from egotwin_ros.action import Imagine
 from egotwin_ros.bringup import environment
-from egotwin_ros.codes import Code, code_name, error_code
+from egotwin_ros.error_codes import Code, code_name, error_code
 from egotwin_ros.executor import FairExecutor
 from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.msg import BodyPose, Imagination
@@ -56,6 +56,7 @@ class ImagineNode(LifecycleNode):
         self.goal_text = ""
         self._health = Health()
         self._worker: Worker[list[Imagination]] = Worker()
+        self._worker.pause()  # until the node is active
         self._settled = threading.Event()  # set unless the node is on its own way from start to active
         self._messages_in = MutuallyExclusiveCallbackGroup()
         self._input_subscriptions: list[object] = []
@@ -119,27 +120,54 @@ class ImagineNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Publishers speak from here on."""
-        self._health.state = "active"
-        return super().on_activate(state)
+        """Starts publishing and accepting goals."""
+        result = super().on_activate(state)
+        if result == TransitionCallbackReturn.SUCCESS:
+            self._health.state = "active"
+            self._worker.resume()
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops what runs and falls silent; the model stays loaded."""
-        self._worker.drain()
+        """Cancels what runs, waits for it to end and stops publishing; the model stays loaded.
+
+        Goals are refused before the wait begins, so none can start during it. FAILURE: an imagination did not stop
+        within parameter stop_timeout_s; the node stays active and accepts goals again.
+        """
         self._health.state = "inactive"
+        if not self._stop_imagining("deactivate"):
+            self._health.state = "active"
+            self._worker.resume()
+            return TransitionCallbackReturn.FAILURE
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Lets the model and the topics go."""
+        """Unloads the model and removes the topics. FAILURE: as in `on_deactivate`; the node stays inactive."""
+        if not self._stop_imagining("cleanup"):
+            return TransitionCallbackReturn.FAILURE
         self._release()
         self._refusal, self._health = NO_MODEL, Health()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops for good."""
-        self._release()
+        """Unloads the model for good. FAILURE: as in `on_deactivate`; the node is finalized and keeps the model."""
+        stopped = self._stop_imagining("shutdown")
         self._health = Health("finalized")
+        if not stopped:
+            return TransitionCallbackReturn.FAILURE
+        self._release()
         return TransitionCallbackReturn.SUCCESS
+
+    def _stop_imagining(self, transition: str) -> bool:
+        """Refuses new jobs, cancels those there are, and waits; False, with the job named in the log, on timeout."""
+        limit_s = (self.session.parameters if self.session is not None else ImagineParameters()).stop_timeout_s
+        self._worker.pause()
+        if self._worker.drain(limit_s):
+            return True
+        self._fail(
+            f"{transition} failed: {self._worker.running} is still running {limit_s:g} s after it was cancelled "
+            "(parameter stop_timeout_s); repeat the transition when its current sampler step is done"
+        )
+        return False
 
     def _subscribe(self, parameters: ImagineParameters, inputs: InputBuffer) -> None:
         def listen(kind: type, topic: str, take: object) -> None:
@@ -158,7 +186,6 @@ class ImagineNode(LifecycleNode):
         listen(BodyPose, "body_pose", inputs.add_pose)
 
     def _release(self) -> None:
-        self._worker.drain()
         session, self.session = self.session, None
         self.goal_text = ""
         if session is None:
@@ -215,7 +242,10 @@ class ImagineNode(LifecycleNode):
     def _latch_goal(self, message: String) -> None:
         self.goal_text = message.data
         self.get_logger().info(f"~/goal: {message.data[:60]!r}" if message.data else "~/goal: cleared")
-        self._imagine_latched()
+        if message.data:
+            self._imagine_latched()
+        else:
+            self._worker.cancel_latched()
 
     def _imagine_latched(self) -> None:
         text = self.goal_text
@@ -264,7 +294,7 @@ class ImagineNode(LifecycleNode):
             )
             return messages
 
-        return Job(call)
+        return Job(call, f"the imagination of {checked.goal[:60]!r}")
 
     def _describe(self, error: Exception) -> str:
         if error_code(error) == Code.INTERNAL:

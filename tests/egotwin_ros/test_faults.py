@@ -7,8 +7,8 @@ import pytest
 
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.action import Imagine
-from egotwin_ros.codes import code_name
 from egotwin_ros.conversions import to_time
+from egotwin_ros.error_codes import code_name
 
 pytestmark = pytest.mark.ros
 Result = Imagine.Result

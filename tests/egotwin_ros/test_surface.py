@@ -11,10 +11,10 @@ from egotwin_model import errors
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.bags import BagWriter, Topics
-from egotwin_ros import codes, parameters
+from egotwin_ros import error_codes, parameters
 from egotwin_ros.action import Imagine
-from egotwin_ros.codes import code_name, error_code, error_of
 from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.error_codes import code_name, error_code, error_of
 from egotwin_ros.inputs import newest_pair
 from egotwin_ros.job.recording import Recording
 
@@ -35,9 +35,9 @@ def test_every_code_has_its_own_number_and_comes_back_as_an_error_of_that_code()
 
 def test_every_named_error_of_the_model_has_a_code_and_others_are_internal():
     named = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    unnamed = {kind for kind in named if error_code(kind("x")) == codes.Code.INTERNAL}
+    unnamed = {kind for kind in named if error_code(kind("x")) == error_codes.Code.INTERNAL}
     assert unnamed == {errors.EgoTwinError}
-    assert error_code(KeyError("x")) == codes.Code.INTERNAL
+    assert error_code(KeyError("x")) == error_codes.Code.INTERNAL
 
 
 def test_every_parameter_is_declared_with_a_description_and_its_range_holds(ros):

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from egotwin_model.errors import Cancelled
-from egotwin_ros.codes import BusyError
+from egotwin_ros.error_codes import BusyError
 from egotwin_ros.worker import Job, Worker
 
 LONG = 20.0
@@ -106,3 +106,34 @@ def test_draining_ends_what_runs_and_leaves_the_worker_usable(worker):
     job = Job(lambda stopped: "still here")
     worker.submit_action(job)
     assert job.result.result(LONG) == "still here"
+
+
+def test_a_paused_worker_takes_nothing_until_it_resumes(worker):
+    worker.pause()
+    assert worker.drain(LONG)
+    latched = Job(lambda stopped: "too early")
+    worker.submit_latched(latched)
+    with pytest.raises(Cancelled):
+        latched.result.result(LONG)
+    with pytest.raises(Cancelled, match="not active"):
+        worker.submit_action(Job(lambda stopped: "too early"))
+    worker.resume()
+    job = Job(lambda stopped: "now")
+    worker.submit_action(job)
+    assert job.result.result(LONG) == "now"
+
+
+def test_draining_that_times_out_says_what_still_runs(worker):
+    begun, release = threading.Event(), threading.Event()
+
+    def deaf(stopped):
+        begun.set()
+        release.wait(LONG)
+
+    worker.submit_action(Job(deaf, "a long step"))
+    assert begun.wait(LONG)
+    assert not worker.drain(0.05)
+    assert worker.running == "a long step"
+    release.set()
+    assert worker.drain(LONG)
+    assert worker.running == ""

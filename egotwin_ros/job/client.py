@@ -19,8 +19,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from egotwin_model.errors import ModelError
 from egotwin_ros.action import Imagine
-from egotwin_ros.codes import error_of
 from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.error_codes import error_of
 from egotwin_ros.msg import Imagination
 from egotwin_ros.outputs import PICTURES_QOS, UNCONFIGURED
 

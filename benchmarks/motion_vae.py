@@ -20,8 +20,8 @@ from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, initialise_linear_path
 from egotwin_model.runtimes.runtime import load_motion_vae
 from training.datasets.clips.dataset import open_clips
-from training.simulator.behaviours import RATE_HZ
 from training.simulator.captured import Library
+from training.simulator.synthetic_motion import RATE_HZ
 from training.stages.motion import START_CLIPS, features_of
 
 POSES = 81  # of a clip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
+from training.simulator.captured import Library
 from training.simulator.motion.outcome import find_fault, object_poses
 from training.simulator.motion.planner import ACTIONS, compose
 from training.simulator.motion.posing import animate
@@ -21,13 +20,10 @@ from training.simulator.people.observing import head_yaw
 from training.simulator.people.person import Person, draw_person
 from training.simulator.people.tracks import PRE_S, ROAMING
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
-
-if TYPE_CHECKING:
-    from training.simulator.captured import Library
+from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 Array = NDArray[np.float64]
 
-RATE_HZ = 16
 _SHARES: dict[str, float] = {
     **dict.fromkeys(ROAMING, 0.55),
     "stand_still": 0.4,
@@ -74,43 +70,6 @@ _TRIES = 24
 _SEQUENCE_TRIES = 60
 _TAIL_S = 0.6  # this much of a walk's or turn's end may lie after a clip
 _LEAST_S = 0.5  # an action of which a clip shows less is not told
-
-
-@dataclass(frozen=True)
-class SynthMotion:
-    """A body in motion, world frame (z up, metres), with what it does in words.
-
-    Attributes:
-        positions: (T, 23, 3) float32. rotations: (T, 23, 3, 3) float32, global.
-        text: the goal, an instruction. behaviour: actions joined by "+", of a clip one of ``BEHAVIOURS``.
-        offsets: (23, 3) float64, joint offsets; forward kinematics of rotations and offsets gives the positions.
-        meta: measured truth: ``head_turn_rad`` (left positive), ``distance_m``, ``net_distance_m`` (of the head, seen
-            from above), ``duration_s``; ``hand`` and ``target`` of the first action that has them ("" for none);
-            ``texts`` {"action", "posture", "focus"}; ``ambiguous`` (what the text leaves open: "", "target", "side" or
-            "hand"); ``actions``, a list of {"action", "start_s", "end_s", "text", "posture", "focus", "side",
-            "target", "target_id", "support"}; ``person`` {"scale", "size", "legs", "pace"}.
-        rate_hz: poses per second.
-        contacts: (T, 2) bool, whether the left and right foot is planted.
-        articulations: {`plan.Articulation.id`: (T,) value} of every part that moves in the clip.
-        objects: {`plan.Target.id`: (T, 4, 4) T_world_object (origin: the object's centre)} of every object that moves.
-        step_phase: (T, 2) phase of the left and right foot's step, 0 … 1 from toe-off to toe-off; 0 while standing.
-        fingers: (T, 2) left and right, 0 relaxed … 1 closed around something.
-        labels: (T,) the action of each pose, "stand_still" in pauses.
-    """
-
-    positions: NDArray[np.float32]
-    rotations: NDArray[np.float32]
-    text: str
-    behaviour: str
-    offsets: Array
-    meta: dict[str, Any] = field(default_factory=dict)
-    rate_hz: int = RATE_HZ
-    contacts: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 2), dtype=bool))
-    articulations: dict[str, Array] = field(default_factory=dict)
-    objects: dict[str, Array] = field(default_factory=dict)
-    step_phase: Array = field(default_factory=lambda: np.zeros((0, 2)))
-    fingers: Array = field(default_factory=lambda: np.zeros((0, 2)))
-    labels: tuple[str, ...] = ()
 
 
 def synthesise(

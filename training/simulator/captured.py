@@ -21,10 +21,10 @@ from training.actions.wording import Clause, goal
 from training.datasets.mocap.captured_recording import read
 from training.datasets.mocap.retarget import JOINT, Captured, retarget
 from training.datasets.mocap.segments import Cut, cut
-from training.simulator.behaviours import RATE_HZ, SynthMotion
 from training.simulator.people.gaits import WalkCycle, cycle_of
 from training.simulator.people.observing import focus_text, head_yaw, posture_text
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
+from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 Array = NDArray[np.float64]
 

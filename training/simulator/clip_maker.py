@@ -14,7 +14,7 @@ from egotwin_model.geometry.camera import Mount, Pinhole
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
-from training.simulator.behaviours import RATE_HZ, SynthMotion, synthesise, synthesise_story
+from training.simulator.behaviours import synthesise, synthesise_story
 from training.simulator.captured import Library
 from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.canvas import Moves
@@ -22,6 +22,7 @@ from training.simulator.render.views import FOV, EgoRenderer, Frames, Labels, ou
 from training.simulator.rooms.collisions import ALLOWED_M, penetration
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room, wall_style
+from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz
 MOST_MOVED = 4  # articulations and objects whose states a clip holds

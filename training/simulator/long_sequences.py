@@ -29,7 +29,6 @@ from training.datasets.clips.shards import GENERATOR_VERSION
 from training.datasets.sequences.head_camera import as_lens
 from training.datasets.sequences.narrations import Narration
 from training.datasets.sequences.sequence_writer import SequenceWriter, SyntheticSequence
-from training.simulator.behaviours import RATE_HZ, SynthMotion
 from training.simulator.clip_maker import (
     BODY_SEEDS,
     POSES_PER_FRAME,
@@ -46,6 +45,7 @@ from training.simulator.render.canvas import screenless
 from training.simulator.render.views import EgoRenderer, Frames
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
+from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 from training.workers.fanout import Report, run_command, run_shards
 
 SETTINGS = "made_with.json"

@@ -17,7 +17,8 @@ from safetensors.numpy import load_file, save_file
 
 pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
 
-from training.simulator.behaviours import SynthMotion, synthesise, synthesise_sequence, synthesise_story
+from training.simulator.behaviours import synthesise, synthesise_sequence, synthesise_story
+from training.simulator.synthetic_motion import SynthMotion
 
 from .furnished_room import ROOM
 

@@ -16,18 +16,12 @@ pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.geometry import inverse_kinematics as ik
 from training.actions.wording import kind_of, narrate, phrases
-from training.simulator.behaviours import (
-    BEHAVIOURS,
-    RATE_HZ,
-    SynthMotion,
-    synthesise,
-    synthesise_sequence,
-    synthesise_story,
-)
+from training.simulator.behaviours import BEHAVIOURS, synthesise, synthesise_sequence, synthesise_story
 from training.simulator.people.gaits import SAMPLES, walk_cycle
 from training.simulator.people.hand_motion import finger_point, grip_point
 from training.simulator.people.person import draw_person
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Solids, Target
+from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 from .furnished_room import ROOM, TABLE_SPOTS
 

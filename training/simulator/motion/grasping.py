@@ -9,33 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
+from training.simulator.motion.grasps import Hold, hold_of, scaled, touch_of
 from training.simulator.motion.moving import go_to, look
 from training.simulator.motion.timeline import Grip, Span, Timeline
-from training.simulator.people.hand_motion import HandTask, attitude, finger_point, grip_point
+from training.simulator.people.hand_task import HandTask
 from training.simulator.people.posture import SIDES, STANDING, key_of
 from training.simulator.rooms.plan import NoRoomError, Target
 
 Array = NDArray[np.float64]
 
-_TALL_M = 0.11  # things this high are taken from the side, others from above
 _BOTH_HANDS_M = 0.2  # things this wide need both hands
 _CANDIDATES = 60
 _HIGH_M = 1.05
 _HEAD_CLEARANCE = 0.16
 _KNEE_CLEARANCE = 0.12
-
-
-@dataclass(frozen=True)
-class Hold:
-    """How a hand (or both) holds something: attitude (3, 3) relative to the heading, the held point (3,) in its frame,
-    by hand."""
-
-    attitude: dict[str, Array]
-    point: dict[str, Array]
-
-    @property
-    def hands(self) -> list[str]:
-        return list(self.attitude)
 
 
 @dataclass(frozen=True)
@@ -67,31 +54,6 @@ class Job:
         rotation = rotation_z(np.array(self.yaw)) @ self.hold.attitude[hand]
         more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # lest the elbow folds up
         return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, **more)
-
-
-def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:
-    """How to hold an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
-    two hands."""
-    width, height = (min(target.size[:2]) or 0.1), (target.size[2] or 0.1)
-    if len(hands) > 1:
-        roll, pitch, radius = np.radians(82), np.radians(25), max(target.size[:2]) / 2
-    elif height >= _TALL_M and not low and width < 0.12:
-        roll, pitch, radius = np.radians(78), np.radians(8), width / 2
-    else:
-        roll, pitch, radius = np.radians(20), np.radians(58 if low else 34), min(width, height) / 2
-    return Hold(
-        {hand: attitude(hand, roll, pitch) for hand in hands}, {hand: grip_point(hand, radius) for hand in hands}
-    )
-
-
-def touch_of(hand: str) -> Hold:
-    """A hand stretched out to touch with its fingertips."""
-    return Hold({hand: attitude(hand, np.radians(25), np.radians(20))}, {hand: finger_point(hand)})
-
-
-def scaled(hold: Hold, scale: float) -> Hold:
-    """The same hold for a hand of another size."""
-    return Hold(hold.attitude, {hand: point * scale for hand, point in hold.point.items()})
 
 
 def candidates(line: Timeline, target: Target, goal: Array, near: float = 0.3, far: float = 0.8) -> Array:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.simulator.motion.timeline import Span, Timeline
-from training.simulator.people.tracks import GRID_HZ, Gaze, ease
+from training.simulator.people.easing import GRID_HZ, ease
+from training.simulator.people.tracks import Gaze
 from training.simulator.rooms.plan import NoRoomError, Target
 
 Array = NDArray[np.float64]

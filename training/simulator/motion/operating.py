@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
-from training.simulator.motion.grasping import Hold, candidates, scaled
+from training.simulator.motion.grasping import candidates
+from training.simulator.motion.grasps import Hold, scaled
 from training.simulator.motion.moving import go_to
 from training.simulator.motion.timeline import Span, Timeline
-from training.simulator.people.hand_motion import HandTask, attitude, grip_point
+from training.simulator.people.easing import GRID_HZ, ease
+from training.simulator.people.hand_motion import attitude, grip_point
+from training.simulator.people.hand_task import HandTask
 from training.simulator.people.posture import SIDES, STANDING
-from training.simulator.people.tracks import GRID_HZ, Gaze, ease
+from training.simulator.people.tracks import Gaze
 from training.simulator.rooms.plan import Articulation, NoRoomError, Target
 from training.simulator.rooms.routes import segment_distance
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from training.actions.wording import kind_of
 from training.simulator.motion.timeline import Timeline
-from training.simulator.people.tracks import GRID_HZ, MAY_START_WALKING, PRE_S, Segment, integrate, roam
+from training.simulator.people.easing import GRID_HZ, integrate
+from training.simulator.people.tracks import MAY_START_WALKING, PRE_S, Segment, roam
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 
 Array = NDArray[np.float64]

@@ -14,11 +14,12 @@ from egotwin_model.geometry.rotations import cross, partway, rotation_y, rotatio
 from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS, forward_kinematics
 from training.simulator.people import hand_motion as hands
 from training.simulator.people import posture
+from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.footsteps import foot_motion, gait_phase, plan_steps, step_phase
 from training.simulator.people.gaits import sample_cycle
 from training.simulator.people.person import ARMS, JOINT, SPINE, UPPER_BODY, Person, idle_rotvecs, sway
 from training.simulator.people.posture import PREFIX, chain
-from training.simulator.people.tracks import GRID_HZ, Gaze, Track, ease
+from training.simulator.people.tracks import Gaze, Track
 
 Array = NDArray[np.float64]
 

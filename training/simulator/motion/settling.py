@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from training.simulator.motion.moving import few_steps, go_to
 from training.simulator.motion.timeline import Span, Timeline
-from training.simulator.people.hand_motion import HandTask, attitude
+from training.simulator.people.hand_motion import attitude
+from training.simulator.people.hand_task import HandTask
 from training.simulator.people.person import Person
 from training.simulator.people.posture import SIDES, STANDING, crouching
 from training.simulator.rooms.plan import NoRoomError, Target

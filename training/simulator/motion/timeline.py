@@ -6,30 +6,18 @@ An action adds to it and may find that it does not work out: it then raises `NoR
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulator.people.hand_motion import HandTask
+from training.simulator.motion.grasps import Hold
+from training.simulator.people.easing import GRID_HZ, Moves, ease, integrate
+from training.simulator.people.hand_task import HandTask
 from training.simulator.people.person import Person
 from training.simulator.people.posture import STANDING, ReachTable
-from training.simulator.people.tracks import (
-    GRID_HZ,
-    POST_S,
-    PRE_S,
-    Gaze,
-    Moves,
-    Segment,
-    Track,
-    ease,
-    integrate,
-)
+from training.simulator.people.tracks import POST_S, PRE_S, Gaze, Segment, Track
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Target
 from training.simulator.rooms.routes import Ground
-
-if TYPE_CHECKING:
-    from training.simulator.motion.grasping import Hold
 
 Array = NDArray[np.float64]
 

@@ -5,17 +5,16 @@ A hand's frame in T-pose: the left one's fingers point along +y, the right one's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.inverse_kinematics import two_bone
-from egotwin_model.geometry.rotations import cross, partway, rotation_z, shortest_arc, unit
+from egotwin_model.geometry.rotations import cross, partway, shortest_arc, unit
+from training.simulator.people.easing import ease
+from training.simulator.people.hand_task import HandTask
 from training.simulator.people.person import JOINT, Person
 from training.simulator.people.posture import PREFIX, SIDES
-from training.simulator.people.tracks import ease
 
 Array = NDArray[np.float64]
 
@@ -24,7 +23,6 @@ _PALM = 0.085  # wrist to the middle of the grip, metres of a 1.75 m body
 _DEPTH = 0.022  # of the palm's skin below the wrist
 _MOST_WRIST = np.radians(78)
 _NEAREST_M, _SOFT_M = 0.27, 0.012  # from shoulder to wrist
-_RISE = 0.08  # metres a hand swings over what is in its way
 
 
 def attitude(hand: str, roll: float, pitch: float, inward: float = 0.0) -> Array:
@@ -43,60 +41,6 @@ def grip_point(hand: str, radius: float) -> Array:
 def finger_point(hand: str) -> Array:
     """The fingertips (3,) in the hand's frame, metres."""
     return np.array([0.0, SIDES[hand] * _FINGERS, -_DEPTH])
-
-
-@dataclass(frozen=True)
-class HandTask:
-    """One stay of a hand somewhere: it goes there, stays or follows, and comes back (or something else takes over).
-
-    Attributes:
-        hand: "left" or "right".
-        wrist: (K, 3) metres at ``times``: in the world, or from the pelvis with x along the heading (``carried``).
-        rotation: (3, 3) or (K, 3, 3) of the hand in the same frame.
-        times: (K,) s.
-        start_s, arrive_s, leave_s, back_s: the way there and the way back.
-        carried: the frame moves with the body.
-        up_first: the hand rises (or comes back level) before it goes across; else it goes across and then down.
-        grip: fingers closed at the stay, 0 … 1.
-        swing: metres it goes out of the way on its way.
-        apart: share of the way's time by which going across and going up or down are apart.
-    """
-
-    hand: str
-    wrist: Array
-    rotation: Array
-    times: Array
-    start_s: float
-    arrive_s: float
-    leave_s: float = np.inf
-    back_s: float = np.inf
-    carried: bool = False
-    up_first: bool = True
-    grip: float = 0.0
-    swing: float = _RISE
-    apart: float = 0.3
-
-    def weights(self, time: Array) -> tuple[Array, Array]:
-        """How far it is there across and up or down: two of (T,), from 0 to 1 and back."""
-        go, back = self.apart * (self.arrive_s - self.start_s), self.apart * (self.back_s - self.leave_s)
-        first = ease(time, self.start_s, self.arrive_s - go)
-        second = ease(time, self.start_s + go, self.arrive_s)
-        if np.isfinite(self.back_s):
-            first = first * (1 - ease(time, self.leave_s + back, self.back_s))
-            second = second * (1 - ease(time, self.leave_s, self.back_s - back))
-        return (second, first) if self.up_first else (first, second)
-
-    def pose(self, time: Array, pelvis: Array, heading: Array) -> tuple[Array, Array]:
-        """World wrist (T, 3) and hand rotation (T, 3, 3) of the stay at times (T,), held before and after it."""
-        wrist = np.stack([np.interp(time, self.times, self.wrist[:, k]) for k in range(3)], axis=-1)
-        rotation = self.rotation
-        if rotation.ndim == 3:
-            nearest = np.clip(np.searchsorted(self.times, time), 0, len(self.times) - 1)
-            rotation = rotation[nearest]
-        if not self.carried:
-            return wrist, np.broadcast_to(rotation, (len(time), 3, 3))
-        facing = rotation_z(heading)
-        return pelvis + np.einsum("tij,tj->ti", facing, wrist), facing @ rotation
 
 
 def grips(tasks: tuple[HandTask, ...], time: Array) -> Array:

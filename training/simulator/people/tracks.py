@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from training.simulator.people.hand_motion import HandTask
-    from training.simulator.rooms.plan import Target
+from training.simulator.people.easing import GRID_HZ, Moves, ease
+from training.simulator.people.hand_task import HandTask
+from training.simulator.rooms.plan import Target
 
 Array = NDArray[np.float64]
 
-GRID_HZ = 64
 PRE_S = 2.5  # a track starts this long before its clip, so that a clip can start in mid-step
 POST_S = 2.0
 
@@ -27,30 +25,6 @@ class Segment:
     behaviour: str
     heading: Array
     speed: Array
-
-
-@dataclass(frozen=True)
-class Moves:
-    """A value of D numbers that moves smoothly between targets: each change (K, D) is made from start to end (K,) s.
-
-    Changes add up, so one may begin before the last one has ended.
-    """
-
-    start: Array
-    end: Array
-    change: Array
-
-    @classmethod
-    def of(cls, moves: list[tuple[float, float, Array]], width: int) -> Moves:
-        """From a list of (start, end, change (D,))."""
-        change = np.array([c for _, _, c in moves], dtype=float).reshape(-1, width)
-        return cls(np.array([m[0] for m in moves]), np.array([m[1] for m in moves]), change)
-
-    def at(self, time: Array) -> Array:
-        """The value (T, D) at times (T,)."""
-        if not len(self.start):
-            return np.zeros((len(time), self.change.shape[1]))
-        return ease(time[:, None], self.start, self.end) @ self.change
 
 
 @dataclass(frozen=True)
@@ -78,18 +52,6 @@ class Track:
     posture: Moves
     hands: tuple[HandTask, ...] = ()
     gazes: tuple[Gaze, ...] = ()
-
-
-def ease(time: Array, start: float | Array, end: float | Array) -> Array:
-    """Minimum-jerk rise from 0 at ``start`` to 1 at ``end``; the arguments broadcast."""
-    u = np.clip((time - start) / np.maximum(np.subtract(end, start), 1e-6), 0.0, 1.0)
-    return u**3 * (10 - 15 * u + 6 * u**2)
-
-
-def integrate(heading: Array, speed: Array) -> Array:
-    """Path (N, 2) from the origin for headings and speeds on the grid."""
-    step = speed[:, None] * np.stack([np.cos(heading), np.sin(heading)], axis=-1) / GRID_HZ
-    return np.concatenate([np.zeros((1, 2)), np.cumsum((step[1:] + step[:-1]) / 2, axis=0)])
 
 
 def grid(duration_s: float, pre_s: float = 0.0) -> Array:

@@ -1,0 +1,53 @@
+"""How hands hold or touch things: their attitude and the point that is held, by the size of the thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulator.people.hand_motion import attitude, finger_point, grip_point
+from training.simulator.rooms.plan import Target
+
+Array = NDArray[np.float64]
+
+_TALL_M = 0.11  # things this high are taken from the side, others from above
+
+
+@dataclass(frozen=True)
+class Hold:
+    """How a hand (or both) holds something: attitude (3, 3) relative to the heading, the held point (3,) in its frame,
+    by hand."""
+
+    attitude: dict[str, Array]
+    point: dict[str, Array]
+
+    @property
+    def hands(self) -> list[str]:
+        return list(self.attitude)
+
+
+def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:
+    """How to hold an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
+    two hands."""
+    width, height = (min(target.size[:2]) or 0.1), (target.size[2] or 0.1)
+    if len(hands) > 1:
+        roll, pitch, radius = np.radians(82), np.radians(25), max(target.size[:2]) / 2
+    elif height >= _TALL_M and not low and width < 0.12:
+        roll, pitch, radius = np.radians(78), np.radians(8), width / 2
+    else:
+        roll, pitch, radius = np.radians(20), np.radians(58 if low else 34), min(width, height) / 2
+    return Hold(
+        {hand: attitude(hand, roll, pitch) for hand in hands}, {hand: grip_point(hand, radius) for hand in hands}
+    )
+
+
+def touch_of(hand: str) -> Hold:
+    """A hand stretched out to touch with its fingertips."""
+    return Hold({hand: attitude(hand, np.radians(25), np.radians(20))}, {hand: finger_point(hand)})
+
+
+def scaled(hold: Hold, scale: float) -> Hold:
+    """The same hold for a hand of another size."""
+    return Hold(hold.attitude, {hand: point * scale for hand, point in hold.point.items()})

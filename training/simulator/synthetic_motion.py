@@ -1,0 +1,50 @@
+"""What the simulator makes of one person's motion: poses, labels, words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+RATE_HZ = 16
+
+
+@dataclass(frozen=True)
+class SynthMotion:
+    """A body in motion, world frame (z up, metres), with what it does in words.
+
+    Attributes:
+        positions: (T, 23, 3) float32. rotations: (T, 23, 3, 3) float32, global.
+        text: the goal, an instruction. behaviour: actions joined by "+", of a clip one of ``BEHAVIOURS``.
+        offsets: (23, 3) float64, joint offsets; forward kinematics of rotations and offsets gives the positions.
+        meta: measured truth: ``head_turn_rad`` (left positive), ``distance_m``, ``net_distance_m`` (of the head, seen
+            from above), ``duration_s``; ``hand`` and ``target`` of the first action that has them ("" for none);
+            ``texts`` {"action", "posture", "focus"}; ``ambiguous`` (what the text leaves open: "", "target", "side" or
+            "hand"); ``actions``, a list of {"action", "start_s", "end_s", "text", "posture", "focus", "side",
+            "target", "target_id", "support"}; ``person`` {"scale", "size", "legs", "pace"}.
+        rate_hz: poses per second.
+        contacts: (T, 2) bool, whether the left and right foot is planted.
+        articulations: {`plan.Articulation.id`: (T,) value} of every part that moves in the clip.
+        objects: {`plan.Target.id`: (T, 4, 4) T_world_object (origin: the object's centre)} of every object that moves.
+        step_phase: (T, 2) phase of the left and right foot's step, 0 … 1 from toe-off to toe-off; 0 while standing.
+        fingers: (T, 2) left and right, 0 relaxed … 1 closed around something.
+        labels: (T,) the action of each pose, "stand_still" in pauses.
+    """
+
+    positions: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    text: str
+    behaviour: str
+    offsets: Array
+    meta: dict[str, Any] = field(default_factory=dict)
+    rate_hz: int = RATE_HZ
+    contacts: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 2), dtype=bool))
+    articulations: dict[str, Array] = field(default_factory=dict)
+    objects: dict[str, Array] = field(default_factory=dict)
+    step_phase: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    fingers: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: tuple[str, ...] = ()

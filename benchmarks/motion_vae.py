@@ -17,8 +17,7 @@ from torch import Tensor
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.io.store import load_tensors, verify
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
-from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, initialise_linear_path
-from egotwin_model.runtimes.runtime import load_motion_vae
+from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, initialise_linear_path, load_motion_vae
 from training.datasets.clips.dataset import open_clips
 from training.simulator.captured import Library
 from training.simulator.synthetic_motion import RATE_HZ

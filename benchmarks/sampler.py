@@ -22,6 +22,7 @@ from benchmarks.rolling import ROOT, start_of
 from egotwin_model.diffusion.sampler import Conditions, Denoiser, Guidance, Sampler, Solver
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.runtimes.registry import describe_runtimes, runtime_names
 
 SOLVERS = {"ddim": Solver("ddim"), "dpm++2m": Solver("dpm++2m")}
 
@@ -114,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "egotwin-mini")
     parser.add_argument("--bag", type=Path, default=ROOT / "examples" / "bags" / "living_room.mcap")
-    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--runtime", default="auto", choices=runtime_names(), help=describe_runtimes())
     parser.add_argument("--goal", default="turn left")
     parser.add_argument("--steps", type=int, nargs="+", default=[2, 4, 8, 16, 32])
     parser.add_argument("--reference", type=int, default=128)

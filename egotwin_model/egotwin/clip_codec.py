@@ -9,7 +9,7 @@ from torch import Tensor
 
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
 from egotwin_model.motion.representation import BodyMotion
-from egotwin_model.runtimes.runtime import Runtime
+from egotwin_model.runtimes.base import Runtime
 
 
 class ClipCodec:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from egotwin_model.errors import ModelError
+from egotwin_model.latents.timing import FRAMES_PER_LATENT
 
 ImageCondition = Literal["first", "tile", "every"]
-PICTURES_PER_LATENT = 4
-"""Pictures behind each video latent but the first (the causal video VAE's temporal compression)."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class EgoTwinConfig:
     @property
     def camera_channels(self) -> int:
         """Channels of the camera condition: a Plücker ray for each picture behind a latent."""
-        return 6 * PICTURES_PER_LATENT
+        return 6 * FRAMES_PER_LATENT
 
     @classmethod
     def paper(cls, **changes: Any) -> EgoTwinConfig:

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from egotwin_model.diffusion.sampler import Conditions, Context, Guidance, Mode, Sampler, Solver
 from egotwin_model.egotwin.clip_codec import ClipCodec, anchored, begun_with, cut, repeated
-from egotwin_model.egotwin.config import PICTURES_PER_LATENT, EgoTwinConfig
+from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.imagination import ModelInfo, Prior, SamplingDefaults
 from egotwin_model.egotwin.rolling import Continuity
 from egotwin_model.errors import GoalError
 from egotwin_model.geometry.plucker import plucker_maps
+from egotwin_model.latents.timing import FRAMES_PER_LATENT
 from egotwin_model.motion.head_centric import BodyMotion
-from egotwin_model.runtimes.runtime import Runtime
+from egotwin_model.runtimes.base import Runtime
 from egotwin_model.text.encoders import TextEncoder
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class ClipGenerator:
         seen = torch.from_numpy(np.asarray(prior.visibility, dtype=np.float32))
         seen = torch.nn.functional.adaptive_avg_pool2d(seen, (self.config.latent_height, self.config.latent_width))
         # a latent is as visible as the pictures behind it on average; the given image wholly
-        groups = [torch.ones_like(seen[0]), *(group.mean(0) for group in seen[1:].split(PICTURES_PER_LATENT))]
+        groups = [torch.ones_like(seen[0]), *(group.mean(0) for group in seen[1:].split(FRAMES_PER_LATENT))]
         visibility = _repeat(torch.stack(groups)[None, :, None], len(first))
         return torch.cat([first[:, None], latents[:, 1:]], dim=1), {"visibility": visibility}
 

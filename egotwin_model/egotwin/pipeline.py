@@ -16,6 +16,7 @@ from egotwin_model.egotwin.clip_codec import ClipCodec, cut, joined
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.generation import ClipGenerator, Given, Progress, Settings, Start
 from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
+from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.rolling import (
     Continuity,
     Goals,
@@ -34,8 +35,8 @@ from egotwin_model.motion.head_centric import (
     RootCentric,
     read_representation,
 )
-from egotwin_model.runtimes.offload import RuntimeOptions
-from egotwin_model.runtimes.runtime import Runtime, load_runtime
+from egotwin_model.runtimes.base import Runtime, RuntimeOptions
+from egotwin_model.runtimes.registry import load_runtime
 from egotwin_model.text.encoders import TextEncoder, check_goal, load_text_encoder
 
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
@@ -69,6 +70,7 @@ class EgoTwinPipeline:
         *,
         device: str = "cpu",
         dtype: str = "float32",
+        threads: int | None = None,
         offload: bool = False,
         tiling: bool = False,
         text_cache: str | Path | None = None,
@@ -79,8 +81,8 @@ class EgoTwinPipeline:
             path: folder with ``model_index.json`` and ``manifest.json``. The index may name "modalities" (default
                 video and motion, where the transformer has motion layers) and a "representation" (default
                 head-centric, see `motion.read_representation`).
-            runtime: "auto", "torch" or "onnxruntime".
-            device, dtype, offload, tiling, text_cache: how the torch runtime computes, see `RuntimeOptions`. The
+            runtime: a name of `runtimes.registry.runtime_names`; "auto" is the first that can run the model.
+            device, dtype, threads, offload, tiling, text_cache: how the runtime computes, see `RuntimeOptions`. The
                 paper's model on one GPU: device="cuda", dtype="bfloat16", offload=True.
 
         Raises:
@@ -92,8 +94,9 @@ class EgoTwinPipeline:
         config = EgoTwinConfig(**component_config(folder / "transformer"))
         modalities = tuple(index.get("modalities", ("video", "motion") if config.num_motion_layers else ("video",)))
         _check_parts(folder, config, modalities)
-        options = RuntimeOptions(device, dtype, offload, tiling, None if text_cache is None else str(text_cache))
-        loaded = load_runtime(folder, runtime, options)
+        text_cache = None if text_cache is None else str(text_cache)
+        options = RuntimeOptions(device, dtype, offload, tiling, text_cache, threads)
+        loaded = load_runtime(folder, runtime, options, networks=NETWORKS)
         representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
         return cls(
             info=ModelInfo.from_index(index, str(manifest.get("name", folder.name)), sha256(folder / MANIFEST)),

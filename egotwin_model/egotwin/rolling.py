@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-from egotwin_model.egotwin.config import PICTURES_PER_LATENT
 from egotwin_model.errors import GoalError, HorizonError
+from egotwin_model.latents.timing import FRAMES_PER_LATENT
 from egotwin_model.text.encoders import check_goal
 
 Goals = str | Sequence[tuple[float, str]]
@@ -47,7 +47,7 @@ def plan_windows(
     if not math.isfinite(horizon_s) or horizon_s * frame_rate < 1.0 - EPSILON_S:
         raise HorizonError(f"horizon is {horizon_s} s; wanted at least one frame's time, {1 / frame_rate:g} s")
     changes = goal_frames(goals, frame_rate)
-    known_most = 1 + PICTURES_PER_LATENT * round(overlap_s * frame_rate / PICTURES_PER_LATENT)
+    known_most = 1 + FRAMES_PER_LATENT * round(overlap_s * frame_rate / FRAMES_PER_LATENT)
     if not 1 <= known_most < clip_frames:
         raise HorizonError(
             f"overlap of {overlap_s} s: wanted 0 to less than a clip's {(clip_frames - 1) / frame_rate:g} s"
@@ -56,7 +56,7 @@ def plan_windows(
     windows: list[Window] = []
     here = 0
     while here < end:
-        known = min(known_most, 1 + here // PICTURES_PER_LATENT * PICTURES_PER_LATENT)
+        known = min(known_most, 1 + here // FRAMES_PER_LATENT * FRAMES_PER_LATENT)
         first = here - known + 1
         goal = next(text for frame, text in reversed(changes) if frame <= here)
         next_change = min((frame for frame, _ in changes if frame > here), default=end)

@@ -7,6 +7,7 @@ branch is narrower, sits in the lower blocks only, and projects to and from the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.embeddings import MotionHead, PatchEmbed, TimestepEmbedding
 from egotwin_model.egotwin.layers import Clock, FeedForward, Modulation, OutputNorm, Projections
 from egotwin_model.errors import ModelError
+from egotwin_model.io.store import load_component
 
 NEW_PARTS = frozenset({"motion", "motion_head", "linear_1_motion", "visibility_proj", "camera_proj"})
 """What CogVideoX does not have, as parts of dotted parameter names."""
@@ -227,6 +229,11 @@ class EgoTwinTransformer(nn.Module):
         for layer in silent:
             if layer is not None:
                 nn.init.zeros_(layer.weight)
+
+
+def load_transformer(folder: Path, dtype: torch.dtype = torch.float32) -> EgoTwinTransformer:
+    """The transformer of a component folder, on the CPU, in eval mode."""
+    return load_component(folder, EgoTwinTransformer, EgoTwinConfig, dtype)
 
 
 def _initialise(module: nn.Module) -> None:

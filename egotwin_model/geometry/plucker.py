@@ -13,9 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from egotwin_model.egotwin.config import PICTURES_PER_LATENT
 from egotwin_model.errors import CalibrationError, PoseError
 from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.latents.timing import FRAMES_PER_LATENT
 
 
 def cell_directions(camera: Pinhole, rows: int, columns: int) -> Tensor:
@@ -63,8 +63,8 @@ def plucker_maps(camera: Pinhole, poses: Tensor, rows: int, columns: int) -> Ten
     """
     if rows < 1 or columns < 1:
         raise CalibrationError(f"Plücker rays over {rows}×{columns} cells: both must be at least 1")
-    if poses.ndim < 3 or (poses.shape[-3] - 1) % PICTURES_PER_LATENT:
-        raise PoseError(f"camera poses {tuple(poses.shape)}: wanted (..., 1 + {PICTURES_PER_LATENT}k, 4, 4)")
+    if poses.ndim < 3 or (poses.shape[-3] - 1) % FRAMES_PER_LATENT:
+        raise PoseError(f"camera poses {tuple(poses.shape)}: wanted (..., 1 + {FRAMES_PER_LATENT}k, 4, 4)")
     rays = plucker_rays(camera, poses, rows, columns)
-    repeated = rays[..., :1, :, :, :].expand(*rays.shape[:-4], PICTURES_PER_LATENT - 1, *rays.shape[-3:])
-    return torch.cat([repeated, rays], dim=-4).unflatten(-4, (-1, PICTURES_PER_LATENT)).flatten(-4, -3)
+    repeated = rays[..., :1, :, :, :].expand(*rays.shape[:-4], FRAMES_PER_LATENT - 1, *rays.shape[-3:])
+    return torch.cat([repeated, rays], dim=-4).unflatten(-4, (-1, FRAMES_PER_LATENT)).flatten(-4, -3)

@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
-from egotwin_model.video.vae import LatentDistribution
+from egotwin_model.io.store import load_component
+from egotwin_model.latents.distribution import LatentDistribution
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,11 @@ class MotionVAE(nn.Module):
                 f"motion VAE: got latents {tuple(latents.shape)}, wanted (batch, {self.config.latent_dim}, time)"
             )
         return self.decoder(latents)
+
+
+def load_motion_vae(folder: Path) -> MotionVAE:
+    """The motion VAE of a component folder, on the CPU, float32, in eval mode."""
+    return load_component(folder, MotionVAE, MotionVAEConfig)
 
 
 @torch.no_grad()

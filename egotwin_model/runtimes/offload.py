@@ -2,63 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.errors import ModelError
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
 Module = TypeVar("Module", bound=nn.Module)
 
 
-@dataclass(frozen=True)
-class RuntimeOptions:
-    """How the torch runtime computes. The defaults are exact and need nothing but a CPU.
-
-    Attributes:
-        device: "cpu", "cuda", "cuda:1", …
-        dtype: "float32", "bfloat16" or "float16" for the transformer, the video VAE and the text encoder. The motion
-            VAE stays in float32: bfloat16 tells 1.000 m from 1.004 m and nothing between, and it is small.
-        offload: only the network in use is on the device, the others wait in the CPU's memory. The paper's model then
-            needs the transformer's 12 GB and its activations instead of 22 GB more for T5 and the VAEs.
-        tiling: the video VAE of the paper's size works in overlapping tiles: less memory, and a result that differs,
-            since each tile is normalised by itself. The mini model's has none.
-        text_cache: folder where text states are kept between runs; None keeps them in memory only.
-    """
-
-    device: str = "cpu"
-    dtype: str = "float32"
-    offload: bool = False
-    tiling: bool = False
-    text_cache: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ModelError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise ModelError(
-                f"device {self.device!r} is none that torch knows; wanted for instance cpu, cuda"
-            ) from None
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise ModelError(
-                f"device {self.device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; use "
-                "device='cpu', or install a driver and a torch with CUDA"
-            )
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        return DTYPES[self.dtype]
-
-    @property
-    def is_default(self) -> bool:
-        """Nothing asked for that only the torch runtime can do."""
-        return (self.device, self.dtype, self.offload, self.tiling) == ("cpu", "float32", False, False)
+def torch_dtype(name: str) -> torch.dtype:
+    """torch's dtype of a name in `base.DTYPES`."""
+    return getattr(torch, name)
 
 
 class Residence:
@@ -77,7 +31,7 @@ class Residence:
         self._waiting: list[tuple[nn.Module, str, Tensor]] = []
 
     def bring(self, module: Module) -> Module:
-        """`module`, on the device; with offload the network that was there is away."""
+        """`module`, on the device; with offload the network that was there is moved away."""
         if any(module is present for present in self.present):
             return module
         if not self.offload:

@@ -17,7 +17,8 @@ from egotwin_model.errors import GoalError, ModelError
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import CONFIG, load_tensors, save_tensors
 from egotwin_model.io.weights import Weights, check_values
-from egotwin_model.runtimes.offload import Residence, RuntimeOptions
+from egotwin_model.runtimes.base import RuntimeOptions
+from egotwin_model.runtimes.offload import Residence, torch_dtype
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class TextEncoder:
         kind = AutoModel if self.masked else T5EncoderModel
         try:
             model, report = kind.from_pretrained(
-                self.folder, local_files_only=True, use_safetensors=True, dtype=self.options.torch_dtype,
+                self.folder, local_files_only=True, use_safetensors=True, dtype=torch_dtype(self.options.dtype),
                 output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
         except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -143,7 +144,7 @@ class TextEncoder:
             except (ModelError, KeyError) as error:
                 log.warning("text states are made anew: %s", error)
         states = self([text])
-        save_tensors(path, {"states": states.to(self.options.torch_dtype)})  # exact: computed in this dtype
+        save_tensors(path, {"states": states.to(torch_dtype(self.options.dtype))})  # exact: computed in this dtype
         return states
 
 

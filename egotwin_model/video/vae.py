@@ -22,6 +22,7 @@ from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json
 from egotwin_model.io.store import CONFIG, load_component, load_weights
 from egotwin_model.io.weights import without_memory
+from egotwin_model.latents.distribution import LatentDistribution
 
 INITIAL_LOGVAR = -5.0
 
@@ -79,35 +80,6 @@ class VideoVAEConfig:
     def block_channels(self) -> int:
         """Numbers in the block of pixels that becomes one latent position: time x space x space x colours."""
         return self.temporal_compression_ratio * self.spatial_compression_ratio**2 * self.in_channels
-
-
-class LatentDistribution:
-    """Diagonal normal over latents; `parameters` (B, 2C, T, h, w) holds the means, then the log-variances."""
-
-    def __init__(self, parameters: Tensor) -> None:
-        self.mean, logvar = parameters.chunk(2, dim=1)
-        self.logvar = logvar.clamp(-30.0, 20.0)
-
-    @property
-    def std(self) -> Tensor:
-        return torch.exp(0.5 * self.logvar)
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        return self.at(
-            torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
-        )
-
-    def at(self, noise: Tensor) -> Tensor:
-        """The latents that unit noise of the mean's shape stands for."""
-        return self.mean + self.std * noise
-
-    def mode(self) -> Tensor:
-        return self.mean
-
-    def kl(self) -> Tensor:
-        """KL divergence to the unit normal of every latent element, in nats: the shape of the mean, float32."""
-        mean, logvar = self.mean.float(), self.logvar.float()
-        return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar)
 
 
 class EncoderOutput(NamedTuple):

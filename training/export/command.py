@@ -17,7 +17,7 @@ from egotwin_model.diffusion.sampler import Guidance, Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.pipeline import SamplingDefaults
 from egotwin_model.egotwin.pretrained import link_or_copy
-from egotwin_model.egotwin.transformer import EgoTwinTransformer
+from egotwin_model.egotwin.transformer import EgoTwinTransformer, load_transformer
 from egotwin_model.egotwin.variants import VARIANTS, variant
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.geometry.camera import Mount, Pinhole
@@ -31,8 +31,8 @@ from egotwin_model.io.store import (
     write_manifest,
 )
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, read_representation
-from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
-from egotwin_model.runtimes.runtime import GRAPHS, load_motion_vae, load_transformer
+from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, load_motion_vae
+from egotwin_model.runtimes.onnx_runtime import GRAPHS
 from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
 from training.export.graphs import export_graphs
 from training.export.model_parts import Networks

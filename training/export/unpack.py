@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from egotwin_model.egotwin.transformer import load_transformer
 from egotwin_model.egotwin.variants import VARIANTS
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.io.files import read_json, sha256, whole_folder
 from egotwin_model.io.store import WEIGHTS, load_tensors, save_component, save_tensors, verify
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
-from egotwin_model.runtimes.runtime import load_motion_vae, load_transformer
+from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.video.vae import CausalVideoVAE, load_video_vae
 from training.stages.run_folder import (
     SCALE,

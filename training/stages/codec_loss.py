@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.video.vae import CausalVideoVAE, LatentDistribution, fold, group_frames
+from egotwin_model.latents.distribution import LatentDistribution
+from egotwin_model.video.vae import CausalVideoVAE, fold, group_frames
 from training.stages.random_streams import Draws
 
 

@@ -17,7 +17,7 @@ from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.geometry.camera import Mount
 from egotwin_model.io.files import NO_ROOM, read_json
 from egotwin_model.io.store import CONFIG, WEIGHTS, component_config
-from egotwin_model.runtimes.offload import RuntimeOptions
+from egotwin_model.runtimes.base import RuntimeOptions
 from egotwin_model.text.encoders import TextEncoder, load_text_encoder
 from training.datasets.clips.dataset import ClipSet, goals_checksum, open_clips
 from training.stages.checkpoints import differences

@@ -28,7 +28,7 @@ from egotwin_model.motion.head_centric import (
     RootCentric,
     read_representation,
 )
-from egotwin_model.runtimes.runtime import load_motion_vae
+from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.text.encoders import TextEncoder
 from egotwin_model.video.vae import encode_video, load_video_vae
 from training.datasets.clips.dataset import ClipSet

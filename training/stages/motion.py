@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import load_tensors, save_tensors
+from egotwin_model.latents.distribution import LatentDistribution
 from egotwin_model.motion.head_centric import (
     BodyMotion,
     HeadCentric,
@@ -26,10 +27,9 @@ from egotwin_model.motion.vae import (
     MotionVAE,
     group_errors,
     initialise_linear_path,
+    load_motion_vae,
     motion_vae_loss,
 )
-from egotwin_model.runtimes.runtime import load_motion_vae
-from egotwin_model.video.vae import LatentDistribution
 from training.datasets.clips.dataset import ClipSet
 from training.datasets.latents.cache import CachedShards
 from training.stages.encoding import motion_features

@@ -18,12 +18,12 @@ from egotwin_model.diffusion.sampler import Guidance, Solver
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.egotwin.pretrained import cogvideox_schedule, convert_cogvideox
+from egotwin_model.egotwin.transformer import load_transformer
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import write_json
 from egotwin_model.io.store import save_component, save_tensors, write_manifest
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
-from egotwin_model.runtimes.runtime import load_transformer
 
 from ..bodies import standing
 

@@ -29,7 +29,7 @@ from egotwin_model.egotwin.pretrained import (
     from_cogvideox,
     load_cogvideox,
 )
-from egotwin_model.egotwin.transformer import EgoTwinTransformer
+from egotwin_model.egotwin.transformer import EgoTwinTransformer, load_transformer
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from egotwin_model.io.files import write_json
@@ -37,7 +37,6 @@ from egotwin_model.io.store import save_component, save_tensors, write_manifest
 from egotwin_model.io.weights import Weights, without_memory
 from egotwin_model.motion.head_centric import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
-from egotwin_model.runtimes.runtime import load_transformer
 from egotwin_model.video.vae import load_video_vae
 
 from ...shared_data import missing_extra

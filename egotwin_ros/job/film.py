@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import av
 import cv2
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from egotwin_model.io.videos import write_video
 from egotwin_ros.skeleton_view import Body, SkeletonView
 
 PANEL, GAP, TOP, BOTTOM = 480, 16, 104, 88
@@ -55,13 +55,8 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def write_film(path: Path, scene: Scene) -> None:
-    """Writes the film (H.264, yuv420p, 16 pictures a second) to ``path``; the caller renames it when all is well."""
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"crf": "18", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for picture in _pictures(scene):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+    """Writes the film (H.264, yuv420p, 16 frames per second) to ``path``, whole or not at all."""
+    write_video(path, _pictures(scene), RATE)
 
 
 def _pictures(scene: Scene) -> Iterator[Picture]:

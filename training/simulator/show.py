@@ -16,13 +16,12 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS
 from egotwin_model.io.files import write_atomically
-from egotwin_model.io.videos import Compression, write_video
+from egotwin_model.io.videos import write_video
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.simulator.render.body_geoms import hand_points
 
 Array = NDArray[np.floating]
 CAPTION_HEIGHT = 20
-FILM = Compression(crf=18, pixels="yuv420p")  # plays everywhere
 
 
 def contact_sheet(
@@ -157,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_png(options.out, contact_sheet(clips, indices, options.columns, options.tile, options.labels))
     if options.film:
         frames = (frame for index in indices for frame in overlay(clips[index]))
-        write_video(options.film, frames, round(clips.manifest.frame_rate), FILM)
+        write_video(options.film, frames, clips.manifest.frame_rate)
         print(f"the same, annotated: {options.film}")
     print(f"{len(indices)} of {len(clips)} clips: {options.out}")
     return 0

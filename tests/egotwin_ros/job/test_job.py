@@ -159,9 +159,8 @@ def test_a_stopped_job_leaves_no_half_written_file_and_no_process(recording, mod
     process = start(*options, "--steps", 2)
     wait_for(lambda: children(process.pid))
     nodes = children(process.pid)
-    moment = "imagination.mp4" if number == signal.SIGINT else None  # else: while the node still loads
-    if moment:
-        wait_for(lambda: list(out.glob(f".*/{moment}")) or process.poll() is not None)
+    if number == signal.SIGINT:  # while the film is written; the others: while the node still loads
+        wait_for(lambda: list(out.glob(".*/.imagination-*.mp4")) or process.poll() is not None)
     os.kill(process.pid, number)
     status, _, err = finish(process)
     assert status == {signal.SIGINT: 130, signal.SIGTERM: 130, signal.SIGKILL: -9}[number], err

@@ -19,8 +19,6 @@ from egotwin_model.geometry.skeleton import HEAD, reference_offsets
 from egotwin_model.io.videos import (
     Compression,
     VideoFile,
-    decode_clip,
-    encode_clip,
     write_video,
 )
 from training.datasets.clips import dataset
@@ -571,29 +569,6 @@ def test_members_of_a_cut_shard_are_refused(stored):
     truncate(stored / "s0.tar", 0.4)
     with pytest.raises(RecordingError, match=r"truncated|cannot be read"):
         members(stored / "s0.tar")
-
-
-@pytest.mark.parametrize(("pixels", "least_db"), [("yuv444p", 34.0), ("yuv420p", 28.0)])
-def test_video_keeps_what_matters(pixels, least_db, synthetic, wearer):
-    frames = np.stack(list(synthetic(wearer(6.0), size=64).frames))[:41]
-    data = encode_clip(frames, 8, Compression(pixels=pixels))
-    assert data == encode_clip(frames, 8, Compression(pixels=pixels))
-    assert len(data) < frames.nbytes / 4
-    error = decode_clip(data).astype(float) - frames
-    assert 10 * np.log10(255**2 / np.mean(error**2)) > least_db
-    with pytest.raises(RecordingError, match="does not decode"):
-        decode_clip(data[: len(data) // 3])
-
-
-def test_frames_are_found_by_number(tmp_path, synthetic, wearer):
-    frames = np.stack(list(synthetic(wearer(12.0)).frames))
-    write_video(tmp_path / "a.mp4", iter(frames), 8, Compression(key_every=10))
-    video = VideoFile(tmp_path / "a.mp4")
-    assert video.count == len(frames)
-    for wanted in ([0], [37, 38, 38, 44], [len(frames) - 1], [9, 10, 11], [0, len(frames) - 1]):
-        found = np.stack(list(video.pick(np.array(wanted))))
-        nearest = [int(np.argmin([np.abs(f.astype(int) - g).mean() for g in frames])) for f in found]
-        assert nearest == wanted
 
 
 def test_body_written_and_read(tmp_path, wearer):

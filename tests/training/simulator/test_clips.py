@@ -110,7 +110,7 @@ def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
     assert len({float(clips[k]["intrinsics"][0]) for k in range(3)}) == 3
     film = show.overlay(clips[1], 64)
     assert film.shape == (41, 64 + show.CAPTION_HEIGHT, 4 * 64, 3)  # the view, depth, things, from outside
-    write_video(tmp_path / "film.mp4", iter(film), 8, show.FILM)
+    write_video(tmp_path / "film.mp4", iter(film), 8)
     with av.open(str(tmp_path / "film.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 41
     assert show.contact_sheet(clips, [0, 2], columns=4, tile=32).shape == (2 * (32 + show.CAPTION_HEIGHT), 128, 3)

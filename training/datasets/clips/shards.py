@@ -51,7 +51,7 @@ class Manifest:
 
     Attributes:
         options: `clips.Options`; instead of the folder of motion capture its `mocap.library.checksum`.
-        compression: of the pictures, as in `sequences.video.Compression`; empty where they are kept as they are.
+        compression: of the frames, as `egotwin_model.io.videos.Compression`; empty where they are kept as they are.
         drawn_from: what rooms, bodies, wall styles and objects of the split are drawn from; no two splits share any.
         left_out: by name, why a shard failed or a recording of motion capture was not used.
     """

@@ -125,7 +125,7 @@ def write_shard(
             for clip in clips:
                 arrays = {k: np.ascontiguousarray(v) for k, v in clip.arrays.items() if k not in VIDEOS}
                 files = {
-                    extension: encode_clip(clip.arrays[name], round(frame_rate), compression)
+                    extension: encode_clip(clip.arrays[name], frame_rate, compression)
                     for name, extension in VIDEOS.items()
                     if name in clip.arrays
                 }

@@ -216,7 +216,7 @@ def write_recording(
     compression: Compression,
 ) -> None:
     """Writes a synthetic recording: frames (H, W, 3) uint8 RGB as stored, and their times (F,) on both clocks."""
-    rate_hz = max(1, round(1e9 / float(np.median(np.diff(stamps_ns))))) if len(stamps_ns) > 1 else 1
+    rate_hz = 1e9 / float(np.median(np.diff(stamps_ns))) if len(stamps_ns) > 1 else 1.0
     count = write_video(folder / VIDEO, frames, rate_hz, compression)
     if count != len(stamps_ns):
         raise RecordingError(f"{folder}: {count} frames came with {len(stamps_ns)} times")

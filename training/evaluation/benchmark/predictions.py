@@ -20,16 +20,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from egotwin_model.errors import EgoTwinError
+from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS
 from egotwin_model.io.files import read_json, write_atomically, write_json
+from egotwin_model.io.videos import read_video
 from egotwin_model.motion.head_centric import BodyMotion
 from training.evaluation.benchmark.tasks import MODES, PREDICTED, Benchmark, Mode, RealClip
 from training.evaluation.errors import PredictionError
@@ -247,12 +247,9 @@ class Predictions:
 def read_movie(path: Path, frame_rate: float) -> NDArray[np.uint8]:
     """All frames of a video, (F, H, W, 3) RGB; `PredictionError` where it is none, or of another frame rate."""
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            rate = float(stream.average_rate or 0)
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-    except (av.FFmpegError, IndexError) as error:
-        raise PredictionError(f"{path} is no readable video ({error})") from error
+        frames, rate = read_video(path)
+    except RecordingError as error:
+        raise PredictionError(str(error)) from error
     if abs(rate - frame_rate) > 0.01:
-        raise PredictionError(f"{path} has {rate:g} frames a second, predictions.json says {frame_rate:g}")
-    return np.stack(frames) if frames else np.zeros((0, 0, 0, 3), np.uint8)
+        raise PredictionError(f"{path} has {float(rate):g} frames a second, predictions.json says {frame_rate:g}")
+    return frames

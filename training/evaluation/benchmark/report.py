@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.io.files import write_atomically, write_text
+from egotwin_model.io.videos import write_video
 from training.evaluation.benchmark.pooling import METRICS, Metric
 from training.evaluation.benchmark.predictions import Predictions
 from training.evaluation.benchmark.run import REPORT, TABLES, ranking, real_clips, slug
@@ -143,7 +142,7 @@ def _films(results: dict[str, Any], benchmark: Benchmark, out: Path, chosen: str
         entries = []
         for name, frames in shown:
             file = out / "media" / f"{slug(which)}-{slug(name)}.mp4"
-            write_atomically(file, lambda path, f=frames: write_movie(path, f, benchmark.frame_rate))  # type: ignore[misc]
+            write_video(file, map(_enlarged, frames), benchmark.frame_rate)
             entries.append({"name": name, "file": f"media/{file.name}"})
         paths = {"true clip": clip.motion.head_positions} | {
             name: p.motion.head_positions[0] for name, p in found.items() if p.motion is not None
@@ -168,14 +167,8 @@ def _path(paths: dict[str, NDArray[np.floating]], which: str, out: Path) -> str:
     return f"media/{file.name}"
 
 
-def write_movie(path: Path, frames: NDArray[np.uint8], frame_rate: float) -> None:
-    """uint8 (F, H, W, 3) RGB as H.264, small pictures enlarged so that a browser shows their pixels."""
-    scale = max(1, FILM_SIDE // frames.shape[1])
-    height, width = (side * scale // 2 * 2 for side in frames.shape[1:3])
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(frame_rate).limit_denominator(1000))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in frames:
-            large = cv2.resize(frame, (width, height), interpolation=cv2.INTER_NEAREST)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(large, format="rgb24")))
-        container.mux(stream.encode())
+def _enlarged(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small frame (H, W, 3) several times as large, so that a browser shows its pixels; always of even size."""
+    scale = max(1, FILM_SIDE // frame.shape[0])
+    height, width = (max(2, side * scale // 2 * 2) for side in frame.shape[:2])
+    return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

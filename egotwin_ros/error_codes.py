@@ -1,11 +1,10 @@
-"""Which error_code of action/Imagine.action each named error becomes."""
+"""The error_code of action/Imagine.action for each named error, and back."""
 
 from __future__ import annotations
 
 from egotwin_model.errors import (
     CalibrationError,
     Cancelled,
-    EgoTwinError,
     GoalError,
     HorizonError,
     ImageError,
@@ -14,20 +13,9 @@ from egotwin_model.errors import (
     RecordingError,
 )
 from egotwin_ros.action import Imagine
+from egotwin_ros.errors import BusyError, NoImageError, NoPoseError
 
 Code = Imagine.Result
-
-
-class NoImageError(ImageError):
-    """No image has arrived, or the newest is older than the node accepts."""
-
-
-class NoPoseError(PoseError):
-    """No body pose has arrived, or none close enough in time to the image."""
-
-
-class BusyError(EgoTwinError):
-    """Another action goal is being imagined."""
 
 
 _CODES: dict[type[Exception], int] = {
@@ -47,7 +35,7 @@ _NAMES = {getattr(Code, name): name for name in dir(Code) if name.isupper() and 
 
 
 def error_code(error: Exception) -> int:
-    """The number of the nearest named class of ``error``; INTERNAL for anything that is no refusal of ours."""
+    """The number of the nearest named class of ``error``; INTERNAL for any other exception."""
     for kind in type(error).__mro__:
         if kind in _CODES:
             return _CODES[kind]
@@ -60,7 +48,7 @@ def code_name(code: int) -> str:
 
 
 def error_of(code: int, message: str) -> Exception:
-    """The error an error_code stands for, for clients; RuntimeError for INTERNAL and unknown numbers."""
+    """The error of an error_code, for clients; RuntimeError for INTERNAL and unknown numbers."""
     for kind, number in _CODES.items():
         if number == code:
             return kind(message)

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from egotwin_model.errors import CalibrationError, Cancelled
 from egotwin_model.geometry.camera import Mount, Pinhole, rectify
 from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
-from egotwin_ros.error_codes import NoImageError, NoPoseError
+from egotwin_ros.errors import NoImageError, NoPoseError
 from egotwin_ros.image_bridge import to_rgb
 from egotwin_ros.msg import BodyPose
 from egotwin_ros.parameters import ImagineParameters

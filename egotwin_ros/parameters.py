@@ -1,15 +1,18 @@
-"""Parameters of the node ``imagine``: one dataclass field each, with description and range."""
+"""Parameters of the node ``imagine``: one dataclass field each, with description and range; importable without ROS."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+import textwrap
 from dataclasses import dataclass
-from typing import Any
-
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.node import Node
+from typing import TYPE_CHECKING, Any
 
 from egotwin_ros.bringup import share
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 
 def _field(default: Any, description: str, low: float | None = None, high: float | None = None) -> Any:
@@ -19,44 +22,51 @@ def _field(default: Any, description: str, low: float | None = None, high: float
 
 @dataclass(frozen=True)
 class ImagineParameters:
-    """What the node can be told at start; read once, when it is configured."""
+    """Settings of the node, read once when it is configured."""
 
-    autostart: bool = _field(True, "Configure and activate by itself at start.")
-    model_path: str = _field("", "Model folder; empty: the shipped models/egotwin-mini.")
+    autostart: bool = _field(True, "Configure and activate the node at start.")
+    model_path: str = _field("", "Model folder; empty: the embedded models/egotwin-mini.")
     runtime: str = _field("auto", "What runs the model: auto, torch, onnxruntime, openvino or tensorrt.")
     image_transport: str = _field(
         "raw", "raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on `image/compressed`."
     )
-    fixed_frame_id: str = _field("", "Frame that body poses must be in, z up; empty: whatever frame they name.")
+    fixed_frame_id: str = _field("", "Frame that body poses must be in, z up; empty: any.")
     head_frame_id: str = _field("predicted_head", "TF child frame of the imagined head; empty: no TF.")
     camera_frame_id: str = _field("predicted_camera_optical", "frame_id of ~/predicted/image and its camera_info.")
     camera_mount_rotation: tuple[float, ...] = _field(
         (0.0, 0.0, 0.0, 0.0),
-        "Orientation (x, y, z, w) of the real camera's optical frame in the head frame; the picture is turned into the "
-        "view the model was trained on (an offset in place is not corrected). All zero: mounted as in training.",
+        "Orientation (x, y, z, w) of the real camera's optical frame in the head frame; images are rotated into the "
+        "view of the model's camera (a translation is not corrected). All zero: mounted as in training.",
     )
-    rate_hz: float = _field(0.5, "How often the goal of ~/goal is imagined anew, at most [1/s].", 0.01, 30.0)
-    num_samples: int = _field(1, "Futures drawn for the goal of ~/goal.", 1, 64)
+    rate_hz: float = _field(0.5, "Highest rate at which the goal of ~/goal is imagined again [1/s].", 0.01, 30.0)
+    num_samples: int = _field(1, "Samples generated for the goal of ~/goal.", 1, 64)
     num_steps: int = _field(0, "Sampler steps; 0: the model's own.", 0, 1000)
     guidance: tuple[float, ...] = _field(
-        (0.0, 0.0, 0.0), "Guidance scales for text, video and motion, 1 means none; all zero: the model's own."
+        (0.0, 0.0, 0.0),
+        "Guidance scales for text, video and motion; 1: no guidance; all zero: the model's own.",
     )
-    seed: int = _field(-1, "Seed for ~/goal; negative: drawn anew each time.", -1, 2**31 - 1)
-    max_samples: int = _field(64, "Most futures one action goal may ask for.", 1, 4096)
+    seed: int = _field(-1, "Seed for the goal of ~/goal; -1: a random one each time.", -1, 2**31 - 1)
+    max_samples: int = _field(64, "Most samples an action goal may ask for.", 1, 4096)
     max_goal_length: int = _field(1000, "Longest goal text [characters].", 1, 100_000)
-    max_age_s: float = _field(2.0, "Oldest image that is still used [s], by the node's clock; 0: any.", 0.0, 3600.0)
+    max_age_s: float = _field(
+        2.0, "Age up to which an image is used [s], by the node's clock; 0: any age.", 0.0, 3600.0
+    )
     max_wait_s: float = _field(
-        5.0, "How long a goal with not_before waits for its image, by wall time [s].", 0.0, 3600.0
+        5.0, "How long an action goal with not_before waits for its image [s of wall time].", 0.0, 3600.0
     )
     stop_timeout_s: float = _field(
         10.0, "How long deactivate, cleanup and shutdown wait for the model to end its current step [s].", 0.0, 3600.0
     )
-    sync_tolerance_s: float = _field(0.1, "Most time between the image and the body pose used with it [s].", 0.0, 60.0)
+    sync_tolerance_s: float = _field(
+        0.1, "Largest time between an image and the body pose used with it [s].", 0.0, 60.0
+    )
     require_all_tracked: bool = _field(False, "Refuse body poses with any untracked joint, not only the head.")
 
 
 def declare(node: Node) -> None:
     """Declares every parameter on the node."""
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
     for field in dataclasses.fields(ImagineParameters):
         descriptor = ParameterDescriptor(description=field.metadata["description"])
         if bounds := field.metadata["range"]:
@@ -68,10 +78,10 @@ def declare(node: Node) -> None:
 
 
 def read(node: Node) -> ImagineParameters:
-    """The declared parameters' present values.
+    """The current values of the declared parameters.
 
     Raises:
-        ValueError: a value no range can express is wrong; the message names it.
+        ValueError: a value is wrong in a way that no range can express; the message names the parameter.
     """
     values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(ImagineParameters)}
     values["model_path"] = values["model_path"] or str(share() / "models/egotwin-mini")
@@ -79,6 +89,28 @@ def read(node: Node) -> ImagineParameters:
         values[name] = tuple(values[name])
         if len(values[name]) != len(wanted.split(",")):
             raise ValueError(f"parameter {name} is {values[name]}; wanted {wanted}")
+        if not all(map(math.isfinite, values[name])):
+            raise ValueError(f"parameter {name} is {values[name]}; wanted finite numbers")
+    if min(values["guidance"]) < 0.0:
+        raise ValueError(f"parameter guidance is {values['guidance']}; wanted numbers of 0 or more")
     if values["image_transport"] not in ("raw", "compressed"):
         raise ValueError(f"parameter image_transport is {values['image_transport']!r}; wanted raw or compressed")
     return ImagineParameters(**values)
+
+
+def parameter_file() -> str:
+    """Text of config/imagine.yaml: every parameter at its default, below its description."""
+    lines = [
+        "# Parameters of the node `imagine`, at their defaults; arguments of the launch files take precedence.",
+        "# They are read when the node is configured. Made by: python -m egotwin_ros.parameters > config/imagine.yaml",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for field in dataclasses.fields(ImagineParameters):
+        lines += textwrap.wrap(field.metadata["description"], 112, initial_indent="    # ", subsequent_indent="    # ")
+        lines.append(f"    {field.name}: {json.dumps(field.default)}")  # JSON is YAML
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(parameter_file(), end="")

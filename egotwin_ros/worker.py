@@ -14,7 +14,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from egotwin_model.errors import Cancelled
-from egotwin_ros.error_codes import BusyError
+from egotwin_ros.errors import BusyError
 
 T = TypeVar("T")
 

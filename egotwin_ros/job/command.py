@@ -23,6 +23,8 @@ from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_ros import bringup
 from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.job.process import NodeProcess, enter_domain
+from egotwin_ros.option_types import integer, number
+from egotwin_ros.parameters import ImagineParameters
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -40,29 +42,39 @@ INTERRUPTED, FAILED, REFUSED = 130, 1, 2
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
+    node = ImagineParameters()
     options = argparse.ArgumentParser(
         prog="egotwin imagine",
         description="Imagines the next seconds of a recording, by the ROS node, and writes imagination.mcap, "
         "imagination.mp4 and trajectory.png.",
     )
     add = options.add_argument
-    add("--bag", help="recording: an .mcap or .db3 file or a rosbag2 folder (default: the shipped example)")
+    add("--bag", help="recording: an .mcap or .db3 file or a rosbag2 folder (default: the embedded example)")
     add("--goal", default=DEFAULT_GOAL, help="what the wearer is about to do, in words (default: %(default)s)")
     add("--out", default="out", help="folder to write to (default: %(default)s)")
-    add("--at", type=float, help="moment to imagine from, in seconds after the recording's start (default: chosen)")
-    add("--horizon", type=float, default=0.0, help="seconds to look ahead (default: all the model can)")
-    add("--samples", type=int, default=1, help="futures to draw; the film shows the first (default: %(default)s)")
-    add("--steps", type=int, default=0, help="sampler steps (default: the model's own)")
-    add("--seed", type=int, default=-1, help="the same seed imagines the same again (default: drawn)")
+    add(
+        "--at", type=number(0.0), help="start of the imagination, seconds after the recording's start (default: chosen)"
+    )
+    add("--horizon", type=number(0.0), default=0.0, help="seconds to look ahead; 0: one clip of the model (default)")
+    add(
+        "--samples",
+        type=integer(1, node.max_samples),
+        default=1,
+        help="futures to generate; the film shows the first (default: %(default)s)",
+    )
+    add("--steps", type=integer(0, 1000), default=0, help="sampler steps; 0: the model's own (default)")
+    add("--seed", type=integer(-1, 2**63 - 1), default=-1, help="repeats an imagination; -1: a random one (default)")
     add(
         "--mode",
         choices=MODES,
         default="joint",
-        help="joint: pictures and motion; motion: motion only; video: pictures along the recorded motion",
+        help="joint: video and motion; motion: motion only; video: video along the recorded motion",
     )
-    add("--model", default="", help="model folder (default: the shipped egotwin-mini)")
+    add("--model", default="", help="model folder (default: the embedded egotwin-mini)")
     add("--runtime", default="auto", help="what runs the model: auto, torch, onnxruntime (default: %(default)s)")
-    add("--rate", type=float, default=1.0, help="speed of the replay (default: %(default)s)")
+    add(
+        "--rate", type=number(0.0, 1000.0), default=1.0, help="speed of the replay; 0: as fast as possible (default: 1)"
+    )
     for name in ("image", "camera-info", "body-pose"):
         add(f"--{name}-topic", help=f"{name} topic in the recording (default: the first of its type)")
     return options

@@ -209,7 +209,15 @@ def test_lifecycle_loads_speaks_falls_silent_and_lets_go(make_rig, model_folder,
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("image_transport", "smoke signals"), ("guidance", [1.0]), ("camera_mount_rotation", [1.0])]
+    ("name", "value"),
+    [
+        ("image_transport", "smoke signals"),
+        ("guidance", [1.0]),
+        ("guidance", [1.0, float("nan"), 1.0]),
+        ("guidance", [1.0, -1.0, 1.0]),
+        ("camera_mount_rotation", [1.0]),
+        ("camera_mount_rotation", [0.0, 0.0, float("inf"), 1.0]),
+    ],
 )
 def test_parameters_that_cannot_be(make_rig, model_folder, capfd, name, value):
     rig = make_rig(model_path=str(model_folder), runtime="torch", autostart=False, **{name: value})

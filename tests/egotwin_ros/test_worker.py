@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from egotwin_model.errors import Cancelled
-from egotwin_ros.error_codes import BusyError
+from egotwin_ros.errors import BusyError
 from egotwin_ros.worker import Job, Worker
 
 LONG = 20.0

@@ -142,3 +142,7 @@ def test_the_command_replays_a_file_and_refuses_a_missing_one(bag, tmp_path, cap
     assert replay.main([str(tmp_path / "walk.mcap"), "--rate", "0"]) == 0
     assert replay.main([str(tmp_path / "none.mcap")]) == 1
     assert "RecordingError: recording" in capfd.readouterr().err
+    assert replay.main([str(tmp_path / "walk.mcap"), "--start", "99", "--loop"]) == 1
+    assert "start_s 99 s, until_s 0 s: wanted a part of" in capfd.readouterr().err
+    assert replay.main(["", "--ros-args", "-p", "rate:=-1.0"]) == 1
+    assert "rate" in capfd.readouterr().err

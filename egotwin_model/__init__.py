@@ -1,29 +1,92 @@
-"""EgoTwin: joint egocentric video and motion diffusion (no ROS, no training)."""
+"""EgoTwin: joint egocentric video and body motion diffusion. No ROS, no training, torch only where torch computes.
+
+The public names are importable from here. Each is imported from its module when it is first used, so that skeletons,
+cameras, bags and the ONNX path do not wait for torch.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from egotwin_model.diffusion.attention.attend import attend, interaction_mask
+    from egotwin_model.diffusion.sampler import Guidance
+    from egotwin_model.diffusion.schedule import Pace, Schedule
+    from egotwin_model.diffusion.solvers import Solver
     from egotwin_model.egotwin.config import EgoTwinConfig
+    from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
     from egotwin_model.egotwin.pipeline import EgoTwinPipeline
+    from egotwin_model.egotwin.pretrained import load_cogvideox
     from egotwin_model.egotwin.transformer import EgoTwinTransformer
-    from egotwin_model.motion.vae import MotionVAE
-
-__all__ = ["EgoTwinConfig", "EgoTwinPipeline", "EgoTwinTransformer", "MotionVAE"]
+    from egotwin_model.errors import (
+        CalibrationError,
+        Cancelled,
+        EgoTwinError,
+        GoalError,
+        HorizonError,
+        ImageError,
+        ModelError,
+        PoseError,
+        RecordingError,
+    )
+    from egotwin_model.families import load_pipeline
+    from egotwin_model.geometry.camera import Mount, Pinhole, rectify
+    from egotwin_model.geometry.plucker import plucker_maps
+    from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS, forward_kinematics, reference_offsets
+    from egotwin_model.motion.head_centric import HeadCentric, RootCentric
+    from egotwin_model.motion.representation import BodyMotion
+    from egotwin_model.motion.statistics import MotionStatistics
+    from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
+    from egotwin_model.runtimes.registry import describe_runtimes, runtime_names
+    from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig
 
 _HOMES = {
-    "EgoTwinConfig": "egotwin.config",
-    "EgoTwinPipeline": "egotwin.pipeline",
-    "EgoTwinTransformer": "egotwin.transformer",
-    "MotionVAE": "motion.vae",
-}
+    "diffusion.attention.attend": ("attend", "interaction_mask"),
+    "diffusion.sampler": ("Guidance",),
+    "diffusion.schedule": ("Pace", "Schedule"),
+    "diffusion.solvers": ("Solver",),
+    "egotwin.config": ("EgoTwinConfig",),
+    "egotwin.imagination": ("BodyState", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"),
+    "egotwin.pipeline": ("EgoTwinPipeline",),
+    "egotwin.pretrained": ("load_cogvideox",),
+    "egotwin.transformer": ("EgoTwinTransformer",),
+    "errors": (
+        "CalibrationError", "Cancelled", "EgoTwinError", "GoalError", "HorizonError", "ImageError", "ModelError",
+        "PoseError", "RecordingError",
+    ),
+    "families": ("load_pipeline",),
+    "geometry.camera": ("Mount", "Pinhole", "rectify"),
+    "geometry.plucker": ("plucker_maps",),
+    "geometry.skeleton": ("XSENS_JOINTS", "XSENS_PARENTS", "forward_kinematics", "reference_offsets"),
+    "motion.head_centric": ("HeadCentric", "RootCentric"),
+    "motion.representation": ("BodyMotion",),
+    "motion.statistics": ("MotionStatistics",),
+    "motion.vae": ("MotionVAE", "MotionVAEConfig"),
+    "runtimes.registry": ("describe_runtimes", "runtime_names"),
+    "video.vae": ("CausalVideoVAE", "VideoVAEConfig"),
+}  # fmt: skip
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "XSENS_JOINTS", "XSENS_PARENTS", "BodyMotion", "BodyState", "CalibrationError", "Cancelled", "CausalVideoVAE",
+    "EgoTwinConfig", "EgoTwinError", "EgoTwinPipeline", "EgoTwinTransformer", "GoalError", "Guidance", "HeadCentric",
+    "HorizonError", "ImageError", "Imagination", "ModelError", "ModelInfo", "MotionStatistics", "MotionVAE",
+    "MotionVAEConfig", "Mount", "Pace", "Pinhole", "PoseError", "Prior", "RecordingError", "RootCentric",
+    "SamplingDefaults", "Schedule", "Solver", "VideoVAEConfig", "attend", "describe_runtimes", "forward_kinematics",
+    "interaction_mask", "load_cogvideox", "load_pipeline", "plucker_maps", "rectify", "reference_offsets",
+    "runtime_names",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: bags, cameras and messages work without waiting for torch."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -91,6 +91,10 @@ class EgoTwinPipeline:
         folder = Path(path)
         manifest = verify(folder)
         index = read_json(folder / "model_index.json")
+        if (name := index.get("_class_name", cls.__name__)) != cls.__name__:
+            raise ModelError(
+                f"{folder} holds a {name!r}, not a {cls.__name__!r}; egotwin_model.load_pipeline loads each"
+            )
         config = EgoTwinConfig(**component_config(folder / "transformer"))
         modalities = tuple(index.get("modalities", ("video", "motion") if config.num_motion_layers else ("video",)))
         _check_parts(folder, config, modalities)

@@ -54,7 +54,8 @@ from training.stages.recipes import (
     VideoCodecRecipe,
 )
 from training.stages.run_folder import motion_vae_folder
-from training.stages.trainer import Pace, Run, Stage
+from training.stages.stage import Stage
+from training.stages.trainer import Run, Throughput
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIPS, CLIPS_A_PIECE = 96, 16
@@ -138,11 +139,11 @@ def work(arguments: argparse.Namespace) -> None:
         device = run.accelerator.device.type
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         before = roofline(dtype, 5, time.perf_counter, device)
-        with contextlib.closing(run.batches(0)) as batches:
+        with contextlib.closing(run.loader.batches(0)) as batches:
             for step in range(arguments.warmup):
                 run.step(step, batches)
             run.accelerator.wait_for_everyone()
-            run.pace, begun = Pace(), time.perf_counter()
+            run.throughput, begun = Throughput(), time.perf_counter()
             for step in range(arguments.warmup, steps):
                 run.step(step, batches)
             if device == "cuda":
@@ -153,8 +154,8 @@ def work(arguments: argparse.Namespace) -> None:
         flops = training_flops(recipe, size)
         share = flops * rate / run.accelerator.num_processes / peak
         found = {
-            "batch": batch, "clips_per_s": rate, "data_wait": run.pace.told()["data_wait"], "flops_per_clip": flops,
-            "peak_flops": peak, "utilisation": share, "precision": config.precision,
+            "batch": batch, "clips_per_s": rate, "data_wait": run.throughput.report()["data_wait"],
+            "flops_per_clip": flops, "peak_flops": peak, "utilisation": share, "precision": config.precision,
             "parameters": sum(parameter.numel() for parameter in stage.model.parameters()),
             "peak_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else None,
         }  # fmt: skip

@@ -28,8 +28,10 @@ from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, Roo
 from egotwin_model.motion.rotation_6d import matrix_from_6d
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.metrics.head_motion import view_consistency
-from training.stages.random_streams import Draws
-from training.stages.trainer import Stage, TrainConfig, train
+from training.stages.random_streams import RandomStreams
+from training.stages.stage import Stage
+from training.stages.train_config import TrainConfig
+from training.stages.trainer import train
 from training.workers.stopping import Stopped
 
 REPRESENTATIONS: dict[str, HeadCentric | RootCentric] = {"root-centric": RootCentric(), "head-centric": HeadCentric()}
@@ -78,11 +80,11 @@ class RegressionStage(Stage):
     def __len__(self) -> int:
         return len(self.features)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         features = self.statistics.normalise(self.features[indices])
         return {"features": features, "heads": self.head_statistics.normalise(self.heads[indices])}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         return {"loss": F.mse_loss(model(batch["features"]).float(), batch["heads"])}
 
     def validate(self, model: nn.Module) -> dict[str, float]:

@@ -18,7 +18,7 @@ from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import HEAD, local_rotations
 from egotwin_model.io.files import sha256
 from training.actions.wording import Clause, goal
-from training.datasets.mocap.captured_recording import read
+from training.datasets.mocap.formats import read
 from training.datasets.mocap.retarget import JOINT, Captured, retarget
 from training.datasets.mocap.segments import Cut, cut
 from training.simulator.people.gaits import WalkCycle, cycle_of

@@ -20,10 +20,10 @@ from training.stages.codec_loss import (
     random_crop,
     to_video,
 )
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 from training.stages.recipes import VideoCodecRecipe
 from training.stages.sheets import Sample, save_sheet, to_frames
-from training.stages.trainer import Stage
+from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 64
 START_CLIPS = 64
@@ -52,18 +52,18 @@ class VideoCodecStage(Stage):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         frames = frames_of(self.clips, indices.tolist())
-        mirrored = draws.uniform() < 0.5  # a mirrored room is a room
+        mirrored = streams.uniform() < 0.5  # a mirrored room is a room
         frames[mirrored] = frames[mirrored].flip(3)
         return {"frames": frames}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-        frames = random_crop(batch["frames"], self.recipe.loss.crop_frames, draws)
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
+        frames = random_crop(batch["frames"], self.recipe.loss.crop_frames, streams)
         c = self.recipe.model
         steps = 1 + (frames.shape[1] - 1) // c.temporal_compression_ratio
         height, width = (side // c.spatial_compression_ratio for side in frames.shape[2:4])
-        noise = draws.normal(c.latent_channels, steps, height, width).to(frames.device)
+        noise = streams.normal(c.latent_channels, steps, height, width).to(frames.device)
         return codec_loss(model, to_video(frames), noise, self.recipe.loss)
 
     def validate(self, model: nn.Module) -> dict[str, float]:

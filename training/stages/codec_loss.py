@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from egotwin_model.latents.distribution import LatentDistribution
 from egotwin_model.video.vae import CausalVideoVAE, fold, group_frames
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ def to_video(frames: Tensor) -> Tensor:
     return (frames.float() / 127.5 - 1.0).permute(0, 4, 1, 2, 3)
 
 
-def random_crop(frames: Tensor, length: int, draws: Draws) -> Tensor:
+def random_crop(frames: Tensor, length: int, streams: RandomStreams) -> Tensor:
     """A window of `length` frames of (B, F, ...), the same for all clips of the step; all of them if shorter."""
     spare = max(0, frames.shape[1] - length)
-    start = draws.shared_integer(spare + 1)
+    start = streams.shared_integer(spare + 1)
     return frames[:, start : start + length]
 
 

@@ -45,7 +45,8 @@ from training.stages.run_folder import (
     motion_vae_folder,
     progress,
 )
-from training.stages.trainer import Stage, train
+from training.stages.stage import Stage
+from training.stages.trainer import train
 from training.workers.stopping import Stopped
 
 # what a run may go on with changed: how long it is, how it is watched, and what does not change its steps

@@ -16,10 +16,10 @@ from egotwin_model.geometry.plucker import plucker_maps
 from training.stages.adapters import add_adapters, freeze_text, load_start, merged
 from training.stages.encoding import LatentClips
 from training.stages.preview import Preview
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 from training.stages.recipes import DiffusionRecipe
 from training.stages.sheets import save_sheet
-from training.stages.trainer import Stage
+from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 128
 VALIDATION_SEED = 7
@@ -52,15 +52,15 @@ class DiffusionStage(Stage):
     def __len__(self) -> int:
         return len(self.train)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         rows = self.train.text_index[indices].clone()
-        rows[draws.uniform() < self.recipe.text_dropout] = 0
+        rows[streams.uniform() < self.recipe.text_dropout] = 0
         return _gather(self.train, indices, rows)
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         batch, device = _in_float(batch), batch["text"].device
-        t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, draws))
-        noise = {name: draws.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
+        t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, streams))
+        noise = {name: streams.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
         errors = self._errors(model, batch, noise, t_video, t_motion)
         if len(self.modalities) == 1:
             (term,) = errors.values()
@@ -76,8 +76,8 @@ class DiffusionStage(Stage):
         indices = torch.arange(count)
         batch = _gather(self.validation, indices, self.validation.text_index[indices])
         batch = _in_float({name: value.to(device) for name, value in batch.items()})
-        draws = Draws(VALIDATION_SEED, 0, range(count))
-        noise = {name: draws.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
+        streams = RandomStreams(VALIDATION_SEED, 0, range(count))
+        noise = {name: streams.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
         t = torch.linspace(0, PURE_NOISE, count).long().to(device)
         metrics = {f"val_{name}": float(e.mean()) for name, e in self._errors(model, batch, noise, t, t).items()}
         if len(self.modalities) == 2 and self.recipe.model.asynchronous:
@@ -117,9 +117,9 @@ class DiffusionStage(Stage):
         }
 
 
-def draw_timesteps(recipe: DiffusionRecipe, draws: Draws) -> tuple[Tensor, Tensor]:
+def draw_timesteps(recipe: DiffusionRecipe, streams: RandomStreams) -> tuple[Tensor, Tensor]:
     """t_v and t_m of each clip, (B,) each: independent; for the recipe's shares one is clean or absent."""
-    uniform = draws.uniform(3).T.contiguous()
+    uniform = streams.uniform(3).T.contiguous()
     t_video = (NUM_TRAIN_TIMESTEPS * (1 - uniform[0] ** recipe.video_noise_bias)).long().clamp(max=PURE_NOISE)
     if not recipe.model.asynchronous:
         return t_video, t_video

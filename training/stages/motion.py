@@ -34,11 +34,11 @@ from training.datasets.clips.dataset import ClipSet
 from training.datasets.latents.cache import CachedShards
 from training.stages.encoding import motion_features
 from training.stages.motion_augmentation import varied
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 from training.stages.recipes import MotionVAERecipe
 from training.stages.run_folder import STATISTICS, motion_vae_folder
 from training.stages.sheets import Sample, clip_of, save_sheet
-from training.stages.trainer import Stage
+from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 256
 START_CLIPS = 4000
@@ -70,7 +70,7 @@ class MotionVAEStage(Stage):
         save_tensors(folder / STATISTICS, self.statistics.to_tensors())
         self.features = cached.rows("features")
         rows = torch.linspace(0, len(self.features) - 1, min(START_CLIPS, len(self.features))).long().unique()
-        sample = self.batch(rows, Draws(recipe.train.seed, 0, range(len(rows))))["features"]
+        sample = self.batch(rows, RandomStreams(recipe.train.seed, 0, range(len(rows))))["features"]
         self.change = sample.diff(dim=1).flatten(0, 1).std(0).clamp_min(LEAST_CHANGE)
         self.validation = self.statistics.normalise(held_out.rows("features")[:VALIDATION_CLIPS])
         self.model: nn.Module = self._start(sample, runs)
@@ -88,19 +88,19 @@ class MotionVAEStage(Stage):
     def __len__(self) -> int:
         return len(self.features)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         features = self.features[indices]
         if self.recipe.variety:
-            features = varied(features, self.representation, self.recipe.variety, draws)
+            features = varied(features, self.representation, self.recipe.variety, streams)
         return {"features": self.statistics.normalise(features)}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         features, c = batch["features"], self.recipe.model
         steps = 1 + (features.shape[1] - 1) // c.temporal_compression_ratio
-        noise, offset = draws.normal(c.latent_dim, steps).to(features.device), None
+        noise, offset = streams.normal(c.latent_dim, steps).to(features.device), None
         if self.recipe.latent_offset:
-            scale = self.recipe.latent_offset * draws.uniform()[:, None, None].to(features.device)
-            offset = scale * draws.normal(c.latent_dim, steps).to(features.device)
+            scale = self.recipe.latent_offset * streams.uniform()[:, None, None].to(features.device)
+            offset = scale * streams.normal(c.latent_dim, steps).to(features.device)
         decoded, moments = model(features, noise, offset)
         decoded, groups = decoded.float(), self.representation.groups
         terms = motion_vae_loss(features, decoded, LatentDistribution(moments), groups, self.recipe.kl_weight)

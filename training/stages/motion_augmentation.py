@@ -22,7 +22,7 @@ from egotwin_model.geometry.skeleton import (
     local_rotations,
 )
 from egotwin_model.motion.head_centric import HeadCentric, RootCentric
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 
 SLOW, FAST, FAST_SHARE = 6, 21, 0.25  # control points of a clip's bends, and the fast ones' share
 BEND_RAD = {  # standard deviation of a joint's bend about each axis
@@ -33,15 +33,15 @@ WANDER_M, PATH_SCALE, BODY_SCALE = 0.25, 0.4, 0.08  # of the pelvis; log-scale o
 _BENDS = np.array([BEND_RAD[name.removeprefix("R_").removeprefix("L_")] for name in XSENS_JOINTS])
 
 
-def varied(features: Tensor, representation: HeadCentric | RootCentric, share: float, draws: Draws) -> Tensor:
+def varied(features: Tensor, representation: HeadCentric | RootCentric, share: float, streams: RandomStreams) -> Tensor:
     """Features (B, T, D), float32 and not standardised, of which about `share` of the clips are varied.
 
     How much differs from clip to clip, from not at all to bends of `BEND_RAD`. Bones keep their lengths' proportions.
     """
-    chosen = draws.uniform() < share
-    strength = draws.uniform().numpy()
-    bends = _course(features.shape[1], draws, NUM_JOINTS + 1)  # the last one is the pelvis' path
-    scales = draws.normal(2).cpu().numpy()
+    chosen = streams.uniform() < share
+    strength = streams.uniform().numpy()
+    bends = _course(features.shape[1], streams, NUM_JOINTS + 1)  # the last one is the pelvis' path
+    scales = streams.normal(2).cpu().numpy()
     if not chosen.any():
         return features
     picked = chosen.numpy()
@@ -60,9 +60,9 @@ def varied(features: Tensor, representation: HeadCentric | RootCentric, share: f
     return features.index_put((chosen.nonzero()[:, 0],), torch.from_numpy(encoded))
 
 
-def _course(steps: int, draws: Draws, count: int) -> NDArray[np.floating]:
+def _course(steps: int, streams: RandomStreams, count: int) -> NDArray[np.floating]:
     """Smooth random curves of about unit deviation, (clips, steps, count, 3)."""
-    slow, fast = (draws.normal(points, count, 3).cpu().numpy() for points in (SLOW, FAST))
+    slow, fast = (streams.normal(points, count, 3).cpu().numpy() for points in (SLOW, FAST))
     return np.einsum("tp,bpjc->btjc", _spline(steps, SLOW), slow) + FAST_SHARE * np.einsum(
         "tp,bpjc->btjc", _spline(steps, FAST), fast
     )

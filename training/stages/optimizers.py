@@ -1,22 +1,20 @@
-"""What moves the weights: AdamW or Muon, the learning rate over the steps, and the average of the weights."""
+"""Optimisers (AdamW, Muon), the learning rate over the steps, and the average of the weights."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from training.stages.trainer import TrainConfig
+from training.stages.train_config import TrainConfig
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Exponential average whose memory grows with the steps taken, so that the random start is soon forgotten."""
+    """Exponential average with a decay that grows over the first steps: it soon forgets the random initialisation."""
 
     def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         memory = min(decay, (1 + float(count)) / (10 + float(count)))
@@ -26,7 +24,7 @@ def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
 
 
 def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """AdamW, and where the configuration says so Muon beside it, over what of `model` is trained."""
+    """AdamW over the parameters of `model` that require gradients, and Muon where the configuration asks for it."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     muon = {name for name, p in trained.items() if config.optimizer == "muon" and _is_block_matrix(name, p)}
     rest = [p for name, p in trained.items() if name not in muon]
@@ -48,9 +46,9 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
 
 def _is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """A projection inside a block (attention, MLP, convolution as a matrix): what Muon is made for.
+    """Whether a parameter is a projection inside a block (attention, MLP, convolution as a matrix), for Muon.
 
-    Embeddings, AdaLN and the heads stay with AdamW.
+    AdamW trains embeddings, AdaLN and output heads.
     """
     return parameter.ndim == 2 and any(part in name for part in ("_blocks.", "stages.")) and ".norm" not in name
 

@@ -1,4 +1,4 @@
-"""Random numbers of a training step, drawn clip by clip: the same however many processes share the step."""
+"""Random numbers of a training step, one stream for each clip: the same however many processes share the step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SHARED = 2**32 - 1  # the place of the numbers that all clips of a step have in common
+SHARED = 2**32 - 1  # stands for a clip's place in the stream that all clips of a step share
 
 
-class Draws:
-    """The random numbers of some clips of one step; they follow from (seed, step, the clip's place in the batch).
+class RandomStreams:
+    """Random numbers for some clips of one step. Each clip's depend on (seed, step, its place in the batch) alone.
 
     Args:
-        device: where noise is drawn; a GPU draws other noise than a CPU, and much faster.
+        places: of the clips in the whole batch.
+        device: of the noise. A GPU generates other noise than a CPU, and much faster.
     """
 
     def __init__(self, seed: int, step: int, places: Sequence[int], device: torch.device | str = "cpu") -> None:

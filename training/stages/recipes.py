@@ -12,7 +12,7 @@ from egotwin_model.motion.head_centric import read_representation
 from egotwin_model.motion.vae import MotionVAEConfig
 from egotwin_model.video.vae import VideoVAEConfig
 from training.stages.codec_loss import CodecLossConfig
-from training.stages.trainer import TrainConfig
+from training.stages.train_config import TrainConfig
 
 
 @dataclass(frozen=True)

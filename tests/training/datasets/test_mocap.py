@@ -17,7 +17,8 @@ from ...shared_data import CMU, missing_extra, needs_shared
 
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
-from training.datasets.mocap.captured_recording import Recording, read
+from training.datasets.mocap.captured_recording import Recording
+from training.datasets.mocap.formats import read
 from training.datasets.mocap.retarget import JOINT, Captured, match, retarget, sole_points, upright
 from training.datasets.mocap.segments import cut
 from training.simulator.behaviours import synthesise

@@ -13,7 +13,7 @@ from training.stages.codec_loss import (
     random_crop,
     to_video,
 )
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 
 TINY = VideoVAEConfig(
     latent_channels=4, encoder_widths=(8, 12), encoder_blocks=(1, 1), decoder_widths=(16, 8), decoder_blocks=(1, 1)
@@ -40,7 +40,7 @@ def moving_gratings(count: int = 6, frames: int = 9, size: int = 16) -> torch.Te
 def noise_for(video: torch.Tensor, step: int = 0) -> torch.Tensor:
     """Unit noise of the latents' shape."""
     clips, _, frames, height, width = video.shape
-    return Draws(0, step, range(clips)).normal(4, 1 + (frames - 1) // 4, height // 8, width // 8)
+    return RandomStreams(0, step, range(clips)).normal(4, 1 + (frames - 1) // 4, height // 8, width // 8)
 
 
 def test_to_video_maps_bytes_to_minus_one_to_one() -> None:
@@ -53,9 +53,9 @@ def test_to_video_maps_bytes_to_minus_one_to_one() -> None:
 
 def test_crops_cover_every_start() -> None:
     frames = torch.arange(9).view(1, 9, 1, 1, 1)
-    starts = {int(random_crop(frames, 5, Draws(0, step, range(1)))[0, 0]) for step in range(100)}
+    starts = {int(random_crop(frames, 5, RandomStreams(0, step, range(1)))[0, 0]) for step in range(100)}
     assert starts == {0, 1, 2, 3, 4}
-    assert random_crop(frames, 17, Draws(0, 0, range(1))).shape[1] == 9
+    assert random_crop(frames, 17, RandomStreams(0, 0, range(1))).shape[1] == 9
 
 
 def test_psnr_of_a_known_error() -> None:

@@ -49,7 +49,7 @@ from training.stages.curves import read_curves
 from training.stages.diffusion import DiffusionStage, draw_timesteps
 from training.stages.encoding import LatentClips
 from training.stages.motion import MotionVAEStage
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 from training.stages.recipes import RECIPES, STAGES, DiffusionRecipe
 from training.stages.run_folder import diffusion_folder
 from training.stages.trainer import train
@@ -104,7 +104,7 @@ def test_a_stage_that_was_stopped_is_not_built_upon(
 
     monkeypatch.setattr(MotionVAEStage, "loss", interrupted)
     assert main(["motion-vae", *longer]) == 130
-    assert "motion-vae was stopped at step 3 of 4; the same command goes on" in capsys.readouterr().out
+    assert "motion-vae was stopped at step 3 of 4; the same command resumes" in capsys.readouterr().out
     assert main(["joint", *longer]) == 1
     assert "stopped at step 3 of 4; run `egotwin train motion-vae` again, to its end" in capsys.readouterr().out
     assert not (folder / "joint").exists()
@@ -169,7 +169,7 @@ def test_steps_are_compared_where_feet_stand(runs: Path, data: Path, tmp_path: P
     recipe = RECIPES["smoke"]["motion-decoder"]
     stage = build(recipe, Places(data, runs), tmp_path)
     assert isinstance(stage, MotionVAEStage)
-    features = stage.batch(torch.arange(2), Draws(0, 0, range(2)))["features"]
+    features = stage.batch(torch.arange(2), RandomStreams(0, 0, range(2)))["features"]
 
     class Swinging(torch.nn.Module):
         """Gives back what came, with the left toe 1 cm further to the side in every other pose."""
@@ -181,7 +181,7 @@ def test_steps_are_compared_where_feet_stand(runs: Path, data: Path, tmp_path: P
             found[:, ::2, first] += 0.01
             return stage.statistics.normalise(found), torch.zeros(2, 128, 21)
 
-    terms = stage.loss(Swinging(), {"features": features}, Draws(0, 0, range(2)))
+    terms = stage.loss(Swinging(), {"features": features}, RandomStreams(0, 0, range(2)))
     assert float(terms["off_cm"]) == pytest.approx(41 / 81 / 23, rel=1e-3)  # in 41 of 81 poses, one of 23 joints
     assert float(terms["foot_cm"]) == pytest.approx(1.0 / 4, rel=1e-3)  # one of four joints of the feet
     assert float(terms["gaze_cm"]) == pytest.approx(0.0, abs=0.01)
@@ -476,7 +476,7 @@ def test_a_tenth_of_the_texts_is_dropped() -> None:
     texts = torch.stack([torch.zeros(c.text_length, 1), torch.ones(c.text_length, 1)]).half()
     clips = LatentClips(texts, torch.ones(count, dtype=torch.long), motion=torch.zeros(count, 1, 1))
     stage = DiffusionStage(recipe, clips, clips)
-    given = stage.batch(torch.arange(count), Draws(0, 0, range(count)))["text"]
+    given = stage.batch(torch.arange(count), RandomStreams(0, 0, range(count)))["text"]
     assert (given.amax(dim=(1, 2)) == 0).float().mean() == pytest.approx(recipe.text_dropout, abs=0.02)
 
 
@@ -491,11 +491,11 @@ def test_help_lists_every_field_of_a_recipe(data: Path, capsys: pytest.CaptureFi
 
 def test_timesteps_follow_the_recipes_shares() -> None:
     """`mini`: 40 % of motions given clean, half of the videos in the noisiest quarter; `smoke`: uniform t_v."""
-    draws = Draws(0, 0, range(20_000))
+    streams = RandomStreams(0, 0, range(20_000))
     for name, clean, noisiest in (("mini", 0.4, 0.5), ("smoke", 0.1, 0.25)):
         recipe = RECIPES[name]["joint"]
         assert isinstance(recipe, DiffusionRecipe)
-        t_video, t_motion = draw_timesteps(recipe, draws)
+        t_video, t_motion = draw_timesteps(recipe, streams)
         assert (t_motion == 0).float().mean() == pytest.approx(clean, abs=0.02)
         assert (t_video >= 750).float().mean() == pytest.approx(noisiest, abs=0.04)
         assert t_video.min() == 0
@@ -504,7 +504,7 @@ def test_timesteps_follow_the_recipes_shares() -> None:
         pair = torch.stack([t_video[free], t_motion[free]]).float()
         assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.03  # independent (Section 3.3)
     tied = replace(recipe, model=replace(recipe.model, asynchronous=False))
-    assert torch.equal(*draw_timesteps(tied, draws))
+    assert torch.equal(*draw_timesteps(tied, streams))
 
 
 FSDP = {  # as in examples/slurm/train_paper.sbatch

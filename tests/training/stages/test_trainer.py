@@ -19,9 +19,12 @@ from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.store import WEIGHTS, load_tensors
+from training.stages.batches import batch_indices
 from training.stages.optimizers import learning_rate_factor
-from training.stages.random_streams import Draws
-from training.stages.trainer import Stage, TrainConfig, draw_indices, train
+from training.stages.random_streams import RandomStreams
+from training.stages.stage import Stage
+from training.stages.train_config import TrainConfig
+from training.stages.trainer import train
 from training.workers.stopping import Stopped
 
 from ...shared_data import missing_extra
@@ -55,12 +58,12 @@ class Regression(Stage):
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
-        return {"x": self.inputs[indices] + 0.1 * draws.normal(self.inputs.shape[1])}
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
+        return {"x": self.inputs[indices] + 0.1 * streams.normal(self.inputs.shape[1])}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         self.calls += 1
-        noise = draws.uniform(1)
+        noise = streams.uniform(1)
         loss = (model(batch["x"]) - batch["x"][:, :2] * noise).square().mean()
         return {"loss": loss * float("nan") if self.poison is not None and self.calls > self.poison else loss}
 
@@ -78,10 +81,10 @@ class Interrupted(Regression):
         super().__init__()
         self.at = at
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         if self.calls == self.at:
             raise KeyboardInterrupt
-        return super().loss(model, batch, draws)
+        return super().loss(model, batch, streams)
 
 
 def test_resume_equals_an_unbroken_run_to_the_bit(tmp_path: Path) -> None:
@@ -103,15 +106,15 @@ def equal_weights(one: Path, other: Path) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_stops_and_the_run_goes_on_to_the_bit(tmp_path: Path, number: signal.Signals) -> None:
     class Told(Regression):
-        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
             if self.calls == 2:
                 os.kill(os.getpid(), number)
-            return super().loss(model, batch, draws)
+            return super().loss(model, batch, streams)
 
     config = replace(CONFIG, save_every=100)
     train(Regression(), config, tmp_path / "whole")
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    with pytest.raises(Stopped, match="told was stopped at step 3 of 4; the same command goes on"):
+    with pytest.raises(Stopped, match="told was stopped at step 3 of 4; the same command resumes"):
         train(Told(), config, tmp_path / "told")
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
     assert json.loads((tmp_path / "told/checkpoint/state.json").read_text())["step"] == 3  # the step it came in
@@ -151,10 +154,10 @@ def test_a_disk_that_fills_leaves_the_last_checkpoint(tmp_path: Path) -> None:
             self.fills_at, self.full = fills_at, largest_file(20_000)
             self.model = nn.Sequential(nn.Linear(4, 4000), nn.Linear(4000, 2))
 
-        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
             if self.calls == self.fills_at:
                 self.full.__enter__()
-            return super().loss(model, batch, draws)
+            return super().loss(model, batch, streams)
 
     stage = Large(fills_at=3)
     try:
@@ -189,7 +192,7 @@ def test_what_breaks_in_a_batch_is_told(tmp_path: Path) -> None:
     """Batches are made in a thread; its errors are the run's."""
 
     class Broken(Regression):
-        def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+        def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
             raise ModelError("clip 7 is damaged")
 
     with pytest.raises(ModelError, match="clip 7 is damaged"):
@@ -217,7 +220,7 @@ def test_losses_that_are_not_finite_are_skipped_then_stop_the_run(tmp_path: Path
 
 
 def test_every_epoch_visits_every_clip_once() -> None:
-    drawn = torch.cat([draw_indices(step, 3, 10, seed=5) for step in range(10)])
+    drawn = torch.cat([batch_indices(step, 3, 10, seed=5) for step in range(10)])
     for epoch in drawn.split(10):
         assert sorted(epoch.tolist()) == list(range(10))
     assert not torch.equal(drawn[:10], drawn[10:20])
@@ -236,8 +239,8 @@ def test_the_batches_that_broke_are_kept(tmp_path: Path) -> None:
     train(Regression(poison=3), CONFIG, tmp_path)
     (kept,) = (tmp_path / "nonfinite").iterdir()
     assert kept.name == "step-0000003-process-0-0.safetensors"
-    indices = draw_indices(3, 3, 10, CONFIG.seed)
-    expected = Regression().batch(indices, Draws(CONFIG.seed, 3, range(3)))["x"]
+    indices = batch_indices(3, 3, 10, CONFIG.seed)
+    expected = Regression().batch(indices, RandomStreams(CONFIG.seed, 3, range(3)))["x"]
     assert torch.equal(load_tensors(kept)["x"], expected)
 
 
@@ -252,7 +255,7 @@ def test_one_process_trains_in_one_precision_after_the_other(tmp_path: Path) -> 
 
 def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path: Path) -> None:
     class Steep(Regression):
-        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
             self.calls += 1
             flat = 0.0 if self.calls == 2 else 1.0  # a finite loss, but the root has no slope at zero
             return {"loss": (flat * model(batch["x"]).square()).sqrt().mean()}
@@ -298,12 +301,12 @@ def test_each_optimizer_resumes_to_the_bit(tmp_path: Path, optimizer: str) -> No
             self.model.transformer_blocks = nn.ModuleList([nn.Linear(4, 4)])
             self.model.append(nn.Linear(4, 2))
 
-        def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
             self.calls += 1
             if self.at is not None and self.calls > self.at:
                 raise KeyboardInterrupt
             hidden = self.model.transformer_blocks[0](batch["x"]).tanh()
-            return {"loss": (self.model[-1](hidden) - batch["x"][:, :2] * draws.uniform(1)).square().mean()}
+            return {"loss": (self.model[-1](hidden) - batch["x"][:, :2] * streams.uniform(1)).square().mean()}
 
         def validate(self, model: nn.Module) -> dict[str, float]:
             return {}

@@ -1,4 +1,4 @@
-"""A motion-capture recording as it was made: a skeleton of any kind and its motion."""
+"""A motion-capture recording: a skeleton of any kind and its motion, in the recording's own axes and units."""
 
 from __future__ import annotations
 
@@ -52,25 +52,8 @@ class Recording:
         return places
 
 
-def read(path: Path) -> Recording:
-    """Read one .amc (with the .asf of its subject beside it) or .bvh file.
-
-    Raises:
-        RecordingError: it is missing, of another kind, or damaged.
-    """
-    from training.datasets.mocap import acclaim, biovision
-
-    if not path.is_file():
-        raise RecordingError(f"{path} is missing")
-    if path.suffix.lower() == ".amc":
-        return acclaim.read(path)
-    if path.suffix.lower() == ".bvh":
-        return biovision.read(path)
-    raise RecordingError(f"{path} is neither .amc nor .bvh motion capture")
-
-
 def checked(recording: Recording, path: Path) -> Recording:
-    """The recording, if it can be one; `RecordingError` otherwise."""
+    """`recording`, or `RecordingError` where it has too few frames or numbers that are not finite."""
     if len(recording.root) < 2:
         raise RecordingError(f"{path} holds {len(recording.root)} frame(s), wanted at least 2")
     if not (np.isfinite(recording.root).all() and np.isfinite(recording.rotations).all()):

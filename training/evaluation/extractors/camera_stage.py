@@ -17,8 +17,9 @@ from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import require
 from training.evaluation.extractors.base import to_pictures
 from training.evaluation.extractors.extractor_networks import PICTURE, CameraConfig, CameraRegressor
-from training.stages.random_streams import Draws
-from training.stages.trainer import Stage, TrainConfig
+from training.stages.random_streams import RandomStreams
+from training.stages.stage import Stage
+from training.stages.train_config import TrainConfig
 
 VALIDATION_CLIPS = 64
 _MIRROR = torch.tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])  # of a step, where left and right are exchanged
@@ -50,18 +51,18 @@ class CameraStage(Stage):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         pairs, steps = [], []
         last = len(self.clips.tensor("camera_pose", 0)) - 1
-        chosen = (draws.uniform(self.recipe.pairs) * last).long().numpy()
+        chosen = (streams.uniform(self.recipe.pairs) * last).long().numpy()
         for index, first in zip(indices.tolist(), chosen, strict=True):
             picture, step = _pairs(self.clips, index, first, self.recipe.model)
             pairs.append(picture)
             steps.append(step)
-        kind = draws.uniform(self.recipe.pairs).flatten()
+        kind = streams.uniform(self.recipe.pairs).flatten()
         return _turned(torch.cat(pairs), torch.cat(steps), kind < 0.5, (4.0 * kind).long() % 2 == 1, self.recipe.model)
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         return {"loss": F.smooth_l1_loss(model(batch["pairs"]).float(), batch["steps"])}
 
     def validate(self, model: nn.Module) -> dict[str, float]:

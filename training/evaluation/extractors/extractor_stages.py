@@ -38,9 +38,10 @@ from training.evaluation.metrics.hand_score import f_score
 from training.evaluation.metrics.retrieval import r_precision
 from training.stages.encoding import encode_texts
 from training.stages.motion import features_of
-from training.stages.random_streams import Draws
+from training.stages.random_streams import RandomStreams
 from training.stages.recipes import TEXT_PACKAGE
-from training.stages.trainer import Stage, TrainConfig
+from training.stages.stage import Stage
+from training.stages.train_config import TrainConfig
 
 VALIDATION_CLIPS = 256
 
@@ -119,11 +120,11 @@ class TextMotionStage(Stage):
     def __len__(self) -> int:
         return len(self.features)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         states, same = self.texts.batch(indices)
         return {"features": self.features[indices], "states": states, "same": same}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         motion, text = model(batch["features"], batch["states"])
         return {"loss": contrastive_margin(motion, text, batch["same"], self.recipe.model.margin)}
 
@@ -156,11 +157,11 @@ class VideoTextStage(Stage):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         states, same = self.texts.batch(indices)
         return {**_clip_tensors(self.clips, indices), "states": states, "same": same}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         video = batch["video"].permute(0, 2, 1, 3, 4)
         found: ClipReading = model(video, batch["states"])
         contrast = info_nce(found.shared.float(), found.text.float(), batch["same"], self.recipe.model.temperature)
@@ -202,20 +203,20 @@ class HandStage(Stage):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def batch(self, indices: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         pictures, hands = [], []
         num_frames = len(self.clips.tensor("hand_visible", 0))
-        places = (draws.uniform(self.recipe.frames) * num_frames).long().numpy()
+        places = (streams.uniform(self.recipe.frames) * num_frames).long().numpy()
         for index, chosen in zip(indices.tolist(), places, strict=True):
             frames, visible = self.clips.tensor("frames", index), self.clips.tensor("hand_visible", index)
             pictures.append(to_pictures(frames[chosen], PICTURE))
             hands.append(torch.from_numpy(visible[chosen].astype(bool)))
         picture, hand = torch.cat(pictures), torch.cat(hands)
-        mirrored = draws.uniform(self.recipe.frames).flatten() < 0.5  # a mirrored left hand is a right one
+        mirrored = streams.uniform(self.recipe.frames).flatten() < 0.5  # a mirrored left hand is a right one
         picture[mirrored], hand[mirrored] = picture[mirrored].flip(-1), hand[mirrored].flip(-1)
         return {"pictures": picture, "hands": hand}
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         alpha = torch.tensor(self.recipe.model.alpha, device=batch["hands"].device)
         logits = model(batch["pictures"]).float()
         return {"loss": focal_loss(logits, batch["hands"], self.recipe.model.gamma, alpha)}

@@ -9,6 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from egotwin_model.text.goals import MAX_GOAL_CHARACTERS
 from egotwin_ros.bringup import share
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ImagineParameters:
     )
     seed: int = _field(-1, "Seed for the goal of ~/goal; -1: a random one each time.", -1, 2**31 - 1)
     max_samples: int = _field(64, "Most samples an action goal may ask for.", 1, 4096)
-    max_goal_length: int = _field(1000, "Longest goal text [characters].", 1, 100_000)
+    max_goal_length: int = _field(MAX_GOAL_CHARACTERS, "Longest goal text [characters].", 1, MAX_GOAL_CHARACTERS)
     max_age_s: float = _field(
         2.0, "Age up to which an image is used [s], by the node's clock; 0: any age.", 0.0, 3600.0
     )

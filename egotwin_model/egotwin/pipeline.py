@@ -37,7 +37,8 @@ from egotwin_model.motion.head_centric import (
 )
 from egotwin_model.runtimes.base import Runtime, RuntimeOptions
 from egotwin_model.runtimes.registry import load_runtime
-from egotwin_model.text.encoders import TextEncoder, check_goal, load_text_encoder
+from egotwin_model.text.encoders import TextEncoder, load_text_encoder
+from egotwin_model.text.goals import check_goal
 
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from egotwin_model.errors import GoalError, HorizonError
 from egotwin_model.latents.timing import FRAMES_PER_LATENT
-from egotwin_model.text.encoders import check_goal
+from egotwin_model.text.goals import check_goal
 
 Goals = str | Sequence[tuple[float, str]]
 Continuity = Literal["restart", "clean", "noised"]

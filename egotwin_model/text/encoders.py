@@ -6,14 +6,14 @@ import hashlib
 import importlib
 import logging
 import sys
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from egotwin_model.errors import GoalError, ModelError
+from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import CONFIG, load_tensors, save_tensors
 from egotwin_model.io.weights import Weights, check_values
@@ -22,18 +22,9 @@ from egotwin_model.runtimes.offload import Residence, torch_dtype
 
 log = logging.getLogger(__name__)
 
-MAX_GOAL_CHARACTERS = 500
+KEPT_TEXTS = 64
+"""Texts whose states an encoder keeps in memory."""
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "tokenizer_config.json")
-
-
-def check_goal(goal: str, *, max_characters: int = MAX_GOAL_CHARACTERS) -> str:
-    """The goal with outer white space removed; `GoalError` for an empty or an overlong one."""
-    text = goal.strip()
-    if not text:
-        raise GoalError('goal is empty; say what the wearer will do, for instance "turn left and walk forward"')
-    if len(text) > max_characters:
-        raise GoalError(f"goal has {len(text)} characters, at most {max_characters} are taken; say it shorter")
-    return text
 
 
 class TextEncoder:
@@ -68,6 +59,7 @@ class TextEncoder:
         self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
         self.tokenizer.model_max_length = sys.maxsize  # `truncated` tells of long texts, better than its warning
         self.cache = Path(self.options.text_cache) if self.options.text_cache else None
+        self._recent: dict[str, Tensor] = {}
         if self.cache is None:
             _ = self.model
 
@@ -131,18 +123,25 @@ class TextEncoder:
             self.residence.clear()
         return (states * mask[..., None] if self.masked else states).cpu()
 
-    @lru_cache(maxsize=64)  # noqa: B019  one encoder lives as long as its pipeline
     def cached(self, text: str) -> Tensor:
-        """States of one text, (1, length, text_dim), from memory, from the disk, or new."""
-        if self.cache is None:
-            return self([text])
+        """States of one text, (1, length, text_dim), from memory, from the disk, or computed."""
+        states = self._recent.pop(text, None)
+        if states is None:
+            states = self([text]) if self.cache is None else self._stored(self.cache, text)
+        self._recent[text] = states  # the last used comes last
+        if len(self._recent) > KEPT_TEXTS:
+            del self._recent[next(iter(self._recent))]
+        return states
+
+    def _stored(self, folder: Path, text: str) -> Tensor:
+        """States of one text from `folder`, where they are put if they are not there yet."""
         key = hashlib.sha256(f"{self.fingerprint}\n{text}".encode()).hexdigest()
-        path = self.cache / f"{key}.safetensors"
+        path = folder / f"{key}.safetensors"
         if path.is_file():
             try:
                 return load_tensors(path)["states"].float()
             except (ModelError, KeyError) as error:
-                log.warning("text states are made anew: %s", error)
+                log.warning("text states are computed again: %s", error)
         states = self([text])
         save_tensors(path, {"states": states.to(torch_dtype(self.options.dtype))})  # exact: computed in this dtype
         return states

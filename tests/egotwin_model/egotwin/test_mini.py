@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +109,24 @@ def test_a_prepared_runtime_has_all_that_an_imagination_needs(start: tuple[np.nd
     made = dict(pipeline.runtime._sessions)
     imagine(pipeline, start, "turn left")
     assert pipeline.runtime._sessions == made
+
+
+def test_a_dropped_pipeline_is_freed(start: tuple[np.ndarray, BodyState]) -> None:
+    """Nothing global keeps a pipeline's networks or its text states once nobody uses it."""
+    pipeline = EgoTwinPipeline.from_pretrained(FOLDER, "torch")
+    imagine(pipeline, start, "turn left", mode="motion", num_steps=1)
+    alive = [weakref.ref(part) for part in (pipeline, pipeline.text_encoder, pipeline.runtime, pipeline.codec)]
+    del pipeline
+    gc.collect()
+    assert [part() for part in alive] == [None] * 4
+
+
+def test_only_the_last_texts_are_kept_in_memory(pipeline: EgoTwinPipeline) -> None:
+    encoder = pipeline.text_encoder
+    wanted = encoder.cached("turn left")
+    assert encoder.cached("turn left") is wanted
+    for number in range(100):
+        encoder.cached(f"walk {number} steps")
+    assert len(encoder._recent) == 64
+    assert encoder.cached("turn left") is not wanted
+    assert (encoder.cached("turn left") == wanted).all()

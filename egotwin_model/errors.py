@@ -37,5 +37,9 @@ class RecordingError(EgoTwinError):
     """A recording (bag, VRS, trajectory, clip shard) is missing, truncated or lacks a needed topic."""
 
 
+class InstallationError(EgoTwinError):
+    """A file that comes with the package, or a part it was built without, is missing from this installation."""
+
+
 class Cancelled(Exception):  # noqa: N818  an outcome, not an error
     """Raised out of the pipeline when its ``progress`` callback asks to stop between two steps."""

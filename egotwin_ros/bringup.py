@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from egotwin_model.io.share import share_folder
+
 PACKAGE = "egotwin_ros"
 
 Value = bool | int | float | str
@@ -115,29 +117,9 @@ REPLAY = Entry(
 )
 
 
-def share() -> Path:
-    """The folder that holds config/, launch/, models/ and examples/: the source tree, or the installed share folder.
-
-    Raises:
-        FileNotFoundError: neither is there; build and source the workspace, or run from the source tree.
-    """
-    source = Path(__file__).resolve().parents[1]
-    if (source / "package.xml").is_file():
-        return source
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        return Path(get_package_share_directory(PACKAGE))
-    except PackageNotFoundError:
-        raise FileNotFoundError(
-            f"no share folder of {PACKAGE} in AMENT_PREFIX_PATH={os.environ.get('AMENT_PREFIX_PATH', '')!r}; "
-            "build the workspace and source its setup file"
-        ) from None
-
-
 def config(name: str) -> Path:
     """Path of a file in config/."""
-    return share() / "config" / name
+    return share_folder() / "config" / name
 
 
 def environment() -> dict[str, str]:

@@ -9,8 +9,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from egotwin_model.io.share import share_folder
 from egotwin_model.text.goals import MAX_GOAL_CHARACTERS
-from egotwin_ros.bringup import share
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -85,7 +85,7 @@ def read(node: Node) -> ImagineParameters:
         ValueError: a value is wrong in a way that no range can express; the message names the parameter.
     """
     values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(ImagineParameters)}
-    values["model_path"] = values["model_path"] or str(share() / "models/egotwin-mini")
+    values["model_path"] = values["model_path"] or str(share_folder() / "models/egotwin-mini")
     for name, wanted in (("camera_mount_rotation", "x, y, z, w"), ("guidance", "text, video, motion")):
         values[name] = tuple(values[name])
         if len(values[name]) != len(wanted.split(",")):

@@ -6,9 +6,7 @@ What we ship and make is one MCAP file with the topics of `Topics`; what we read
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ImageError, RecordingError
 from egotwin_model.geometry.skeleton import NUM_JOINTS
+from egotwin_model.io.share import share_folder
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -47,28 +46,11 @@ class Topics:
     body_pose: str = "/body_pose"
 
 
-def message_folder() -> Path:
-    """Folder of our ``.msg`` files: beside this package in a checkout, or in an installed ``share/egotwin_ros``.
-
-    Raises:
-        RecordingError: none of the places has them.
-    """
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    places = [Path(__file__).parents[2], *(Path(prefix) / "share/egotwin_ros" for prefix in prefixes if prefix)]
-    for place in places:
-        if all((place / "msg" / f"{name}.msg").is_file() for name in _OWN_MESSAGES):
-            return place / "msg"
-    tried = ", ".join(str(place / "msg") for place in places)
-    raise RecordingError(
-        f"egotwin_ros's .msg files were found in none of: {tried}; install the package or run from its folder"
-    )
-
-
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
     """ROS 2 Kilted's message types plus our own, for ``rosbags``."""
     store = get_typestore(Stores.ROS2_KILTED)
-    folder = message_folder()
+    folder = share_folder() / "msg"
     types: dict[str, Any] = {}
     for name in _OWN_MESSAGES:
         types.update(get_types_from_msg((folder / f"{name}.msg").read_text(), f"egotwin_ros/msg/{name}"))

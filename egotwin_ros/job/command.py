@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egotwin_model.errors import EgoTwinError, RecordingError
+from egotwin_model.io.share import share_folder
 from egotwin_ros import bringup
 from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.job.process import NodeProcess, enter_domain
@@ -131,7 +132,7 @@ def run(options: argparse.Namespace, interrupts: Interrupts) -> str:
         from egotwin_ros.job.recording import Recording
         from egotwin_ros.job.results import BAG, CHART, FILM, write_bag, write_pictures
 
-    path = options.bag or str(bringup.share() / "examples/bags/living_room.mcap")
+    path = options.bag or str(share_folder() / "examples/bags/living_room.mcap")
     topics = (options.image_topic, options.camera_info_topic, options.body_pose_topic)
     with Recording(path, *topics) as recording, _published_together(Path(options.out)) as folder:
         moment_s = recording.default_moment_s() if options.at is None else options.at

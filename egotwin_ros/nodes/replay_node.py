@@ -29,7 +29,8 @@ from rosgraph_msgs.msg import Clock
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.bags import BagReader
-from egotwin_ros.bringup import environment, share
+from egotwin_model.io.share import share_folder
+from egotwin_ros.bringup import environment
 from egotwin_ros.conversions import NS, to_time
 from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.option_types import number
@@ -157,7 +158,7 @@ def declare(node: Node) -> None:
 
 def _replay(node: Node) -> None:
     value = {name: node.get_parameter(name).value for name in _SETTINGS}
-    path = value["bag"] or str(share() / "examples/bags/living_room.mcap")
+    path = value["bag"] or str(share_folder() / "examples/bags/living_room.mcap")
     with BagReader(path) as bag:
         start = bag.start_ns + round(value["start_s"] * NS)
         until = bag.start_ns + round(value["until_s"] * NS) if value["until_s"] else bag.end_ns

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("EGOTWIN_SHARED") or ROOT.parent / "shared")
 DATA = Path(os.environ.get("EGOTWIN_DATA") or ROOT / "data")
 CMU, ARIA = SHARED / "data/cmu", SHARED / "data/aria"
+
+# Extra → folder of the distribution that has it.
+EXTRAS = {
+    extra: folder
+    for folder in (".", "./training")
+    for extra in tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+}
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -39,8 +47,8 @@ def needs_gpu(test: Test) -> Test:
 
 
 def missing_extra(extra: str) -> str:
-    """The reason to skip a test whose package comes with one of pyproject.toml's extras."""
-    return f"the extra `{extra}` is not installed: pip install -e '.[{extra}]'"
+    """The reason to skip a test whose package comes with an extra of one of the distributions."""
+    return f"the extra `{extra}` is not installed: pip install -e '{EXTRAS[extra]}[{extra}]'"
 
 
 def rendered_clips(split: str, folder: Path = DATA) -> Path:

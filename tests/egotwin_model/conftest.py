@@ -41,7 +41,7 @@ def write_cogvideox(folder: Path, frames: int = 13) -> Path:
     Its position table covers the latents of `frames` pictures (13: four of them) of 4 × 6 patches, as the real one 13
     of 30 × 45.
     """
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     import torch
     from transformers import AutoTokenizer, T5Config, T5EncoderModel
 

@@ -57,7 +57,7 @@ def levels_of(steps: list[int], schedule: Schedule) -> list[Level]:
 @pytest.mark.parametrize("shift", [1.0, 3.0])
 @pytest.mark.parametrize("zero_terminal_snr", [True, False])
 def test_schedule_is_diffusers_cogvideox(shift: float, zero_terminal_snr: bool) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     reference = diffusers.CogVideoXDDIMScheduler(
         beta_start=0.00085, beta_end=0.012, rescale_betas_zero_snr=zero_terminal_snr, snr_shift_scale=shift,
     )  # fmt: skip
@@ -131,7 +131,7 @@ def test_epsilon_prediction_is_refused_where_it_is_not_finite() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10, 50])
 def test_ddim_is_diffusers_cogvideox_ddim(steps: int) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     reference = diffusers.CogVideoXDDIMScheduler(
         beta_start=0.00085, beta_end=0.012, rescale_betas_zero_snr=True, snr_shift_scale=1.0,
         prediction_type="v_prediction", timestep_spacing="trailing", clip_sample=False,
@@ -151,7 +151,7 @@ def test_ddim_is_diffusers_cogvideox_ddim(steps: int) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 5, 10, 50])
 def test_ancestral_dpm_is_diffusers_cogvideox_dpm(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their noise is drawn twice a step; both are handed the same here."""
-    pytest.importorskip("diffusers", reason=missing_extra("train"))
+    pytest.importorskip("diffusers", reason=missing_extra("paper"))
     from diffusers.schedulers import scheduling_dpm_cogvideox as module
 
     reference = module.CogVideoXDPMScheduler(
@@ -178,7 +178,7 @@ def test_ancestral_dpm_is_diffusers_cogvideox_dpm(steps: int, monkeypatch: pytes
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_dpm_is_diffusers_multistep(steps: int, eta: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without zero terminal SNR, which that scheduler replaces by a small number."""
-    pytest.importorskip("diffusers", reason=missing_extra("train"))
+    pytest.importorskip("diffusers", reason=missing_extra("paper"))
     from diffusers.schedulers import scheduling_dpmsolver_multistep as module
 
     reference = module.DPMSolverMultistepScheduler(

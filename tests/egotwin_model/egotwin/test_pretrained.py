@@ -75,7 +75,7 @@ def state(folder: Path) -> dict[str, Tensor]:
 
 
 def test_every_tensor_of_the_real_model_is_used() -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     with torch.device("meta"):
         theirs = diffusers.CogVideoXTransformer3DModel(**I2V).state_dict()
         model = EgoTwinTransformer(EgoTwinConfig.paper())
@@ -105,7 +105,7 @@ def predictions(model: EgoTwinTransformer, theirs: Any, config: EgoTwinConfig, r
 
 
 def test_loaded_from_shards_it_predicts_what_diffusers_does(cogvideox_folder: Path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     from diffusers.models.embeddings import get_3d_rotary_pos_embed
 
     theirs = diffusers.CogVideoXTransformer3DModel.from_pretrained(cogvideox_folder, subfolder="transformer").eval()
@@ -117,7 +117,7 @@ def test_loaded_from_shards_it_predicts_what_diffusers_does(cogvideox_folder: Pa
 
 def test_a_smaller_picture_is_a_window_into_the_learned_positions(cogvideox_folder: Path) -> None:
     """diffusers has no such model; it is made from one of the smaller size, given rows of its own two tables."""
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     from diffusers.models.embeddings import get_3d_rotary_pos_embed
 
     stored = state(cogvideox_folder / "transformer")
@@ -134,7 +134,7 @@ def test_a_smaller_picture_is_a_window_into_the_learned_positions(cogvideox_fold
 
 def test_diffusers_refuses_other_sizes_and_forgets_the_table_for_other_lengths(cogvideox_folder: Path) -> None:
     """Why the crop is ours: what the docstring says of diffusers is so."""
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     theirs = diffusers.CogVideoXTransformer3DModel.from_pretrained(cogvideox_folder, subfolder="transformer").eval()
     embed, text = theirs.patch_embed, torch.zeros(1, 12, 48)
     with torch.no_grad():
@@ -359,7 +359,7 @@ def test_a_converted_folder_with_a_motion_vae_imagines(cogvideox_folder: Path, t
 
 
 def test_schedule_is_the_folders(cogvideox_folder: Path, tmp_path: Path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     theirs = diffusers.CogVideoXDDIMScheduler.from_pretrained(cogvideox_folder, subfolder="scheduler")
     found = cogvideox_schedule(cogvideox_folder).signal_levels()
     assert (found - theirs.alphas_cumprod.sqrt()).abs().max() < 1e-5

@@ -63,7 +63,7 @@ def model() -> EgoTwinTransformer:
 
 def cogvideox(c: EgoTwinConfig) -> Any:
     """diffusers' CogVideoX-I2V at the sizes of a configuration, with random weights."""
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     torch.manual_seed(5)
     model = diffusers.CogVideoXTransformer3DModel(
         num_attention_heads=c.num_heads, attention_head_dim=c.head_dim, in_channels=2 * c.latent_channels,
@@ -201,14 +201,14 @@ def test_a_part_of_the_learned_grid_keeps_its_positions(reference: Any) -> None:
 
 def test_the_papers_picture_lies_where_diffusers_pipeline_would_put_it() -> None:
     pipeline = pytest.importorskip(
-        "diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", reason=missing_extra("train")
+        "diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", reason=missing_extra("paper")
     )
     corner, _ = pipeline.get_resize_crop_region_for_grid((30, 30), 45, 30)
     assert corner == EgoTwinConfig.paper().position_origin
 
 
 def test_position_table_starts_as_diffusers_sinusoid() -> None:
-    embeddings = pytest.importorskip("diffusers.models.embeddings", reason=missing_extra("train"))
+    embeddings = pytest.importorskip("diffusers.models.embeddings", reason=missing_extra("paper"))
     wanted = embeddings.get_3d_sincos_pos_embed(128, (6, 4), 3)
     assert (video_sinusoid(3, 4, 6, 128) - wanted.flatten(0, 1)).abs().max() < 1e-5
     part = wanted.unflatten(1, (4, 6))[:, 1:, 2:5].flatten(0, 2)
@@ -239,7 +239,7 @@ def test_paper_sizes(paper: EgoTwinTransformer) -> None:
 
 
 def test_paper_size_has_exactly_the_tensors_of_cogvideox_5b_i2v(paper: EgoTwinTransformer) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     with torch.device("meta"):
         reference = diffusers.CogVideoXTransformer3DModel(
             num_attention_heads=48, attention_head_dim=64, in_channels=32, out_channels=16, time_embed_dim=512,

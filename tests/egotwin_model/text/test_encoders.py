@@ -36,7 +36,7 @@ def copy(cogvideox_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("texts", [["walk left"], ["", "pick up the cup", LONG]])
 def test_t5_states_are_those_of_diffusers_pipeline(cogvideox_folder: Path, t5: TextEncoder, texts: list[str]) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     pipeline = diffusers.CogVideoXImageToVideoPipeline(t5.tokenizer, t5.model, None, None, None)
     wanted, _ = pipeline.encode_prompt(texts, do_classifier_free_guidance=False, max_sequence_length=LENGTH)
     found = t5(texts)

@@ -120,7 +120,7 @@ def test_saves_and_loads_to_the_bit(tmp_path) -> None:
 
 
 def test_diffusers_class_sits_behind_the_same_loader(tmp_path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     blocks = 4
     theirs = diffusers.AutoencoderKLCogVideoX(
         down_block_types=("CogVideoXDownBlock3D",) * blocks,
@@ -153,7 +153,7 @@ COGVIDEOX = {
 
 
 def test_the_papers_vae_has_the_papers_shapes() -> None:
-    diffusers = pytest.importorskip("diffusers", reason=missing_extra("train"))
+    diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     with torch.device("meta"):
         vae = diffusers.AutoencoderKLCogVideoX(**COGVIDEOX)
         latents = encode_video(vae, torch.zeros(1, 3, 41, 480, 480))

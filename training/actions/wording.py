@@ -267,17 +267,3 @@ def goal(
         text = ", then ".join(told)
     opening = "" if plain else _OPENINGS[int(rng.integers(len(_OPENINGS)))]
     return opening + text, chosen >= 0
-
-
-def narrate(
-    rng: np.random.Generator,
-    behaviour: str,
-    *,
-    hand: str = "",
-    name: str = "",
-    support: str = "",
-    split: str = "train",
-    plain: bool = False,
-) -> str:
-    """A goal text for one action, see `goal` and `Clause`."""
-    return goal(rng, [Clause(behaviour, hand, name, support)], split, plain=plain)[0]

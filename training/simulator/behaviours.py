@@ -79,7 +79,6 @@ def synthesise(
     *,
     duration_s: float = 5.0,
     split: str = "train",
-    person: Person | None = None,
     library: Library | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
 ) -> SynthMotion:
@@ -92,7 +91,6 @@ def synthesise(
             ``BEHAVIOURS`` that fits the room.
         duration_s: 5 s gives 81 poses.
         split: whose paraphrases and bodies to use, "train", "val" or "test".
-        person: who; None draws one.
         library: captured motions; some clips are then played from them, and some people walk as captured.
         ambiguous: share of texts to leave something open on purpose, where they would not anyway and can.
 
@@ -100,7 +98,7 @@ def synthesise(
         NoRoomError: the room has no place or target for the behaviour.
         ValueError: there is no such behaviour.
     """
-    person = person or draw_person(rng, split, library.gaits if library else ())
+    person = draw_person(rng, split, library.gaits if library else ())
     if behaviour is None and library is not None and rng.random() < _PLAYED_SHARE:
         with suppress(NoRoomError):
             return library.play(rng, room, duration_s=duration_s, split=split)
@@ -171,7 +169,6 @@ def synthesise_sequence(
     seconds_each: float | None = None,
     *,
     split: str = "train",
-    person: Person | None = None,
 ) -> SynthMotion:
     """Several behaviours by one person, one after the other, on one continuous time line.
 
@@ -179,13 +176,13 @@ def synthesise_sequence(
         rng: source of every choice. room: where the body may be.
         behaviours: names in ``BEHAVIOURS`` or of `planner.ACTIONS`, in order.
         seconds_each: action k begins at k times this, and roaming actions take this long; None: each takes its time.
-        split: whose paraphrases and bodies to use. person: who; None draws one.
+        split: whose paraphrases and bodies to use.
 
     Raises:
         NoRoomError: no way through the room fits all of them.
     """
     script = [action for behaviour in behaviours for action in _script(behaviour)]
-    person = person or draw_person(rng, split)
+    person = draw_person(rng, split)
     problem = NoRoomError(f"room {room.seed} has no way for the sequence {behaviours}; widen it or ask for less")
     for _ in range(_SEQUENCE_TRIES):
         try:
@@ -207,18 +204,17 @@ def synthesise_story(
     duration_s: float,
     *,
     split: str = "train",
-    person: Person | None = None,
 ) -> SynthMotion:
     """A long sequence of whatever one person finds to do in a room, to be cut into clips by who reads it.
 
     Args:
         rng: source of every choice. room: where. duration_s: how long.
-        split: whose paraphrases and bodies to use. person: who; None draws one.
+        split: whose paraphrases and bodies to use.
 
     Raises:
         NoRoomError: the room has not enough to do.
     """
-    person = person or draw_person(rng, split)
+    person = draw_person(rng, split)
     problem = NoRoomError(f"room {room.seed} has no place for a story of {duration_s} s")
     for _ in range(_TRIES):
         try:

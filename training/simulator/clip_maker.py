@@ -135,8 +135,9 @@ def draw_camera(rng: np.random.Generator, options: Options) -> tuple[Mount, Pinh
     return mount, Pinhole.from_fov(options.size, options.size, float(np.radians(rng.uniform(75, 105))))
 
 
-def moves_of(motion: SynthMotion, step: int = POSES_PER_FRAME) -> Moves:
-    """What moves besides the wearer, of every `step`-th pose."""
+def moves_of(motion: SynthMotion) -> Moves:
+    """What moves besides the wearer, one row a frame."""
+    step = POSES_PER_FRAME
     return Moves(
         {name: values[::step] for name, values in motion.articulations.items()},
         {name: poses[::step] for name, poses in motion.objects.items()},

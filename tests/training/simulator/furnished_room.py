@@ -1,4 +1,4 @@
-"""A room with something of everything that can be done in one, for tests of motion; nothing of it is drawn."""
+"""Room plans for tests of motion: a room with something for every action, and an empty one. Nothing is drawn."""
 
 from __future__ import annotations
 
@@ -40,3 +40,14 @@ ROOM = RoomPlan(
         "cabinet_1": Articulation("cabinet_1", "hinge", (1.82, -2.9, 0.0), (0.0, 0.0, -1.0), (0.0, 1.8)),
     },
 )  # fmt: skip
+
+
+def target_of(identity: str) -> Target:
+    """The target of `ROOM` with that id."""
+    return next(target for target in ROOM.targets if target.id == identity)
+
+
+def empty_room(side_m: float = 6.0) -> RoomPlan:
+    """A square room without furniture and without targets."""
+    half = side_m / 2 - 0.5
+    return RoomPlan(seed=0, size=(side_m, side_m), free=[(-half, -half, half, half)], targets=[])

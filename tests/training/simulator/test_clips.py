@@ -35,6 +35,8 @@ from training.simulator.rooms.collisions import penetration
 from training.simulator.rooms.plan import RoomPlan, Solids
 from training.simulator.rooms.scene import SPLIT_SEEDS
 
+from .furnished_room import empty_room
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -291,7 +293,7 @@ def test_a_body_in_a_cupboard_is_noticed() -> None:
 
 
 def test_a_head_that_snaps_round_is_noticed() -> None:
-    plan = RoomPlan.empty((6.0, 6.0))
+    plan = empty_room()
     motion = synthesise(np.random.default_rng(1), plan, "stand_still")
     assert fault_of(motion, plan) == ""
     rotations = motion.rotations.copy()

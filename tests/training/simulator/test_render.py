@@ -23,7 +23,7 @@ from training.datasets.clips.shards import Manifest, open_clips, write_shard  # 
 from training.simulator import example_bag as bag  # noqa: E402
 from training.simulator.render.body_geoms import Clothing, hand_points  # noqa: E402
 from training.simulator.render.canvas import Moves  # noqa: E402
-from training.simulator.render.views import FOV, EgoRenderer, Labels, RoomRenderer, outside_camera  # noqa: E402
+from training.simulator.render.views import FOV, EgoRenderer, Labels, outside_camera  # noqa: E402
 from training.simulator.rooms.scene import build_room, empty_spec  # noqa: E402
 from training.simulator.rooms.site import ELLIPSOID, Frame, Site  # noqa: E402
 
@@ -57,7 +57,8 @@ def test_a_thing_is_seen_where_the_camera_pose_says(camera: Pinhole) -> None:
     spec = empty_spec()
     spec.visual.headlight.ambient = [1.0] * 3
     Frame(Site(spec), where, 0.0).geom(ELLIPSOID, (0, 0, 0), (0.1, 0.1, 0.1), (1.0, 0.0, 0.0))
-    renderer = EgoRenderer(spec, size=64, camera=camera)
+    renderer = EgoRenderer(spec, size=64)
+    renderer.camera = camera
     poses = [stand(yaw=yaw, at=(0.1, -0.2)) for yaw in (0.0, 0.3, 0.7)]
     seen = renderer.render(np.concatenate([p for p, _ in poses]), np.concatenate([r for _, r in poses]))
     renderer.close()
@@ -86,7 +87,8 @@ def test_the_wearer_sees_both_hands_ahead_and_none_below() -> None:
 
 def test_the_own_head_is_not_drawn() -> None:
     behind = Mount.looking_forward((-0.5, 0.0, 0.1), 0.0)  # would look at the back of the head, whose hair is magenta
-    renderer = EgoRenderer(empty_spec(), size=64, mount=behind)
+    renderer = EgoRenderer(empty_spec(), size=64)
+    renderer.mount = behind
     renderer.wear(reference_offsets(), PLAIN)
     image = renderer.render(*stand()).images[0].astype(int)
     renderer.close()
@@ -188,18 +190,6 @@ def test_an_outside_camera_sees_the_wearer_with_head() -> None:
     lines, columns = np.nonzero(seen.segmentation[0] == head)
     assert inside
     assert np.hypot(columns.mean() - pixel[0], lines.mean() - pixel[1]) < 4
-
-
-def test_the_outside_view_shows_the_wearer() -> None:
-    spec, _ = build_room(5, "train")
-    renderer = RoomRenderer(spec, 160, 120)
-    positions, rotations = stand()
-    here = renderer.render(positions[0], rotations[0])
-    gone = renderer.render(positions[0] - (0, 0, 50), rotations[0])
-    renderer.close()
-    changed = np.abs(here.astype(int) - gone).max(axis=-1) > 25
-    assert here.shape == (120, 160, 3)
-    assert 0.002 < changed.mean() < 0.2
 
 
 def test_altered_missing_and_cut_shards_are_refused_by_name(tmp_path: Path) -> None:

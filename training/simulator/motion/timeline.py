@@ -21,6 +21,8 @@ from training.simulator.rooms.routes import Ground
 
 Array = NDArray[np.float64]
 
+_BRAKE_S = 0.8
+
 
 @dataclass(frozen=True)
 class Span:
@@ -140,10 +142,10 @@ class Timeline:
         self.speed_, self.now = [np.zeros(1)], -PRE_S
         self.wait(PRE_S)
 
-    def brake(self, seconds: float = 0.8) -> None:
+    def brake(self) -> None:
         """Come to a stand; raises `NoRoomError` where there is no space to."""
-        time = np.arange(1, round(seconds * GRID_HZ) + 1) / GRID_HZ
-        speed = self.speed * (1 - ease(time, 0, seconds))
+        time = np.arange(1, round(_BRAKE_S * GRID_HZ) + 1) / GRID_HZ
+        speed = self.speed * (1 - ease(time, 0, _BRAKE_S))
         heading = np.full(len(time), self.heading)
         path = self.here + integrate(np.append(self.heading, heading), np.append(self.speed, speed))[1:]
         if not self.ground.clear(path[::8], slack=0.05).all():

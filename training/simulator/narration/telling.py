@@ -50,7 +50,7 @@ def tell_clip(
     clauses, doubtful = _clauses(line, told, time[0])
     vague = "target" if doubtful else ""
     if not vague and rng.random() < ambiguous:
-        vague = _leave_open(rng, line, told, clauses)
+        vague = _leave_open(line, told, clauses)
         if vague == "target":
             clauses, _ = _clauses(line, told, time[0], leave_open="target")
     text, open_ = goal(rng, clauses, wording, leave_open=vague in ("side", "hand"), plain=plain)
@@ -73,7 +73,7 @@ def tell_clip(
     return Told(text, {"texts": texts, "ambiguous": vague, "actions": actions})
 
 
-def _leave_open(rng: np.random.Generator, line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
+def _leave_open(line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
     """What a text may leave open: preferably which of several equal things, or where one is that is not seen, else the
     side or the hand."""
     doubled = any(span.target is not None and rivals(line.room, span.target) for span in told)

@@ -22,7 +22,6 @@ STANDING = np.zeros(len(POSTURE))
 SIDES = {"left": 1.0, "right": -1.0}
 PREFIX = {"left": "L", "right": "R"}
 STRETCH = 0.95  # how straight an arm is at most when a reach is planned
-WORST_LEAN = float(np.radians(75))
 _HIPS_BACK = 0.12  # metres the pelvis moves back and
 _HIPS_DOWN = 0.10  # down per radian of lean
 _REACH_TURN = 0.35  # radians the trunk turns its reaching shoulder forward

@@ -57,14 +57,10 @@ class Canvas:
     Args:
         spec: a building with a body in it (`body_geoms.add_body`).
         articulations: the plan's, by id.
-        samples: of multisample antialiasing, 0 for none.
     """
 
-    def __init__(
-        self, spec: mujoco.MjSpec, width: int, height: int, articulations: Mapping[str, Articulation], samples: int = 0
-    ) -> None:
+    def __init__(self, spec: mujoco.MjSpec, width: int, height: int, articulations: Mapping[str, Articulation]) -> None:
         spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
-        spec.visual.quality.offsamples = samples
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         gl_context()

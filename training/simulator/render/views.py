@@ -21,12 +21,10 @@ from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.canvas import Canvas, Moves
 from training.simulator.render.hand_asset import FINGER_POSES
 from training.simulator.rooms.plan import Articulation, RoomPlan
-from training.simulator.rooms.site import SHELL
 
 Matrix = NDArray[np.floating]
 FOV = np.pi / 2
 DEPTH_TOLERANCE = 0.03  # metres: a hand point counts as seen when nothing lies this much before it
-HANGING_DEPTH = 0.17  # metres: geoms this near a wall that is left out go with it
 _HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
 
 
@@ -78,10 +76,13 @@ class EgoRenderer:
     Args:
         spec: from `scene.build_room`, without a body; it is given one.
         size: side of the pictures, pixels.
-        supersample: pictures are drawn this many times larger and averaged. samples: of multisampling besides.
-        mount: where the camera sits on the head. camera: its intrinsics at `size`, by default 90 degrees, centred.
+        supersample: pictures are drawn this many times larger and averaged.
         fine: round things finely, for pictures of 128 px and more.
         articulations: of the room's plan.
+
+    Attributes:
+        mount: where the camera sits on the head. camera: its intrinsics at `size`. Both may be set; at first they are
+            the mini model's: 90 degrees, centred.
     """
 
     def __init__(
@@ -89,18 +90,15 @@ class EgoRenderer:
         spec: mujoco.MjSpec,
         size: int = 64,
         supersample: int = 2,
-        mount: Mount | None = None,
         fine: bool = False,
-        camera: Pinhole | None = None,
         articulations: Mapping[str, Articulation] | None = None,
-        samples: int = 0,
     ) -> None:
-        self.mount, self.camera = mount or Mount(), camera or Pinhole.from_fov(size, size, FOV)
+        self.mount, self.camera = Mount(), Pinhole.from_fov(size, size, FOV)
         self.size, self._supersample = size, supersample
         body_geoms.add_body(spec)
         if fine:
             smooth(spec)
-        self._canvas = Canvas(spec, size * supersample, size * supersample, articulations or {}, samples)
+        self._canvas = Canvas(spec, size * supersample, size * supersample, articulations or {})
         self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
 
     def wear(self, offsets: Matrix, clothing: Clothing) -> None:
@@ -132,11 +130,10 @@ class EgoRenderer:
         rotations: Matrix,
         moves: Moves | None = None,
         labels: Labels | None = None,
-        camera: Pinhole | None = None,
     ) -> Frames:
         """The same clip from outside cameras: T_world_camera (F, 4, 4) or one (4, 4); the wearer's head is drawn."""
         poses = np.broadcast_to(camera_pose, (len(positions), 4, 4))
-        camera = camera or Pinhole.from_fov(self.size, self.size, np.radians(70))
+        camera = Pinhole.from_fov(self.size, self.size, np.radians(70))
         return self._film(camera, poses, positions, rotations, moves, labels or Labels(), own_head=True)
 
     def _film(
@@ -233,79 +230,3 @@ def looking_at(place: Matrix, goal: Matrix) -> NDArray[np.float64]:
     pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
     pose[:3, 3] = place
     return pose
-
-
-class RoomRenderer:
-    """Renders a building and the wearer in it from outside; walls between the camera and the rooms are left out."""
-
-    def __init__(
-        self, spec: mujoco.MjSpec, width: int = 640, height: int = 480, supersample: int = 2,
-        articulations: Mapping[str, Articulation] | None = None,
-    ) -> None:  # fmt: skip
-        body_geoms.add_body(spec)
-        smooth(spec)
-        spec.add_texture(
-            name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
-            rgb1=[0.97, 0.97, 0.98], rgb2=[0.97, 0.97, 0.98], width=8, height=48,
-        )  # fmt: skip
-        self.width, self.height = width, height
-        self._canvas = Canvas(spec, width * supersample, height * supersample, articulations or {})
-        self._fine = (width * supersample, height * supersample)
-        self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
-
-    def wear(self, offsets: Matrix, clothing: Clothing) -> None:
-        """Change the wearer: joint offsets (23, 3) metres and colours."""
-        self._canvas.wear(offsets, clothing)
-
-    def render(
-        self,
-        positions: Matrix,
-        rotations: Matrix,
-        *,
-        azimuth: float = 50.0,
-        elevation: float = -38.0,
-        distance: float = 7.5,
-        look_at: tuple[float, float, float] = (0.0, 0.0, 0.7),
-        moves: Moves | None = None,
-    ) -> NDArray[np.uint8]:
-        """Picture (H, W, 3) of one pose (23, 3), (23, 3, 3) from `distance` metres; angles in degrees."""
-        a, e = np.radians(azimuth), np.radians(elevation)
-        forward = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
-        goal = np.array(look_at)
-        self._canvas.pose(positions, rotations, moves)
-        self._open_up(azimuth)
-        fov = 2 * np.arctan(np.tan(np.radians(22.5)) * self.width / self.height)  # 45 degrees vertically
-        camera = Pinhole.from_fov(*self._fine, float(fov))
-        self._canvas.draw(camera, looking_at(goal - distance * forward, goal), own_head=True)
-        image = np.ascontiguousarray(self._canvas.colour[::-1])
-        return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA)
-
-    def _open_up(self, azimuth: float) -> None:
-        """Make the ceilings and the walls on the camera's side invisible, with what hangs on them."""
-        model = self._canvas.model
-        angle = np.radians(azimuth)
-        toward_camera = -np.array([np.cos(angle), np.sin(angle)])
-        model.geom_rgba[:, 3] = 1.0
-        names = [model.geom(i).name for i in range(model.ngeom)]
-        normals = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
-        high = np.array([model.geom_pos[i, 2] if n.startswith("ceiling") else np.inf for i, n in enumerate(names)])
-        model.geom_rgba[model.geom_pos[:, 2] > high.min() - 0.2, 3] = 0.0
-        for geom, name in enumerate(names):
-            if name.startswith("niche") or (
-                name.startswith("wall") and normals[int(name.split("_")[2])] @ toward_camera > 0.2
-            ):
-                normal = normals[int(name.split("_")[2])] if name.startswith("wall") else np.zeros(2)
-                reach = model.geom_pos[geom, :2] @ normal
-                along = np.array([-normal[1], normal[0]])
-                near = (model.geom_pos[:, :2] @ normal > reach - HANGING_DEPTH) & (
-                    model.geom_bodyid <= model.body(SHELL).id
-                )
-                near &= model.geom_pos[:, :2] @ normal < reach + 0.05
-                near &= np.abs((model.geom_pos[:, :2] - model.geom_pos[geom, :2]) @ along) < model.geom_size[geom, 0]
-                model.geom_rgba[geom, 3] = 0.0
-                if name.startswith("wall"):
-                    model.geom_rgba[near, 3] = 0.0
-
-    def close(self) -> None:
-        """Free the building's textures and buffers."""
-        self._canvas.close()

@@ -13,6 +13,7 @@ KINDS = (*ROOM_KINDS, "corridor")
 WALL = 0.12  # metres thick
 DOOR_HEIGHT = 2.03
 OUTSIDE = -1
+_PASSAGE_HALF_WIDTH, _PASSAGE_REACH = 0.24, 0.62  # metres, the reach into each room
 _SIZES = {"kitchen": (4.4, 6.6), "living room": (5.0, 8.0), "bedroom": (4.4, 6.6), "office": (4.6, 7.2)}
 
 
@@ -141,15 +142,15 @@ def openings(layout: Layout, room: int) -> list[list[tuple[float, float, Door]]]
     return [sorted(wall, key=lambda opening: opening[0]) for wall in found]
 
 
-def passage(door: Door, half: float = 0.24, before: float = 0.62) -> Rectangle:
-    """Free rectangle through an opening for the middle of a body: `half` its width, `before` metres into each room."""
+def passage(door: Door) -> Rectangle:
+    """Free rectangle through an opening for the middle of a body; it reaches into both rooms."""
     along = np.array([np.cos(door.heading), np.sin(door.heading)])
     across = np.array([-along[1], along[0]])
     corners = np.array(
         [
             np.array(door.position) + along * distance + across * side
-            for distance in (-before, WALL + before)
-            for side in (-half, half)
+            for distance in (-_PASSAGE_REACH, WALL + _PASSAGE_REACH)
+            for side in (-_PASSAGE_HALF_WIDTH, _PASSAGE_HALF_WIDTH)
         ]
     )
     low, high = corners.min(axis=0), corners.max(axis=0)

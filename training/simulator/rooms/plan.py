@@ -98,7 +98,6 @@ class Target:
         within: id of the articulation that must be open to get at it; objects in a drawer move with it. "" for none.
         graspable: one hand can carry it.
         spots: of a surface: free places (x, y, z) for an object's underside.
-        push: of a door: for each of `stands`, whether it opens away from there.
     """
 
     name: str
@@ -118,7 +117,6 @@ class Target:
     within: str = ""
     graspable: bool = False
     spots: tuple[Vector, ...] = ()
-    push: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,22 +240,9 @@ class RoomPlan:
     clearance: Clearance | None = None
     height: float = 2.6
 
-    @classmethod
-    def empty(cls, size: tuple[float, float] = (6.0, 6.0), margin: float = 0.5) -> RoomPlan:
-        """A room without furniture, free up to ``margin`` metres from its walls, and without targets."""
-        x, y = size[0] / 2 - margin, size[1] / 2 - margin
-        return cls(seed=0, size=size, free=[(-x, -y, x, y)], targets=[])
-
     def of_kind(self, *kinds: str) -> list[Target]:
         """Targets of these kinds (of `TARGET_KINDS`), in the plan's order."""
         return [target for target in self.targets if target.kind in kinds]
-
-    def target(self, target_id: str) -> Target:
-        """The target of that id; `KeyError` where there is none."""
-        for target in self.targets:
-            if target.id == target_id:
-                return target
-        raise KeyError(f"room {self.seed} has no target {target_id!r}")
 
     def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Which of the world points (..., 2) lie in the free area: bool (...)."""

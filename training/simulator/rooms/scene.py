@@ -201,11 +201,11 @@ def _plan(
     floors = [floor for _, floor in layout.rooms]
     floors += [d.passage for d in doorways if d.rooms[1] != OUTSIDE and d.passage]
     plan = RoomPlan(
-        seed, layout.size, free, _spots(site, layout, rooms), layout.kind, rooms, tuple(doorways), site.articulations,
+        seed, layout.size, free, _spots(site, rooms), layout.kind, rooms, tuple(doorways), site.articulations,
         solids, clearance(layout.size, floors, solids), look.height,
     )  # fmt: skip
     targets = [t for t in plan.targets if t.kind not in ("door", "cabinet", "drawer") or _reachable(plan, t)]
-    return replace(plan, targets=_qualified(plan, targets))
+    return replace(plan, targets=_qualified(targets))
 
 
 def _without(room: RoomArea, objects: list[Target]) -> RoomArea:
@@ -226,7 +226,7 @@ def _reachable(plan: RoomPlan, target: Target) -> bool:
     return bool(plan.contains(stands[:, None] + near).any())
 
 
-def _spots(site: Site, layout: Layout, rooms: tuple[RoomArea, ...]) -> list[Target]:
+def _spots(site: Site, rooms: tuple[RoomArea, ...]) -> list[Target]:
     """All targets and, of several rooms, each room's middle as a place to go to."""
     targets = list(site.targets)
     if len(rooms) > 1:
@@ -243,7 +243,7 @@ def _spots(site: Site, layout: Layout, rooms: tuple[RoomArea, ...]) -> list[Targ
     return targets
 
 
-def _qualified(plan: RoomPlan, targets: list[Target]) -> list[Target]:
+def _qualified(targets: list[Target]) -> list[Target]:
     """Targets with the words that tell those of one name apart: by side on one piece, else by what stands near."""
     result = []
     for target in targets:

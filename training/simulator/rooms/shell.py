@@ -219,9 +219,8 @@ def _leaf(site: Site, rng: np.random.Generator, door: Door) -> str:
     )
     middle = (back + front) / 2
     stands: tuple[Stand, ...] = (frame.stand(grip * 0.8, 0.5, np.pi),)
-    push: tuple[bool, ...] = (True,)
     if door.rooms[1] != OUTSIDE:
-        stands, push = (*stands, frame.stand(grip * 1.1, -WALL - 0.62, 0.0)), (True, False)
+        stands = (*stands, frame.stand(grip * 1.1, -WALL - 0.62, 0.0))
     site.targets.append(
         Target(
             "door",
@@ -236,7 +235,6 @@ def _leaf(site: Site, rng: np.random.Generator, door: Door) -> str:
             yaw=frame.yaw + np.pi / 2,
             handle=vector(frame.point(grip, middle, 1.0)),
             stands=stands,
-            push=push,
             articulation=part,
         )
     )

@@ -1,13 +1,20 @@
-"""The 23-segment Xsens body: names, parents, a reference body and forward kinematics.
+"""Skeletons: which joints a body has and how they hang together; the 23-segment Xsens body; forward kinematics.
 
 Every segment frame follows REP-103 (x forward, y left, z up) and equals the world frame when the body stands in
-T-pose facing +x, so an identity rotation means "as in the T-pose". Order and parents: Nymeria's Xsens export.
+T-pose facing +x, so an identity rotation means "as in the T-pose". The Xsens body's order and parents are Nymeria's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from egotwin_model.errors import PoseError
 
 XSENS_JOINTS: tuple[str, ...] = (
     "Pelvis", "L5", "L3", "T12", "T8", "Neck", "Head",
@@ -19,6 +26,102 @@ XSENS_JOINTS: tuple[str, ...] = (
 
 XSENS_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 3, 4, 5, 4, 7, 8, 9, 4, 11, 12, 13, 0, 15, 16, 17, 0, 19, 20, 21)
 
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A body's joints: one tree of distinct names, in any order.
+
+    Attributes:
+        joint_names: J names. parents: index of each joint's parent, -1 for the root.
+        head: name of the joint that carries the camera.
+        feet: names of the joints that touch the floor; may be empty.
+
+    Raises:
+        PoseError: names and parents are no tree, or it lacks the head or a foot.
+    """
+
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    head: str = "Head"
+    feet: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("joint_names", "parents", "feet"):  # JSON gives lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _check_tree(self.joint_names, self.parents)
+        if self.head not in self.joint_names:
+            raise PoseError(f"skeleton has no joint {self.head!r} for a head; name the one that carries it (head=…)")
+        if unknown := [name for name in self.feet if name not in self.joint_names]:
+            raise PoseError(f"skeleton has no joints {unknown} to test for floor contact; name its own (feet=…)")
+
+    def describe(self) -> dict[str, Any]:
+        """The skeleton as JSON values; `Skeleton.read` is the inverse."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def read(cls, description: Mapping[str, Any]) -> Skeleton:
+        """The skeleton that `describe` gave; the Xsens one where nothing is given.
+
+        Raises:
+            PoseError: entries are missing or unknown, or name no skeleton.
+        """
+        if not description:
+            return XSENS
+        try:
+            return cls(**description)
+        except TypeError as error:
+            raise PoseError(f"skeleton of {', '.join(description)}: {error}") from error
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.joint_names)
+
+    @cached_property
+    def head_index(self) -> int:
+        return self.joint_names.index(self.head)
+
+    @cached_property
+    def root_index(self) -> int:
+        return self.parents.index(-1)
+
+    @cached_property
+    def foot_indices(self) -> list[int]:
+        return [self.joint_names.index(name) for name in self.feet]
+
+    @cached_property
+    def bones(self) -> list[tuple[int, int]]:
+        """(joint, its parent) of all joints but the root, every parent before its children."""
+        reached, found = {self.root_index}, []
+        while len(reached) < self.num_joints:
+            for joint, parent in enumerate(self.parents):
+                if joint not in reached and parent in reached:
+                    reached.add(joint)
+                    found.append((joint, parent))
+        return found
+
+    @cached_property
+    def bone_arrays(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """`bones` as two arrays (J - 1,): the joints, and their parents."""
+        joints, parents = np.array(self.bones, dtype=np.intp).reshape(-1, 2).T
+        return joints, parents
+
+
+def _check_tree(names: tuple[str, ...], parents: tuple[int, ...]) -> None:
+    if len(names) != len(parents) or len(set(names)) != len(names):
+        raise PoseError(
+            f"skeleton of {len(names)} joint names ({len(set(names))} different) and {len(parents)} parents: "
+            "wanted one parent for each name, and no name twice"
+        )
+    if list(parents).count(-1) != 1 or not all(-1 <= parent < len(names) for parent in parents):
+        raise PoseError(f"parents {parents}: wanted one root, marked -1, and indices below {len(names)} for the others")
+    ancestors = set(range(len(names)))
+    for _ in names:  # after as many steps as there are joints, only joints of a ring still have ancestors
+        ancestors = {parents[joint] for joint in ancestors if joint >= 0 and parents[joint] >= 0}
+    if ancestors:
+        raise PoseError(f"joints {sorted(names[joint] for joint in ancestors)} are their own ancestors; wanted a tree")
+
+
+XSENS = Skeleton(XSENS_JOINTS, XSENS_PARENTS, "Head", ("L_Foot", "L_Toe", "R_Foot", "R_Toe"))
 NUM_JOINTS = len(XSENS_JOINTS)
 PELVIS = XSENS_JOINTS.index("Pelvis")
 HEAD = XSENS_JOINTS.index("Head")
@@ -48,39 +151,42 @@ def reference_offsets() -> NDArray[np.float64]:
 REFERENCE_PELVIS_HEIGHT = 0.93
 
 
-def local_rotations(rotations: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rotation of each joint relative to its parent, (..., 23, 3, 3); the pelvis keeps its global rotation."""
-    parents = np.array(XSENS_PARENTS)
+def local_rotations(rotations: NDArray[np.floating], skeleton: Skeleton = XSENS) -> NDArray[np.floating]:
+    """Rotation of each joint relative to its parent, (..., J, 3, 3); the root keeps its global rotation."""
+    joints, parents = skeleton.bone_arrays
     local = rotations.copy()
-    local[..., 1:, :, :] = np.swapaxes(rotations[..., parents[1:], :, :], -1, -2) @ rotations[..., 1:, :, :]
+    local[..., joints, :, :] = np.swapaxes(rotations[..., parents, :, :], -1, -2) @ rotations[..., joints, :, :]
     return local
 
 
-def global_rotations(local: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Global rotations (..., 23, 3, 3) from rotations relative to the parents (..., 23, 3, 3)."""
+def global_rotations(local: NDArray[np.float64], skeleton: Skeleton = XSENS) -> NDArray[np.float64]:
+    """Global rotations (..., J, 3, 3) from rotations relative to the parents (..., J, 3, 3)."""
     rotations = local.copy()
-    for joint, parent in enumerate(XSENS_PARENTS[1:], start=1):
+    for joint, parent in skeleton.bones:
         rotations[..., joint, :, :] = rotations[..., parent, :, :] @ local[..., joint, :, :]
     return rotations
 
 
 def forward_kinematics(
-    pelvis_positions: NDArray[np.floating], rotations: NDArray[np.floating], offsets: NDArray[np.floating]
+    root_positions: NDArray[np.floating],
+    rotations: NDArray[np.floating],
+    offsets: NDArray[np.floating],
+    skeleton: Skeleton = XSENS,
 ) -> NDArray[np.floating]:
-    """Global joint positions from the pelvis path and *global* joint rotations.
+    """Global joint positions from the path of the root (Xsens: the pelvis) and *global* joint rotations.
 
     Args:
-        pelvis_positions: (..., 3) metres.
-        rotations: (..., 23, 3, 3) global rotations of the segment frames.
-        offsets: (..., 23, 3) metres, each joint's offset in its parent's frame (`reference_offsets`, or scaled).
+        root_positions: (..., 3) metres.
+        rotations: (..., J, 3, 3) global rotations of the segment frames.
+        offsets: (..., J, 3) metres, each joint's offset in its parent's frame (`reference_offsets`, or scaled).
 
     Returns:
-        (..., 23, 3) positions in the frame of the inputs.
+        (..., J, 3) positions in the frame of the inputs.
     """
-    parents = np.array(XSENS_PARENTS)
-    bones = np.einsum("...jab,...jb->...ja", rotations[..., parents[1:], :, :], offsets[..., 1:, :])
-    positions = np.empty((*rotations.shape[:-2], 3), dtype=np.result_type(pelvis_positions, rotations))
-    positions[..., 0, :] = pelvis_positions
-    for joint, parent in enumerate(XSENS_PARENTS[1:], start=1):  # 22 steps down the tree, over all frames at once
-        positions[..., joint, :] = positions[..., parent, :] + bones[..., joint - 1, :]
+    joints, parents = skeleton.bone_arrays
+    bones = np.einsum("...jab,...jb->...ja", rotations[..., parents, :, :], offsets[..., joints, :])
+    positions = np.empty((*rotations.shape[:-2], 3), dtype=np.result_type(root_positions, rotations))
+    positions[..., skeleton.root_index, :] = root_positions
+    for number, (joint, parent) in enumerate(skeleton.bones):  # down the tree, over all frames at once
+        positions[..., joint, :] = positions[..., parent, :] + bones[..., number, :]
     return positions

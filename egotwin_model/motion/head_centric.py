@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from egotwin_model.errors import ModelError, PoseError
+from egotwin_model.errors import ModelError
+from egotwin_model.geometry.skeleton import XSENS, Skeleton
 from egotwin_model.motion.representation import (
     Array,
     BodyMotion,
@@ -30,7 +32,7 @@ from egotwin_model.motion.representation import (
 from egotwin_model.motion.rotation_6d import matrix_from_6d, matrix_to_6d
 from egotwin_model.motion.statistics import MotionStatistics
 
-__all__ = ["BodyMotion", "HeadCentric", "MotionStatistics", "RootCentric", "read_representation"]
+__all__ = ["BodyMotion", "HeadCentric", "MotionStatistics", "RootCentric", "read_representation", "representation_of"]
 
 
 @dataclass(frozen=True)
@@ -128,16 +130,18 @@ class RootCentric(Representation):
         feet: names of the four joints tested for floor contact (moved less than `contact_distance` metres a frame).
     """
 
-    feet: tuple[str, ...] = ("L_Foot", "L_Toe", "R_Foot", "R_Toe")
+    feet: tuple[str, ...] = XSENS.feet
     contact_distance: float = 0.05
     kind: ClassVar[str] = "root-centric"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         object.__setattr__(self, "feet", tuple(self.feet))
-        unknown = [name for name in self.feet if name not in self.joint_names]
-        if unknown:
-            raise PoseError(f"skeleton has no joints {unknown} to test for floor contact; name its own (feet=…)")
+        super().__post_init__()
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """The joints and the feet as a `Skeleton`."""
+        return Skeleton(self.joint_names, self.parents, self.head, self.feet)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -175,8 +179,7 @@ class RootCentric(Representation):
         turn = turn_since_previous(heading)
         floor = torch.cat([root[..., :2], torch.zeros_like(root[..., 2:])], dim=-1)
         step = step_since_previous(x, frame_axis=-3)
-        feet = [self.joint_names.index(name) for name in self.feet]
-        moved = torch.linalg.vector_norm(step[..., feet, :], dim=-1)
+        moved = torch.linalg.vector_norm(step[..., self.skeleton.foot_indices, :], dim=-1)
         if moved.shape[-2] > 1:  # frame 0 has no step of its own
             moved = torch.cat([moved[..., 1:2, :], moved[..., 1:, :]], dim=-2)
         parts = {
@@ -221,6 +224,18 @@ class RootCentric(Representation):
     def decode_in_clip_frame(self, features: Array) -> BodyMotion:
         """`decode`, in the frame of the clip's first head pose, as head-centric motion is."""
         return self.decode(features).relative_to_first_head()
+
+
+def representation_of(kind: str, skeleton: Skeleton = XSENS) -> HeadCentric | RootCentric:
+    """The representation of a kind, "head-centric" or "root-centric", for bodies with this skeleton.
+
+    Raises:
+        ModelError: an unknown kind.
+    """
+    description = {"joint_names": skeleton.joint_names, "parents": skeleton.parents, "head": skeleton.head}
+    if kind == RootCentric.kind:
+        description["feet"] = skeleton.feet
+    return read_representation({"kind": kind, **description})
 
 
 def read_representation(description: Mapping[str, Any]) -> HeadCentric | RootCentric:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from egotwin_model.errors import PoseError
-from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS
+from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS, Skeleton
 
 Array = NDArray[np.floating] | Tensor
 
@@ -85,11 +85,16 @@ class Representation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "joint_names", tuple(self.joint_names))  # JSON gives lists
         object.__setattr__(self, "parents", tuple(self.parents))
-        check_skeleton(self.joint_names, self.parents, self.head)
+        _ = self.skeleton  # refused here where it is none
 
     def describe(self) -> dict[str, Any]:
         """Kind and skeleton for a configuration file; `motion.read_representation` reads it."""
         return {"kind": self.kind, **asdict(self)}
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """The joints as a `Skeleton`."""
+        return Skeleton(self.joint_names, self.parents, self.head)
 
     @property
     def num_joints(self) -> int:
@@ -111,13 +116,13 @@ class Representation:
         """Features per frame, D."""
         return sum(self.sizes.values())
 
-    @cached_property
+    @property
     def head_index(self) -> int:
-        return self.joint_names.index(self.head)
+        return self.skeleton.head_index
 
-    @cached_property
+    @property
     def root_index(self) -> int:
-        return self.parents.index(-1)
+        return self.skeleton.root_index
 
     def others_than(self, joint: int) -> list[int]:
         return [index for index in range(self.num_joints) if index != joint]
@@ -159,24 +164,6 @@ class Representation:
             chain = chain[..., ancestors, :, :] @ chain
             ancestors = ancestors[ancestors]
         return chain[..., :top, :, :]
-
-
-def check_skeleton(names: tuple[str, ...], parents: tuple[int, ...], head: str) -> None:
-    """`PoseError` unless the joints are one tree of distinct names that has the head."""
-    if len(names) != len(parents) or len(set(names)) != len(names):
-        raise PoseError(
-            f"skeleton of {len(names)} joint names ({len(set(names))} different) and {len(parents)} parents: "
-            "wanted one parent for each name, and no name twice"
-        )
-    if head not in names:
-        raise PoseError(f"skeleton has no joint {head!r} for a head; name the one that carries it (head=…)")
-    if list(parents).count(-1) != 1 or not all(-1 <= parent < len(names) for parent in parents):
-        raise PoseError(f"parents {parents}: wanted one root, marked -1, and indices below {len(names)} for the others")
-    ancestors = set(range(len(names)))
-    for _ in names:  # after as many steps as there are joints, only joints of a ring are still below something
-        ancestors = {parents[joint] for joint in ancestors if joint >= 0 and parents[joint] >= 0}
-    if ancestors:
-        raise PoseError(f"joints {sorted(names[joint] for joint in ancestors)} are their own ancestors; wanted a tree")
 
 
 def as_tensor(array: Array) -> Tensor:

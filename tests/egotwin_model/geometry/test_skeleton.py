@@ -1,17 +1,23 @@
 """The skeleton against its own definition and against a joint-by-joint computation with scipy."""
 
 import itertools
+import json
 
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
+from egotwin_model.errors import PoseError
 from egotwin_model.geometry.skeleton import (
     HEAD,
     NUM_JOINTS,
     REFERENCE_PELVIS_HEIGHT,
+    XSENS,
     XSENS_JOINTS,
     XSENS_PARENTS,
+    Skeleton,
     forward_kinematics,
+    global_rotations,
     local_rotations,
     reference_offsets,
 )
@@ -58,3 +64,43 @@ def test_forward_kinematics_equals_the_chain_of_local_rotations() -> None:
         chain[..., joint, :, :] = step if parent < 0 else chain[..., parent, :, :] @ step
     np.testing.assert_allclose(positions, chain[..., :3, 3], atol=1e-12)
     np.testing.assert_allclose(rotations, chain[..., :3, :3], atol=1e-12)
+
+
+def test_kinematics_of_joints_in_any_order_are_those_of_the_tree() -> None:
+    """The Xsens body with its joints shuffled: children before parents, the root somewhere."""
+    rng = np.random.default_rng(1)
+    order = rng.permutation(NUM_JOINTS)
+    place = {int(old): new for new, old in enumerate(order)} | {-1: -1}
+    names, parents = [XSENS_JOINTS[i] for i in order], [place[XSENS_PARENTS[i]] for i in order]
+    shuffled = Skeleton(tuple(names), tuple(parents), feet=XSENS.feet)
+    rotations = Rotation.random(4 * NUM_JOINTS, rng=rng).as_matrix().reshape(4, NUM_JOINTS, 3, 3)
+    root, offsets = rng.normal(size=(4, 3)), reference_offsets()
+    found = forward_kinematics(root, rotations[:, order], offsets[order], shuffled)
+    np.testing.assert_array_equal(found, forward_kinematics(root, rotations, offsets)[:, order])
+    local = local_rotations(rotations[:, order], shuffled)
+    np.testing.assert_allclose(local, local_rotations(rotations)[:, order], atol=1e-14)
+    np.testing.assert_allclose(global_rotations(local, shuffled), rotations[:, order], atol=1e-13)
+    assert [names[i] for i in shuffled.foot_indices] == list(XSENS.feet)
+    assert names[shuffled.head_index] == "Head"
+    assert names[shuffled.root_index] == "Pelvis"
+
+
+def test_a_skeleton_travels_as_json() -> None:
+    hands = Skeleton(("root", "palm", "finger"), (-1, 0, 1), head="palm", feet=("root",))
+    for skeleton in (XSENS, hands):
+        assert Skeleton.read(json.loads(json.dumps(skeleton.describe()))) == skeleton
+    assert Skeleton.read({}) == XSENS
+
+
+@pytest.mark.parametrize(
+    ("description", "named"),
+    [
+        ({"joint_names": ["Head"]}, "parents"),
+        ({"joint_names": ["Head"], "parents": [-1], "tail": 1}, "tail"),
+        ({"joint_names": ["Head"], "parents": [-1], "feet": ["Paw"]}, r"\['Paw'\] to test for floor contact"),
+        ({"joint_names": ["Head", "b"], "parents": [1, 0]}, "one root"),
+    ],
+)
+def test_what_describes_no_skeleton_is_refused_by_name(description: dict[str, object], named: str) -> None:
+    with pytest.raises(PoseError, match=named):
+        Skeleton.read(description)

@@ -31,7 +31,7 @@ from egotwin_model.motion.head_path import heading_change
 from training.actions.wording import Clause, goal, kind_of
 from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.baselines import Library, frozen, moving_on
-from training.evaluation.benchmark.imagining import imagined
+from training.evaluation.benchmark.imagining import check_cameras, imagined
 from training.evaluation.benchmark.in_process import measure_at_once
 from training.evaluation.benchmark.pooling import TURNED_RAD, Pooled, pool
 from training.evaluation.benchmark.predictions import Prediction
@@ -77,6 +77,7 @@ class Short:
     def __init__(self, pipeline: EgoTwinPipeline, data: Path, starts: int) -> None:
         self.pipeline, self.starts = pipeline, starts
         self.benchmark = Benchmark(data, len(open_clips(data / "test")))
+        check_cameras(pipeline, self.benchmark)
         self.order = self.benchmark.numbers
 
     def own_goals(self) -> dict[str, Figures]:

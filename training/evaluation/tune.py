@@ -28,7 +28,7 @@ from egotwin_model.errors import EgoTwinError, GoalError
 from egotwin_model.io.files import read_json, write_json
 from egotwin_model.io.store import verify, write_manifest
 from training.evaluation.benchmark.baselines import frozen
-from training.evaluation.benchmark.imagining import imagined
+from training.evaluation.benchmark.imagining import check_cameras, imagined
 from training.evaluation.benchmark.in_process import measure_at_once
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.benchmark.predictions import Prediction
@@ -66,12 +66,13 @@ class Tuning:
     """Candidates of one model on the first clips of a split; each is measured once.
 
     Raises:
-        GoalError: a model that lacks a modality.
+        GoalError: a model that lacks a modality. PredictionError: clips of another camera than the model's.
     """
 
     def __init__(self, pipeline: EgoTwinPipeline, benchmark: Benchmark) -> None:
         if not (pipeline.has_video and pipeline.has_motion):
             raise GoalError(f"{pipeline.info.name} imagines not both video and motion: there is nothing to weigh up")
+        check_cameras(pipeline, benchmark)
         self.pipeline, self.benchmark = pipeline, benchmark
         self.rows: dict[Setting, Row] = {}
         still = self._pooled(lambda clip: Prediction(None, frozen(clip).motion), "standing still")

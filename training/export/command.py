@@ -205,6 +205,11 @@ def _round(module: nn.Module, dtype: torch.dtype) -> None:
 
 def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Mapping[str, Any]) -> dict[str, Any]:
     height, width = networks.image_size
+    if "video" in networks.modalities and "camera" in clips and clips["camera"] is None:
+        raise ModelError(
+            f"{name} was trained on clips of different cameras, a model folder has one; train its last stage on clips "
+            "of one camera (`egotwin data world` without --vary-camera)"
+        )
     camera = clips.get("camera") or asdict(Pinhole.from_fov(width, height, fov_x=torch.pi / 2))
     return {
         "_class_name": "EgoTwinPipeline",

@@ -14,17 +14,17 @@ import tyro
 
 from egotwin_model.egotwin.pretrained import cogvideox_schedule
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.geometry.camera import Mount
 from egotwin_model.io.files import NO_ROOM, read_json
 from egotwin_model.io.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.runtimes.base import RuntimeOptions
 from egotwin_model.text.encoders import TextEncoder, load_text_encoder
+from training.datasets.clips.cameras import ClipCameras
 from training.datasets.clips.dataset import ClipSet, goals_checksum, open_clips
 from training.stages.checkpoints import differences
 from training.stages.codec import VideoCodecStage
-from training.stages.compatibility import check_clips, check_sizes, check_statistics
+from training.stages.compatibility import check_cameras, check_clips, check_sizes, check_statistics
 from training.stages.diffusion import DiffusionStage
-from training.stages.encoding import camera_of, encode_split, processes
+from training.stages.encoding import encode_split, processes
 from training.stages.motion import MotionDecoderStage, MotionVAEStage
 from training.stages.preview import Preview
 from training.stages.recipes import (
@@ -109,6 +109,7 @@ def build(recipe: Recipe, places: Places, folder: Path) -> Stage:
 def _diffusion(recipe: DiffusionRecipe, places: Places) -> DiffusionStage:
     runs, clips = places.runs, places.clips
     if recipe.kind != "text-to-motion":
+        check_cameras(clips["train"], clips["val"])
         _link_codec(places)
         _trained(codec_folder(runs), "video-codec", ("CausalVideoVAE", "AutoencoderKLCogVideoX"))
     if recipe.representation is not None:
@@ -258,13 +259,16 @@ def _check_notes(folder: Path, notes: dict[str, Any]) -> None:
 
 
 def identity_of(clips: ClipSet, told: bool) -> dict[str, Any]:
-    """What tells a folder of clips from others: how they were made, how many, a checksum over all shards; and through
-    which camera, worn how, they were seen. And one over their goals, where a network is `told` those."""
+    """What tells a folder of clips from others: how they were made, how many, a checksum over all shards, and of their
+    goals where a network is `told` those; and the camera they were all seen through, None where theirs differ."""
     shards = {name: entry["sha256"] for name, entry in clips.manifest.shards.items() if entry["clips"]}
     digest = hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
     settings = clips.manifest.settings()
-    mount = settings.get("view", {}).get("mount", asdict(Mount()))
-    seen = {"camera": asdict(camera_of(clips)), "mount": mount}
+    camera = ClipCameras(clips).common()
+    seen = {
+        "camera": None if camera is None else asdict(camera.intrinsics),
+        "mount": None if camera is None else asdict(camera.mount),
+    }
     goals = {"goals_sha256": goals_checksum(clips)} if told else {}
     return {**settings, "finished": len(clips), "sha256": digest, **goals, **seen}
 

@@ -13,6 +13,7 @@ from egotwin_model.geometry.skeleton import NUM_JOINTS, PELVIS, forward_kinemati
 from egotwin_model.io.store import component_config
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
 from egotwin_model.motion.vae import MotionVAEConfig
+from training.datasets.clips.cameras import ClipCameras
 from training.datasets.clips.dataset import ClipSet
 from training.datasets.latents.cache import MappedRows
 from training.stages.recipes import DiffusionRecipe
@@ -58,6 +59,19 @@ def check_clips(clips: ClipSet) -> None:
                 f"{error:.2f} m from where the clip has them; wanted the Xsens joints in their order, metres and "
                 "global rotations (docs/sequences.md)"
             )
+
+
+def check_cameras(train: ClipSet, validation: ClipSet) -> None:
+    """Both splits were seen through one camera, since a model folder has one.
+
+    Raises:
+        RecordingError: clips of different cameras.
+    """
+    if difference := ClipCameras(train).shared().difference(ClipCameras(validation).shared()):
+        raise RecordingError(
+            f"{validation.folder}: the camera is {difference}, where that of {train.folder} is; make both splits with "
+            "one camera"
+        )
 
 
 def check_sizes(clips: ClipSet, recipe: DiffusionRecipe, runs: Path) -> None:

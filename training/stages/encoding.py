@@ -31,6 +31,7 @@ from egotwin_model.motion.head_centric import (
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.text.encoders import TextEncoder
 from egotwin_model.video.vae import encode_video, load_video_vae
+from training.datasets.clips.cameras import ClipCameras
 from training.datasets.clips.dataset import ClipSet
 from training.datasets.latents.cache import (
     CachedShards,
@@ -92,6 +93,7 @@ def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe
 
     Raises:
         ModelError: what is kept is damaged, or the clips' motion is not what the motion VAE was trained on.
+        RecordingError: the recipe wants the camera's rays, and the clips' cameras differ.
     """
     states, rows = text_states(encoder, [str(record["text"]) for record in clips.records], split, runs)
     posed = recipe.model.camera_condition
@@ -101,7 +103,7 @@ def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe
         video=None if recipe.kind == "text-to-motion" else video_latents(clips, split, runs),
         motion=None if recipe.representation is None else motion_latents(clips, split, runs, recipe.representation),
         camera_poses=torch.from_numpy(clips.gather("camera_pose")) if posed else None,
-        camera=camera_of(clips) if posed else None,
+        camera=ClipCameras(clips).shared().intrinsics if posed else None,
     )
 
 
@@ -217,12 +219,3 @@ def different(texts: list[str]) -> tuple[list[str], Tensor]:
 
 def _states(encoder: TextEncoder, texts: list[str]) -> Tensor:
     return torch.cat([encoder(texts[i : i + TEXTS_AT_ONCE]).half() for i in range(0, len(texts), TEXTS_AT_ONCE)])
-
-
-def camera_of(clips: ClipSet) -> Pinhole:
-    """The pinhole of the first clip, which all share unless they were made to differ; 90° wide where none is told."""
-    clip = clips[0]
-    height, width = clip["frames"].shape[1:3]
-    if "intrinsics" in clip:
-        return Pinhole(width, height, *map(float, clip["intrinsics"]))
-    return Pinhole.from_fov(width, height, fov_x=torch.pi / 2)

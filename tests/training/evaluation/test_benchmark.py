@@ -87,7 +87,7 @@ def change(folder: Path, number: int, **arrays: np.ndarray | None) -> None:
 
 
 def test_true_clips_score_as_perfect_and_baselines_do_not(benchmark: Benchmark, tmp_path: Path) -> None:
-    known = baselines(benchmark, benchmark.camera)
+    known = baselines(benchmark)
     names = ["repeat first frame, stand still", "constant velocity", "mean path of the behaviour", "nearest neighbour"]
     folders = [write_truth(benchmark, tmp_path / "oracle")]
     folders += [write_baseline(known[name], benchmark, tmp_path / name.replace(" ", "-")) for name in names]
@@ -169,7 +169,7 @@ def test_a_clip_told_in_other_words_is_measured_again(benchmark: Benchmark, data
     folder, out = write_truth(benchmark, tmp_path / "oracle"), tmp_path / "out"
     score(benchmark, [folder], NO_NETWORKS, out)
     before = {path: path.stat().st_mtime_ns for path in sorted(out.glob("parts/*/*.safetensors"))}
-    write_baseline(baselines(benchmark, benchmark.camera)["constant velocity"], benchmark, tmp_path / "moving")
+    write_baseline(baselines(benchmark)["constant velocity"], benchmark, tmp_path / "moving")
 
     told, number = tmp_path / "told", benchmark.numbers[0]
     shutil.copytree(data, told)
@@ -187,7 +187,7 @@ def test_a_clip_told_in_other_words_is_measured_again(benchmark: Benchmark, data
     name = f"test-{clip_name(number)}.safetensors"
     assert again == {Path("oracle") / name, Path("true-clips") / name}
     with pytest.raises(PredictionError, match="moving holds other predictions"):
-        write_baseline(baselines(other, other.camera)["constant velocity"], other, tmp_path / "moving")
+        write_baseline(baselines(other)["constant velocity"], other, tmp_path / "moving")
 
 
 def test_two_workers_measure_what_one_does(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.obedience import KINDS, by_kind, judged, kinds_of, obeys_record, verify
 
 from ..evaluation_data import write_data
+from .rendered_room import room_view, wall_patterns
 
 ROOT = Path(__file__).parents[3]
 POSES, RATE = 81, 16.0
@@ -229,41 +230,20 @@ def test_rules_recognise_rendered_clips() -> None:
 # Camera paths
 
 
-def room_view(camera: Pinhole, pose: np.ndarray, walls: np.ndarray) -> np.ndarray:
-    """A box of 6 × 5 × 3 m with patterned walls, seen from T_world_camera `pose` inside it."""
-    v, u = np.mgrid[: camera.height, : camera.width]
-    rays = (
-        np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], axis=-1) @ pose[:3, :3].T
-    )
-    half = np.array([3.0, 2.5, 1.5])
-    with np.errstate(divide="ignore"):
-        distance = np.where(rays != 0, (np.sign(rays) * half - pose[:3, 3]) / rays, np.inf)
-    axis = distance.argmin(axis=-1)
-    point = pose[:3, 3] + rays * distance.min(axis=-1, keepdims=True)
-    wall = 2 * axis + (np.take_along_axis(rays, axis[..., None], -1)[..., 0] > 0)
-    across = np.array([[1, 2], [0, 2], [0, 1]])[axis]
-    place = np.take_along_axis(point, across, -1) * 24 + 100
-    return walls[wall, place[..., 0].astype(int), place[..., 1].astype(int)]
-
-
 def test_camera_paths_are_found_in_pictures_of_a_room() -> None:
     camera = Pinhole.from_fov(128, 128, np.pi / 2)
-    rng = np.random.default_rng(0)
-    walls = np.stack(
-        [cv2.GaussianBlur(rng.integers(0, 256, (200, 200, 3)).astype(np.uint8), (0, 0), 1.0) for _ in range(6)]
-    )
-    walls = np.clip((walls.astype(float) - 128) * 2.5 + 128, 0, 255).astype(np.uint8)
+    walls = wall_patterns()
     share = np.linspace(0, 1, 13)
     heads = Rotation.from_euler("z", 0.8 * share[:, None]).as_matrix()
     places = np.stack([1.2 * share, 0.5 * np.sin(3 * share), 0.1 * share], axis=-1)
     poses = Mount().camera_pose(places, heads)
     frames = np.stack([room_view(camera, pose, walls) for pose in poses])
-    path = Colmap(camera, stride=2)(frames)
+    path = Colmap(stride=2)(frames, camera)
     assert path.frames.tolist() == [0, 2, 4, 6, 8, 10, 12]
     found = view_consistency(path.rotations, path.positions, poses[::2, :3, :3], poses[::2, :3, 3])
     assert found["RotErr"] < 0.03
     assert found["TransErr"] < 0.05
-    assert len(Colmap(camera)(np.full((9, 64, 64, 3), 90, np.uint8)).frames) == 0
+    assert len(Colmap()(np.full((9, 64, 64, 3), 90, np.uint8), camera.scaled(64, 64)).frames) == 0
 
 
 # Losses and extractors

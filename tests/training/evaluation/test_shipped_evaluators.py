@@ -34,7 +34,7 @@ def test_they_recognise_what_they_measure(tmp_path: Path) -> None:
     generate.generate(tmp_path / "test", "test", CLIPS, seed=77, size=64, workers=2)
     benchmark = Benchmark(tmp_path, CLIPS)
     spec = ToolsSpec(str(ROOT / EVALUATORS), images=False, cameras=False)
-    tools = load_tools(spec, benchmark.camera, benchmark.mount)
+    tools = load_tools(spec)
     assert {"FVD", "CLIP-SIM", "text and motion", "hands", "learned camera path"} == tools.identities().keys()
     clips = (benchmark.clip(number) for number in benchmark.numbers)
     parts = [

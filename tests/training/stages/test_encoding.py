@@ -18,6 +18,7 @@ pytest.importorskip("accelerate", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError, RecordingError
+from egotwin_model.geometry.camera import Mount
 from egotwin_model.io.store import save_component, save_tensors
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
@@ -52,6 +53,8 @@ def write_clips(folder: Path, wearer: Callable[..., Any], size: int = 64, change
             "rotations": np.stack([body.rotations[::15] for body in bodies]).astype(np.float32),
             "offsets": np.stack([offsets_of(body) for body in bodies]).astype(np.float32),
             "camera_pose": np.tile(np.eye(4, dtype=np.float32), (len(rows), 41, 1, 1)),
+            "intrinsics": np.tile(np.float32([size / 2, size / 2, (size - 1) / 2, (size - 1) / 2]), (len(rows), 1)),
+            "mount": np.tile(Mount().matrix.astype(np.float32), (len(rows), 1, 1)),
         }
         if change is not None:
             change(arrays)

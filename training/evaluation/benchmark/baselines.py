@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.head_centric import BodyMotion
 from egotwin_model.text.encoders import TextEncoder
@@ -49,19 +48,15 @@ class Baseline:
     learns_from: tuple[str, ...] = ()
 
 
-def baselines(benchmark: Benchmark, camera: Pinhole) -> dict[str, Baseline]:
-    """All baselines by name; the train split is read when one that needs it first predicts.
-
-    Args:
-        camera: the pictures' intrinsics, for the first frame turned with the head.
-    """
+def baselines(benchmark: Benchmark) -> dict[str, Baseline]:
+    """All baselines by name; the train split is read when one that needs it first predicts."""
     library = Library(benchmark)
     entries = (
         Baseline("repeat first frame, stand still", "joint", "", frozen),
         Baseline("constant velocity", "T2M", "the second pose", moving_on),
         Baseline("mean path of the behaviour", "T2M", "the behaviour's name", library.mean_path),
         Baseline("nearest neighbour", "joint", "the training clips", library.nearest, ("train",)),
-        Baseline("first frame turned with the head", "TM2V", "the true camera", lambda clip: turned(clip, camera)),
+        Baseline("first frame turned with the head", "TM2V", "the true camera", turned),
     )
     return {entry.name: entry for entry in entries}
 
@@ -99,7 +94,7 @@ def moving_on(clip: RealClip) -> Prediction:
     return Prediction(None, _samples(positions + (path - path[:1])[:, None], rotations))
 
 
-def turned(clip: RealClip, camera: Pinhole) -> Prediction:
+def turned(clip: RealClip) -> Prediction:
     """The first frame as the turning camera would see it, were everything far away; by depth where the data has it.
 
     What was not in the first frame takes the colour of its nearest edge.
@@ -108,13 +103,13 @@ def turned(clip: RealClip, camera: Pinhole) -> Prediction:
         raise PredictionError("these clips have no camera_pose, which the first frame turned with the head needs")
     poses = np.asarray(clip.camera_pose, dtype=np.float64)
     warp = _by_rotation if clip.depth is None else _by_depth
-    frames = [warp(clip, camera, np.linalg.inv(pose) @ poses[0]) for pose in poses]
+    frames = [warp(clip, np.linalg.inv(pose) @ poses[0]) for pose in poses]
     return Prediction(np.stack([clip.frames[0], *frames[1:]]), None)
 
 
-def _by_rotation(clip: RealClip, camera: Pinhole, T_now_first: Array) -> NDArray[np.uint8]:
+def _by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     """The homography K R K⁻¹; points that would come from behind the first camera keep to its edge."""
-    height, width = clip.frames.shape[1:3]
+    camera, (height, width) = clip.camera, clip.frames.shape[1:3]
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], axis=-1)
     source = rays @ T_now_first[:3, :3]  # rows: Rᵀ ray, from the camera now to the first one
@@ -125,16 +120,16 @@ def _by_rotation(clip: RealClip, camera: Pinhole, T_now_first: Array) -> NDArray
     return np.asarray(cv2.remap(clip.frames[0], *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _by_depth(clip: RealClip, camera: Pinhole, T_now_first: Array) -> NDArray[np.uint8]:
+def _by_depth(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     """Every pixel of the first frame moved to where its point is now, nearest last; gaps as by rotation alone."""
     assert clip.depth is not None
-    height, width = clip.frames.shape[1:3]
+    camera, (height, width) = clip.camera, clip.frames.shape[1:3]
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     depth = np.asarray(clip.depth[0], dtype=np.float64)
     rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(depth)], axis=-1)
     points = (rays * depth[..., None]) @ T_now_first[:3, :3].T + T_now_first[:3, 3]
     pixels, seen = camera.project(points)
-    picture = _by_rotation(clip, camera, T_now_first)
+    picture = _by_rotation(clip, T_now_first)
     far_first = np.argsort(-points[..., 2], axis=None)
     far_first = far_first[seen.ravel()[far_first] & (depth.ravel()[far_first] > 0)]
     places = np.rint(pixels.reshape(-1, 2)[far_first]).astype(int)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from egotwin_model.diffusion.sampler import Guidance
 from egotwin_model.diffusion.sampler import Mode as SamplerMode
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline
+from training.datasets.clips.cameras import ClipCamera
 from training.datasets.clips.dataset import goals_checksum
 from training.evaluation.benchmark.predictions import (
     Prediction,
@@ -20,10 +21,28 @@ from training.evaluation.benchmark.predictions import (
     write_prediction,
 )
 from training.evaluation.benchmark.tasks import PREDICTED, Benchmark, Mode, RealClip
+from training.evaluation.errors import PredictionError
 
 SAMPLER_MODE: dict[Mode, SamplerMode] = {
     "joint": "joint", "TV2M": "motion", "T2M": "motion", "TM2V": "video", "T2V": "video",
 }  # fmt: skip
+
+
+def check_cameras(pipeline: EgoTwinPipeline, benchmark: Benchmark) -> None:
+    """Refuse clips that were not seen through the one camera that a model of video knows.
+
+    Raises:
+        PredictionError: another view, or a camera that sits elsewhere on the head.
+    """
+    if not pipeline.has_video:
+        return
+    own = ClipCamera(pipeline.info.camera, pipeline.info.mount)
+    for number in benchmark.numbers:
+        if difference := own.difference(benchmark.cameras[number]):
+            raise PredictionError(
+                f"{benchmark.data / benchmark.name}, clip {number}: its camera is {difference}, where that of "
+                f"{pipeline.info.name} is; use clips of the model's camera, or a model trained on clips of this one"
+            )
 
 
 def write_imaginations(
@@ -35,8 +54,9 @@ def write_imaginations(
         samples: futures of each clip; motion keeps all (minimum-of-K, calibration), video the first.
 
     Raises:
-        PredictionError: `folder` holds other predictions.
+        PredictionError: `folder` holds other predictions, or clips were seen through another camera than the model's.
     """
+    check_cameras(pipeline, benchmark)
     details: dict[str, Any] = {
         "model_sha256": pipeline.info.sha256, "samples": samples, "seed": seed,
         "sampling": asdict(pipeline.defaults), "goals_sha256": goals_checksum(benchmark.split(benchmark.name)),

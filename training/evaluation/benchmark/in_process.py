@@ -25,7 +25,6 @@ def measure_at_once(
     Args:
         numbers: clips, at least one. predict: what is measured of a clip. name: beside the progress bar.
     """
-    tools = Tools(benchmark.camera, benchmark.mount)
     clips = (benchmark.clip(number) for number in tqdm(numbers, desc=name, leave=False))
-    parts = [measure(clip, predict(clip), mode, benchmark, tools) for clip in clips]
+    parts = [measure(clip, predict(clip), mode, benchmark, Tools()) for clip in clips]
     return {key: np.stack([part[key] for part in parts]) for key in parts[0]}

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.errors import ModelError
-from egotwin_model.geometry.camera import Mount, Pinhole
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import MANIFEST, verify
@@ -81,8 +80,6 @@ class ToolsSpec:
 class Tools:
     """The extractors of a run; None: what needs it is not measured."""
 
-    camera: Pinhole
-    mount: Mount
     images: FrameExtractor | None = None
     clips: ClipExtractor | None = None
     pictures: PictureTextExtractor | None = None
@@ -102,7 +99,7 @@ class Tools:
 
 
 @lru_cache(maxsize=2)
-def load_tools(spec: ToolsSpec, camera: Pinhole, mount: Mount) -> Tools:
+def load_tools(spec: ToolsSpec) -> Tools:
     """The extractors of a spec, once in each process; `ModelError` where one is missing or altered."""
     official = {name: (Path(path), checksum) for name, path, checksum in spec.official}
     folder = Path(spec.evaluators) if spec.evaluators else None
@@ -114,14 +111,12 @@ def load_tools(spec: ToolsSpec, camera: Pinhole, mount: Mount) -> Tools:
     video = VideoTextEvaluator(ours["video-text"], shared_texts()) if "video-text" in ours else None
     images: FrameExtractor | None = EfficientNetLite0() if spec.images else None
     return Tools(
-        camera,
-        mount,
         images=InceptionV3(*official["inception"]) if "inception" in official else images,
         clips=I3D(*official["i3d"]) if "i3d" in official else video,
         pictures=Clip(official["clip"][0]) if "clip" in official else video,
         motions=TextMotionEvaluator(ours["text-motion"], shared_texts()) if "text-motion" in ours else None,
         hands=HandEvaluator(ours["hands"]) if "hands" in ours else None,
-        colmap=Colmap(camera, spec.camera_stride) if spec.cameras else None,
+        colmap=Colmap(spec.camera_stride) if spec.cameras else None,
         regressor=CameraEvaluator(ours["camera"]) if "camera" in ours else None,
     )
 
@@ -136,7 +131,7 @@ def measure(clip: RealClip, prediction: Prediction, mode: Mode, benchmark: Bench
     video = clip.frames if mode == "TV2M" else prediction.frames
     motion = clip.motion if mode == "TM2V" else _first_sample(prediction.motion)
     if video is not None and motion is not None:
-        parts |= _agreement(video, motion, benchmark.poses_per_frame, tools)
+        parts |= _agreement(clip, video, motion, benchmark.poses_per_frame, tools)
     return parts
 
 
@@ -201,23 +196,29 @@ def _motion_parts(clip: RealClip, motion: BodyMotion, body: bool, benchmark: Ben
     return parts
 
 
-def _agreement(video: NDArray[np.uint8], motion: BodyMotion, poses_per_frame: int, tools: Tools) -> Parts:
-    """Between picture and motion: turning with the head, hands, camera path."""
+def _agreement(
+    clip: RealClip, video: NDArray[np.uint8], motion: BodyMotion, poses_per_frame: int, tools: Tools
+) -> Parts:
+    """Between video and motion, through the clip's own camera: turning with the head, hands, camera path."""
     every = slice(None, None, poses_per_frame)
     head_r, head_p = (np.asarray(part, np.float64)[every] for part in (motion.head_rotations, motion.head_positions))
-    parts: Parts = {"view_shift": view_shift(video), "head_turn": np.diff(heading(head_r))}
-    camera = tools.mount.camera_pose(head_p, head_r)
+    as_90_degrees = 0.5 * video.shape[2] / clip.camera.fx  # so that clips of different cameras can be pooled
+    parts: Parts = {"view_shift": as_90_degrees * view_shift(video), "head_turn": np.diff(heading(head_r))}
+    camera = clip.mount.camera_pose(head_p, head_r)
     if tools.hands is not None and motion.positions.shape[-2]:
-        wanted = hands_in_view(motion.positions[every], motion.rotations[every], tools.camera, tools.mount)
+        wanted = hands_in_view(motion.positions[every], motion.rotations[every], clip.camera, clip.mount)
         parts["hands"] = counts(tools.hands(video)[1:], wanted[1:])
     if tools.colmap is not None:
-        path = tools.colmap(video)
+        path = tools.colmap(video, clip.camera)
         used = -(-len(video) // tools.colmap.stride)
         parts["registered"] = np.array(len(path.frames) / used)
         trusted = len(path.frames) > 1 and len(path.frames) >= LEAST_REGISTERED * used
         parts["camera_error"] = _camera_error(path, camera) if trusted else np.full(2, np.nan)
     if tools.regressor is not None:
-        parts["camera_error_learned"] = _camera_error(tools.regressor(video), camera)
+        readable = tools.regressor.reads(clip.camera)
+        parts["camera_error_learned"] = (
+            _camera_error(tools.regressor(video), camera) if readable else np.full(2, np.nan)
+        )
     return parts
 
 

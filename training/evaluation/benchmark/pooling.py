@@ -190,6 +190,12 @@ def _agreement(parts: Pooled, truth: Pooled, rates: tuple[float, float]) -> dict
         found["frames registered"] = over_clips(parts["registered"])
     if "camera_error_learned" in parts:
         learned = parts["camera_error_learned"]
+        if unread := int(np.isnan(learned[:, 0]).sum()):
+            warnings.warn(
+                f"TransErr and RotErr, learned: {unread} of {len(learned)} clips are left out, because their view is "
+                "not the one that the camera evaluator was trained on",
+                stacklevel=2,
+            )
         found |= {"TransErr, learned": over_clips(learned[:, 0]), "RotErr, learned": over_clips(learned[:, 1])}
     if "view_shift" in parts:
         moved = np.stack([parts["view_shift"], parts["head_turn"]])  # (2, N, steps)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
-from egotwin_model.geometry.camera import Pinhole
 from training.evaluation.benchmark.baselines import baselines, write_baseline
 from training.evaluation.benchmark.imagining import write_imaginations
 from training.evaluation.benchmark.measurements import ToolsSpec
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             folder = out / "predictions" / f"{name}-{pipeline.info.sha256[:8]}"
             options = {"samples": arguments.samples, "seed": arguments.seed}
             folders.append(write_imaginations(pipeline, benchmark, mode, folder, **options))
-    folders += _baselines(arguments.baselines, benchmark, benchmark.camera, out)
+    folders += _baselines(arguments.baselines, benchmark, out)
     if not folders:
         raise PredictionError("nothing to score: give a model, --predictions or --baselines")
     results = score(
@@ -83,10 +82,10 @@ def tasks(arguments: argparse.Namespace) -> None:
     print(f"{arguments.tasks}: {arguments.clips} tasks")
 
 
-def _baselines(asked: list[str] | None, benchmark: Benchmark, camera: Pinhole, out: Path) -> list[Path]:
+def _baselines(asked: list[str] | None, benchmark: Benchmark, out: Path) -> list[Path]:
     if asked is None:
         return []
-    known = baselines(benchmark, camera)
+    known = baselines(benchmark)
     if unknown := set(asked) - known.keys():
         raise PredictionError(f"no baseline {sorted(unknown)}; there are: {', '.join(known)}")
     chosen = [known[name] for name in asked] or list(known.values())

@@ -93,7 +93,7 @@ def score(
     names = [TRUTH, OTHERS, *(predictions.info.name for predictions in checked)]
     if len({slug(name) for name in names}) < len(names):
         raise PredictionError(f"two subjects have one name: {names}; change predictions.json")
-    loaded = load_tools(tools, benchmark.camera, benchmark.mount)
+    loaded = load_tools(tools)
     identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
     made_of = {"code": _code(), "data": benchmark.identity()["data"], "extractors": identities}
     identity = _digest(made_of)  # of a part: it does not depend on how many clips there are
@@ -186,7 +186,7 @@ def measure_chunk(chunk: tuple[Job, tuple[tuple[str, int], ...]]) -> int:
     """Measure some clips of one subject and write their parts; returns how many."""
     job, keys = chunk
     benchmark = _benchmark(job.data, job.clips)
-    tools = load_tools(job.tools, benchmark.camera, benchmark.mount)
+    tools = load_tools(job.tools)
     predictions = Predictions(job.folder, benchmark) if job.kind == "predictions" else None
     for split, number in keys:
         clip = benchmark.clip(number, split)

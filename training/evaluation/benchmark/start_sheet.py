@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
-from training.evaluation.benchmark.imagining import imagined
+from training.evaluation.benchmark.imagining import check_cameras, imagined
 from training.evaluation.benchmark.tasks import Benchmark, RealClip
 from training.stages.sheets import Sample, clip_of, save_sheet
 
@@ -16,6 +16,7 @@ COUNT = 16
 
 def draw_starts(pipeline: EgoTwinPipeline, benchmark: Benchmark, path: Path) -> None:
     """Write the sheet (PNG): a row a clip, the truth above what is imagined from its first picture, pose and text."""
+    check_cameras(pipeline, benchmark)
     clips = (benchmark.clip(number) for number in benchmark.numbers)
     rows = [_row(pipeline, clip) for clip in tqdm(clips, total=len(benchmark.numbers), desc="sheet", leave=False)]
     save_sheet(path, rows)

@@ -1,7 +1,7 @@
 """What a model is asked, as plain files for somebody who does not use this package (docs/evaluation.md).
 
 ```
-DIR/tasks.json                 mode, rates, sizes, camera, and for each clip its number and text
+DIR/tasks.json                 mode, rates, sizes, and for each clip its number, text, intrinsics and T_head_camera
 DIR/clip-00012.safetensors     image uint8 (H, W, 3) · positions (K, 23, 3) m · rotations (K, 23, 3, 3), K known
                                TV2M also video uint8 (F, H, W, 3); TM2V all T poses
 ```
@@ -34,8 +34,11 @@ def write_tasks(benchmark: Benchmark, mode: Mode, folder: Path, known_poses: int
         raise PredictionError(
             f"{known_poses} known poses; a clip has {len(first.positions)}, the first one is always told"
         )
+    tasks = []
     for number in tqdm(benchmark.numbers, desc="tasks", leave=False):
         clip = benchmark.clip(number)
+        camera = {"camera": asdict(clip.camera), "T_head_camera": clip.mount.matrix.tolist()}
+        tasks.append({"clip": number, "text": clip.text, **camera})
         told = len(clip.positions) if mode == "TM2V" else known_poses
         arrays = {"image": clip.frames[0], "positions": clip.positions[:told], "rotations": clip.rotations[:told]}
         if mode == "TV2M":
@@ -48,8 +51,6 @@ def write_tasks(benchmark: Benchmark, mode: Mode, folder: Path, known_poses: int
         {
             "mode": mode, "known_poses": known_poses, "frame_rate": benchmark.frame_rate,
             "pose_rate": benchmark.pose_rate, "frames": len(first.frames), "poses": len(first.positions),
-            "joints": XSENS_JOINTS, "camera": asdict(benchmark.camera),
-            "T_head_camera": benchmark.mount.matrix.tolist(),
-            "tasks": [{"clip": number, "text": benchmark.record(number)["text"]} for number in benchmark.numbers],
+            "joints": XSENS_JOINTS, "tasks": tasks,
         },
     )  # fmt: skip

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.camera import Mount, Pinhole
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.head_centric import BodyMotion
+from training.datasets.clips.cameras import ClipCameras, camera_of
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import PredictionError
-from training.stages.encoding import camera_of
 
 Mode = Literal["joint", "TV2M", "TM2V", "T2M", "T2V"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -41,6 +41,7 @@ class RealClip:
     Attributes:
         split, number: its place in the data folder. record: text, behaviour, ...
         frames: uint8 (F, H, W, 3). positions: (T, 23, 3) metres. rotations: (T, 23, 3, 3).
+        camera, mount: the frames' intrinsics, and where the camera sits on the head.
         camera_pose: (F, 4, 4) T_world_camera, optical; None where the data has none. depth: (F, H, W) metres or None.
     """
 
@@ -50,6 +51,8 @@ class RealClip:
     frames: NDArray[np.uint8]
     positions: NDArray[np.float32]
     rotations: NDArray[np.float32]
+    camera: Pinhole
+    mount: Mount
     camera_pose: NDArray[np.float32] | None = None
     depth: NDArray[np.floating] | None = None
 
@@ -96,14 +99,9 @@ class Benchmark:
         return self._splits[name]
 
     @cached_property
-    def camera(self) -> Pinhole:
-        """The pictures' intrinsics: our world's are square, with a view of 90 degrees."""
-        return camera_of(self._splits[self.name])
-
-    @property
-    def mount(self) -> Mount:
-        """Where the camera sits on the head."""
-        return Mount()
+    def cameras(self) -> ClipCameras:
+        """The camera of each clip of the split that is asked, by its number."""
+        return ClipCameras(self._splits[self.name])
 
     @property
     def frame_rate(self) -> float:
@@ -123,9 +121,12 @@ class Benchmark:
     def clip(self, number: int, split: str | None = None) -> RealClip:
         """A real clip with everything the data holds of it; of the split that is asked unless another is named."""
         split = split or self.name
-        entry = self.split(split)[number]
+        clips = self.split(split)
+        entry, record = clips[number], clips.records[number]
+        frames, where = entry["frames"], f"{clips.folder}, clip {number}"
+        camera = camera_of(entry, frames.shape[1:3], clips.manifest.pose_rate, where)
         return RealClip(
-            split, number, self.split(split).records[number], entry["frames"], entry["positions"], entry["rotations"],
+            split, number, record, frames, entry["positions"], entry["rotations"], camera.intrinsics, camera.mount,
             entry.get("camera_pose"), entry.get("depth"),
         )  # fmt: skip
 

@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from egotwin_model.errors import RecordingError
+from training.datasets.clips.cameras import ClipCameras, same_view
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import require
 from training.evaluation.extractors.base import to_pictures
@@ -45,6 +47,8 @@ class CameraStage(Stage):
         self.recipe = recipe
         self.clips, self.validation = open_clips(data / "train"), open_clips(data / "val")
         require(self.clips, "camera_pose")
+        for clips in (self.clips, self.validation):
+            _check_view(clips, recipe.model)
         torch.manual_seed(recipe.train.seed)
         self.model: nn.Module = CameraRegressor(recipe.model)
 
@@ -80,6 +84,15 @@ class CameraStage(Stage):
 
     def resolved(self) -> dict[str, Any]:
         return {"_class_name": "CameraRegressor", **asdict(self.recipe.model)}
+
+
+def _check_view(clips: ClipSet, config: CameraConfig) -> None:
+    camera = ClipCameras(clips).shared().intrinsics
+    if not same_view(config.view, camera.scaled(PICTURE, PICTURE)):
+        raise RecordingError(
+            f"{clips.folder}: the clips' view is {np.degrees(camera.fov_x):.1f}° wide, this evaluator reads square "
+            f"centred views of {config.fov_deg:g}°; set --model.fov-deg, or use clips of such a view"
+        )
 
 
 def _pairs(clips: ClipSet, index: int, first: NDArray[np.int64], config: CameraConfig) -> tuple[Tensor, Tensor]:

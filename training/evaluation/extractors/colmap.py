@@ -44,11 +44,11 @@ class Colmap:
     """Camera paths by pycolmap, on the CPU, one thread, the same result for the same pictures.
 
     Args:
-        camera: the pictures' known intrinsics. stride: every `stride`-th frame is used, frame 0 among them.
+        stride: every `stride`-th frame is used, frame 0 among them.
     """
 
-    def __init__(self, camera: Pinhole, stride: int = 2) -> None:
-        self.camera, self.stride = camera, stride
+    def __init__(self, stride: int = 2) -> None:
+        self.stride = stride
 
     @cached_property
     def _colmap(self) -> Any:
@@ -65,10 +65,10 @@ class Colmap:
         """COLMAP and how it is used; it has no weights."""
         return ExtractorId("COLMAP, exhaustive + global", f"{self._colmap.__version__}, stride {self.stride}", "none")
 
-    def __call__(self, frames: NDArray[np.uint8]) -> CameraPath:
-        """Of uint8 (F, H, W, 3) RGB; fewer than two placed frames give an empty path."""
+    def __call__(self, frames: NDArray[np.uint8], camera: Pinhole) -> CameraPath:
+        """Of uint8 (F, H, W, 3) RGB with these intrinsics; fewer than two placed frames give an empty path."""
         with tempfile.TemporaryDirectory(prefix="egotwin-colmap-") as folder, _quiet():
-            placed = self._placed(frames, Path(folder))
+            placed = self._placed(frames, camera, Path(folder))
         if len(placed) < 2:
             return CameraPath(np.zeros(0, np.int64), np.zeros((0, 3, 3)), np.zeros((0, 3)))
         order = sorted(placed)
@@ -77,13 +77,13 @@ class Colmap:
             np.array(order), np.stack([p.rotation.matrix() for p in poses]), np.stack([p.translation for p in poses])
         )
 
-    def _placed(self, frames: NDArray[np.uint8], folder: Path) -> dict[int, Any]:
+    def _placed(self, frames: NDArray[np.uint8], camera: Pinhole, folder: Path) -> dict[int, Any]:
         """T_world_camera of each frame of the largest reconstruction."""
         colmap, pictures, database = self._colmap, folder / "pictures", folder / "database.db"
         pictures.mkdir()
         height, width = frames.shape[1:3]
         scale = max(1, -(-LEAST_SIDE // min(height, width)))
-        camera = self.camera.scaled(width * scale, height * scale)
+        camera = camera.scaled(width * scale, height * scale)
         for index in range(0, len(frames), self.stride):
             large = cv2.resize(frames[index], (camera.width, camera.height), interpolation=cv2.INTER_CUBIC)
             cv2.imwrite(str(pictures / f"{index:05d}.png"), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))

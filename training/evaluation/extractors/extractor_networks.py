@@ -7,6 +7,7 @@ Camera motion: a CNN on pairs of pictures.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
+
+from egotwin_model.geometry.camera import Pinhole
 
 TEXT_LENGTH = 32
 STATISTICS = "statistics.safetensors"
@@ -208,12 +211,18 @@ class HandViT(nn.Module):
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """Sizes of `CameraRegressor`; `turn` and `shift` are one unit of its output, radians and metres a frame."""
+    """Sizes of `CameraRegressor`; `turn` and `shift` are one unit of its output, radians and metres a frame; `fov_deg`
+    is the width of the views that it reads."""
 
     widths: tuple[int, ...] = (32, 64, 96, 128)
     hidden: int = 256
     turn: float = 0.15
     shift: float = 0.1
+    fov_deg: float = 90.0
+
+    @property
+    def view(self) -> Pinhole:
+        return Pinhole.from_fov(PICTURE, PICTURE, math.radians(self.fov_deg))
 
 
 class CameraRegressor(nn.Module):

@@ -14,10 +14,12 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from egotwin_model.errors import ModelError
+from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import WEIGHTS, load_component, load_tensors
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
 from egotwin_model.text.encoders import TextEncoder
+from training.datasets.clips.cameras import same_view
 from training.evaluation.extractors.base import ExtractorId, Features, to_pictures
 from training.evaluation.extractors.colmap import CameraPath
 from training.evaluation.extractors.extractor_networks import (
@@ -123,9 +125,13 @@ class CameraEvaluator:
         self.identity = _identity(folder, "our camera CNN")
         self._network = load_component(folder, CameraRegressor, _config(CameraConfig))
 
+    def reads(self, camera: Pinhole) -> bool:
+        """Whether a camera has the view of the clips it was trained on; steps read from another view are wrong."""
+        return same_view(self._network.config.view, camera.scaled(PICTURE, PICTURE))
+
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8]) -> CameraPath:
-        """Of uint8 (F, H, W, 3) RGB, seen 90 degrees wide as the clips it was trained on."""
+        """Of uint8 (F, H, W, 3) RGB of a camera that it `reads`."""
         pictures = to_pictures(frames, PICTURE)
         steps = self._network(torch.cat([pictures[:-1], pictures[1:]], dim=1)).double().numpy()
         config = self._network.config

@@ -19,7 +19,7 @@ from egotwin_model.io.store import load_tensors, verify
 from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, initialise_linear_path, load_motion_vae
 from training.datasets.clips.dataset import open_clips
-from training.simulator.captured import Library
+from training.datasets.mocap.capture_folder import CaptureFolder
 from training.simulator.synthetic_motion import RATE_HZ
 from training.stages.motion import START_CLIPS, features_of
 
@@ -29,7 +29,7 @@ POSES = 81  # of a clip
 def mocap_features(folder: Path) -> Tensor:
     """Features (N, 81, 288) of every 5 s, by halves, of the motion capture in a folder."""
     windows = []
-    for motion in Library.load(folder).motions:
+    for motion in CaptureFolder.load(folder).motions:
         frames = np.arange(0, len(motion.pelvis), motion.rate_hz / RATE_HZ).round().astype(int)
         positions, rotations = motion.positions()[frames], motion.rotations[frames]
         for start in range(0, len(frames) - POSES + 1, POSES // 2):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
-from training.simulator.captured import Library
+from training.simulator.captured import CaptureLibrary
 from training.simulator.motion.outcome import find_fault, object_poses
 from training.simulator.motion.planner import ACTIONS, compose
 from training.simulator.motion.posing import animate
@@ -79,7 +79,7 @@ def synthesise(
     *,
     duration_s: float = 5.0,
     split: str = "train",
-    library: Library | None = None,
+    library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
 ) -> SynthMotion:
     """One clip of a random person, at a random place of the room.

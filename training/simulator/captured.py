@@ -1,27 +1,22 @@
-"""A folder of motion capture as a source of motion: its walks become gaits, its longer recordings are played as they
-are, and each is told by what its rules say is done."""
+"""Plays motion capture in a room: a part of a recording, where it fits, with its texts and labels."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
-from scipy.spatial.transform import Rotation
 
-from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.rotations import rotation_z
-from egotwin_model.geometry.skeleton import HEAD, local_rotations
-from egotwin_model.io.files import sha256
+from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import Clause, goal
-from training.datasets.mocap.formats import read
-from training.datasets.mocap.retarget import JOINT, Captured, retarget
-from training.datasets.mocap.segments import Cut, cut
-from training.simulator.people.gaits import WalkCycle, cycle_of
+from training.datasets.mocap.capture_folder import CaptureFolder
+from training.datasets.mocap.retarget import Captured
+from training.datasets.mocap.segments import Cut
+from training.simulator.people.captured_gaits import gaits_of
+from training.simulator.people.gaits import WalkCycle
 from training.simulator.people.observing import focus_text, head_yaw, posture_text
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
@@ -29,41 +24,26 @@ from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 Array = NDArray[np.float64]
 
 _PLACES = 128
-_STRIDE_S, _STRIDE_M = (0.85, 1.6), (0.8, 2.0)  # of a walk that makes a gait
 _LEAST_TOLD_S = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
-    """Captured motions with their cuts, the gaits in them, and what could not be used: {file name: reason}."""
+class CaptureLibrary:
+    """Motion capture that the simulator plays, and the gaits in it that its people may have."""
 
-    motions: tuple[Captured, ...]
-    cuts: tuple[tuple[Cut, ...], ...]
+    folder: CaptureFolder
     gaits: tuple[WalkCycle, ...]
-    skipped: dict[str, str]
 
     @classmethod
-    def load(cls, folder: Path | str) -> Library:
-        """Read every .amc and .bvh file under a folder; what cannot be used is skipped, by name and reason.
+    def load(cls, folder: Path | str) -> CaptureLibrary:
+        """Reads a folder of motion capture.
 
         Raises:
             RecordingError: the folder is missing, or nothing in it can be used.
         """
-        folder = Path(folder)
-        paths = _files(folder, (".amc", ".bvh"))
-        if not paths:
-            raise RecordingError(f"{folder} holds no .amc or .bvh files; give a folder of motion capture")
-        motions, skipped = [], {}
-        for path in paths:
-            try:
-                motions.append(retarget(read(path)))
-            except RecordingError as error:
-                skipped[str(path.relative_to(folder))] = str(error)
-        if not motions:
-            raise RecordingError(f"none of the {len(paths)} recordings in {folder} can be used: {skipped}")
-        cuts = tuple(tuple(cut(motion)) for motion in motions)
-        gaits = [gait for motion, parts in zip(motions, cuts, strict=True) for gait in gaits_of(motion, parts)]
-        return cls(tuple(motions), cuts, tuple(gaits), skipped)
+        found = CaptureFolder.load(folder)
+        gaits = map(gaits_of, found.motions, found.cuts)
+        return cls(found, tuple(gait for some in gaits for gait in some))
 
     def play(
         self, rng: np.random.Generator, room: RoomPlan, *, duration_s: float = 5.0, split: str = "train"
@@ -76,52 +56,17 @@ class Library:
         Raises:
             NoRoomError: no recording is that long, or none fits.
         """
-        long_enough = [k for k, m in enumerate(self.motions) if (len(m.pelvis) - 1) / m.rate_hz >= duration_s]
+        motions = self.folder.motions
+        long_enough = [k for k, m in enumerate(motions) if (len(m.pelvis) - 1) / m.rate_hz >= duration_s]
         for index in rng.permutation(long_enough)[:4].astype(int):
-            motion = self.motions[index]
+            motion = motions[index]
             last = (len(motion.pelvis) - 1) / motion.rate_hz - duration_s
             begin = float(rng.uniform(0, last)) if last > 0 else 0.0
             frames = np.rint((begin + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ) * motion.rate_hz)
             placed = _place(rng, room, motion, np.minimum(frames, len(motion.pelvis) - 1).astype(int))
             if placed is not None:
-                return _told(rng, motion, self.cuts[index], *placed, begin, duration_s, split)
+                return _told(rng, motion, self.folder.cuts[index], *placed, begin, duration_s, split)
         raise NoRoomError(f"room {room.seed}: no recording of {duration_s} s fits into its free area")
-
-
-def checksum(folder: Path | str) -> str:
-    """Hex SHA-256 of every motion and skeleton under a folder, names and contents: equal ones make equal clips."""
-    digest = hashlib.sha256()
-    for path in _files(Path(folder), (".amc", ".asf", ".bvh")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file())
-
-
-def gaits_of(motion: Captured, cuts: Sequence[Cut]) -> list[WalkCycle]:
-    """A walk cycle of each straight walk that shows a whole stride."""
-    positions, gaits = motion.positions(), []
-    for part in cuts:
-        if part.action != "walk_forward":
-            continue
-        shown = slice(round(part.start_s * motion.rate_hz), round(part.end_s * motion.rate_hz))
-        course = positions[shown][-1, 0] - positions[shown][0, 0]
-        back = rotation_z(-np.arctan2(course[1], course[0]))
-        walk = positions[shown] @ back.T
-        strikes, _ = find_peaks(walk[:, JOINT["R_Foot"], 0] - walk[:, 0, 0], distance=0.7 * motion.rate_hz)
-        if len(strikes) < 2:
-            continue
-        stride = slice(strikes[0], strikes[1] + 1)
-        rotations = back @ motion.rotations[shown][stride]
-        local = Rotation.from_matrix(local_rotations(rotations).reshape(-1, 3, 3)).as_rotvec().reshape(-1, 23, 3)
-        seconds = float((strikes[1] - strikes[0]) / motion.rate_hz)
-        gait = cycle_of(walk[stride, 0], local, seconds)
-        human = _STRIDE_S[0] < seconds < _STRIDE_S[1] and _STRIDE_M[0] < gait.stride < _STRIDE_M[1]
-        if human and 0.3 < gait.swing_fraction < 0.48:
-            gaits.append(gait)
-    return gaits
 
 
 def _place(

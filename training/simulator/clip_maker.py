@@ -15,7 +15,7 @@ from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.simulator.behaviours import synthesise, synthesise_story
-from training.simulator.captured import Library
+from training.simulator.captured import CaptureLibrary
 from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.canvas import Moves
 from training.simulator.render.views import FOV, EgoRenderer, Frames, Labels, outside_camera
@@ -77,9 +77,9 @@ def room_clips(
 
 
 @lru_cache(maxsize=2)
-def library_of(folder: str) -> Library | None:
+def library_of(folder: str) -> CaptureLibrary | None:
     """The motion capture in a folder, read once a process; None for no folder."""
-    return Library.load(folder) if folder else None
+    return CaptureLibrary.load(folder) if folder else None
 
 
 def draw_motion(
@@ -87,7 +87,7 @@ def draw_motion(
     plan: RoomPlan,
     split: str,
     redrawn: Counter[str],
-    library: Library | None = None,
+    library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
     story_s: float = 0.0,
 ) -> SynthMotion:

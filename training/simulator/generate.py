@@ -28,7 +28,7 @@ from training.actions.wording import AMBIGUOUS_SHARE
 from training.datasets.clips import store
 from training.datasets.clips.cutting import Clip
 from training.datasets.clips.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
-from training.simulator.captured import checksum
+from training.datasets.mocap.capture_folder import checksum
 from training.simulator.clip_maker import BODY_SEEDS, Options, library_of, room_clips
 from training.simulator.render.canvas import screenless
 from training.simulator.rooms.objects import pairs_of
@@ -77,7 +77,7 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     library = library_of(options.mocap)
     manifest = _resume(folder, _wanted(split, num_clips, seed, options, compression))
-    manifest.left_out = {name: f"{UNUSED}: {why}" for name, why in (library.skipped if library else {}).items()}
+    manifest.left_out = {name: f"{UNUSED}: {why}" for name, why in (library.folder.skipped if library else {}).items()}
     counts = [min(SHARD_CLIPS, num_clips - start) for start in range(0, num_clips, SHARD_CLIPS)]
     todo = [i for i in range(len(counts)) if shard_name(i) not in manifest.shards]
     with tqdm(

@@ -22,7 +22,7 @@ from training.datasets.mocap.formats import read
 from training.datasets.mocap.retarget import JOINT, Captured, match, retarget, sole_points, upright
 from training.datasets.mocap.segments import cut
 from training.simulator.behaviours import synthesise
-from training.simulator.captured import Library
+from training.simulator.captured import CaptureLibrary
 from training.simulator.people.person import draw_person
 from training.simulator.rooms.plan import NoRoomError
 
@@ -105,9 +105,9 @@ def test_cuts_say_what_the_recordings_are_known_to_show(name: str, wanted: str) 
 
 @needs_cmu
 def test_a_folder_becomes_gaits_and_clips() -> None:
-    library = Library.load(CMU)
-    assert set(library.skipped) == {"03_01.amc", "03_02.amc"}
-    assert all("not level" in reason for reason in library.skipped.values())
+    library = CaptureLibrary.load(CMU)
+    assert set(library.folder.skipped) == {"03_01.amc", "03_02.amc"}
+    assert all("not level" in reason for reason in library.folder.skipped.values())
     assert len(library.gaits) >= 2
     for gait in library.gaits:
         assert 1.0 < gait.stride < 1.8
@@ -157,7 +157,7 @@ def test_damaged_recordings_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"no skeleton 02\.asf"):
         read(tmp_path / "02_03.amc")
     with pytest.raises(RecordingError, match="none of the 1 recordings"):
-        Library.load(tmp_path)
+        CaptureLibrary.load(tmp_path)
 
 
 # Y up, facing +z, centimetres, arms in T-pose; the left arm is 30 + 25 cm.
@@ -236,4 +236,4 @@ def test_bvh_files_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"neither \.amc nor \.bvh"):
         read(Path(__file__))
     with pytest.raises(RecordingError, match="holds no"):
-        Library.load(tmp_path / "nowhere")
+        CaptureLibrary.load(tmp_path / "nowhere")

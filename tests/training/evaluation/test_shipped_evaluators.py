@@ -19,7 +19,7 @@ from egotwin_model.egotwin.clip_codec import repeated
 from training.evaluation.benchmark.measurements import ToolsSpec, load_tools, measure
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.benchmark.predictions import Prediction
-from training.evaluation.benchmark.report_command import EVALUATORS
+from training.evaluation.benchmark.report_command import SHIPPED_EVALUATORS
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.retrieval import r_precision
 from training.simulator import generate
@@ -33,7 +33,7 @@ def test_they_recognise_what_they_measure(tmp_path: Path) -> None:
     require_opengl()
     generate.generate(tmp_path / "test", "test", CLIPS, seed=77, size=64, workers=2)
     benchmark = Benchmark(tmp_path, CLIPS)
-    spec = ToolsSpec(str(ROOT / EVALUATORS), images=False, cameras=False)
+    spec = ToolsSpec(str(ROOT / SHIPPED_EVALUATORS), images=False, cameras=False)
     tools = load_tools(spec)
     assert {"FVD", "CLIP-SIM", "text and motion", "hands", "learned camera path"} == tools.identities().keys()
     clips = (benchmark.clip(number) for number in benchmark.numbers)

@@ -28,10 +28,9 @@ from training.evaluation.benchmark.predictions import (
 )
 from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
 from training.evaluation.errors import PredictionError
-from training.evaluation.extractors.extractor_networks import TEXT_LENGTH
+from training.evaluation.extractors.extractor_networks import TEXT_LENGTH, TEXT_PACKAGE
 from training.evaluation.metrics.head_motion import constant_velocity
 from training.evaluation.metrics.placing import laid_at, levelled
-from training.stages.recipes import TEXT_PACKAGE
 
 Array = NDArray[np.float64]
 THUMBNAIL = 8

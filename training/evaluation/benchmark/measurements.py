@@ -38,6 +38,7 @@ from training.evaluation.extractors.base import (
 from training.evaluation.extractors.colmap import CameraPath, Colmap
 from training.evaluation.extractors.official import I3D, Clip, InceptionV3
 from training.evaluation.extractors.trained import (
+    EVALUATORS,
     CameraEvaluator,
     HandEvaluator,
     TextMotionEvaluator,
@@ -53,7 +54,6 @@ from training.evaluation.metrics.views import view_shift
 
 Parts = dict[str, NDArray[Any]]
 IMAGE_STRIDE = 4
-EVALUATORS = ("text-motion", "video-text", "hands", "camera")
 LEAST_REGISTERED = 0.5
 """A camera path of fewer of the used frames counts as a failure: its error would be that of a fragment."""
 

@@ -16,7 +16,7 @@ from training.evaluation.benchmark.task_files import write_tasks
 from training.evaluation.benchmark.tasks import MODES, Benchmark
 from training.evaluation.errors import PredictionError
 
-EVALUATORS = Path("models/evaluators")
+SHIPPED_EVALUATORS = Path("models/evaluators")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_measuring_options(parser: argparse._ActionsContainer) -> None:
     """What is measured with which extractors: `tools_spec` reads them; and by how many processes."""
     add = parser.add_argument
-    add("--evaluators", type=Path, default=EVALUATORS, metavar="DIR", help="trained ones (default: %(default)s)")
+    add(
+        "--evaluators", type=Path, default=SHIPPED_EVALUATORS, metavar="DIR", help="trained ones (default: %(default)s)"
+    )
     add("--no-evaluators", action="store_true", help="leave out what needs them")
     add("--no-cameras", action="store_true", help="leave out camera paths (the slowest part)")
     add("--no-images", action="store_true", help="leave out I-FID")

@@ -5,7 +5,7 @@ OUT/parts/<subject>/clip-00012.safetensors   what was measured of one clip; kept
 OUT/results.json · report.html, .md · media/    written last: while they are there, they are whole
 ```
 
-A part is taken again only if the data, the prediction's own bytes and every extractor are what they were.
+A kept part is used again while data, prediction, extractors and measuring code are what they were.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tqdm import tqdm
 from egotwin_model.io.files import sha256, write_atomically, write_json
 from egotwin_model.motion.head_centric import BodyMotion
 from training.evaluation.benchmark.measurements import Parts, ToolsSpec, features_only, load_tools, measure
+from training.evaluation.benchmark.measuring_code import measuring_digest
 from training.evaluation.benchmark.pooling import METRICS, Pooled, pool, real_against_real
 from training.evaluation.benchmark.predictions import Prediction, Predictions, clip_name, read_info
 from training.evaluation.benchmark.tasks import Benchmark
@@ -37,13 +38,6 @@ from training.workers.fanout import run_shards
 
 RESULTS, REPORT, TABLES = "results.json", "report.html", "report.md"
 VERSION = 1
-MEASURING = (
-    "actions.rules", "evaluation.benchmark.measurements", "evaluation.extractors.base", "evaluation.extractors.colmap",
-    "evaluation.extractors.extractor_networks", "evaluation.extractors.official", "evaluation.extractors.trained",
-    "evaluation.metrics.hand_score", "evaluation.metrics.head_motion", "evaluation.metrics.obedience",
-    "evaluation.metrics.path_errors", "evaluation.metrics.physics", "evaluation.metrics.views",
-)  # fmt: skip
-"""Modules whose code decides what is in a part."""
 CHUNK = 4
 Kind = Literal["truth", "others", "predictions"]
 TRUTH, OTHERS = "true clips", "other real clips"
@@ -95,7 +89,7 @@ def score(
         raise PredictionError(f"two subjects have one name: {names}; change predictions.json")
     loaded = load_tools(tools)
     identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
-    made_of = {"code": _code(), "data": benchmark.identity()["data"], "extractors": identities}
+    made_of = {"code": measuring_digest(), "data": benchmark.identity()["data"], "extractors": identities}
     identity = _digest(made_of)  # of a part: it does not depend on how many clips there are
     started = time.perf_counter()
 
@@ -140,11 +134,6 @@ def score(
 def real_clips(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What real clips get, by metric: against other real clips where that is compared, else the true ones' own."""
     return {**results["true clips"]["metrics"], **results["real against real"]}
-
-
-def _code() -> str:
-    """Digest of the modules that measure: parts of an older version are measured again."""
-    return _digest([sha256(Path(__file__).parents[2] / f"{module.replace('.', '/')}.py") for module in MEASURING])
 
 
 def slug(name: str) -> str:

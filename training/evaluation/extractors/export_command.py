@@ -11,8 +11,8 @@ from typing import Any
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.io.files import read_json, whole_folder
 from egotwin_model.io.store import CONFIG, WEIGHTS, load_tensors, save_tensors, write_manifest
-from training.evaluation.benchmark.measurements import EVALUATORS
 from training.evaluation.extractors.extractor_networks import STATISTICS
+from training.evaluation.extractors.trained import EVALUATORS
 from training.stages.run_folder import CLIPS, METRICS, RECIPE, progress
 
 

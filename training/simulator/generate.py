@@ -25,7 +25,7 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import sha256
 from egotwin_model.io.videos import Compression
 from training.actions.wording import AMBIGUOUS_SHARE
-from training.datasets.clips import store
+from training.datasets.clips import clip_store
 from training.datasets.clips.cutting import Clip
 from training.datasets.clips.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
 from training.datasets.mocap.capture_folder import checksum
@@ -154,7 +154,7 @@ def make_shard(
             Clip(f"{name}-{row:02d}", arrays, record)
             for row, (arrays, record) in enumerate(zip(clips, records, strict=True))
         ]
-        entry = store.write_shard(folder, name, keyed, compression=compression)
+        entry = clip_store.write_shard(folder, name, keyed, compression=compression)
     else:
         arrays = {array: np.stack([clip[array] for clip in clips]) for array in clips[0]}
         digest = write_shard(folder, index, arrays, records)

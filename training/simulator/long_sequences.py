@@ -1,8 +1,8 @@
 """Record long sequences of our own world in Nymeria's form; `egotwin data sequences`.
 
 One wearer in one building finds something to do for half a minute or more. What a glasses' camera, a motion capture
-suit and annotators would give is written as a real sequence's files (`training.datasets.sequences.layout`), so the
-reader and the preparation of real sequences read both. Sequence k follows from (seed, split, k) alone.
+suit and annotators would give is written as a real sequence's files (`training.datasets.sequences.sequence_files`),
+so the reader and the preparation of real sequences read both. Sequence k follows from (seed, split, k) alone.
 """
 
 from __future__ import annotations

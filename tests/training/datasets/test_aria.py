@@ -28,7 +28,7 @@ from egotwin_model.geometry.skeleton import (
     reference_offsets,
 )
 from egotwin_model.io.bags import BagReader
-from training.datasets.aria import head_path, optitrack
+from training.datasets.aria import glasses_path, optitrack
 from training.datasets.aria.aria_body import standing_bodies, standing_scale
 from training.datasets.aria.convert import main
 from training.datasets.aria.vrs import AriaRecording, ImuSamples
@@ -166,7 +166,7 @@ def test_pixels_agree_with_the_lens_model(recording):
 @real
 def test_camera_pose_in_the_bag_is_the_lens_s_own(twin, recording):
     """The head's pose and the mount give back the colour camera's centre from trajectory and calibration."""
-    path = head_path.read_trajectory(ADT / "aria_trajectory.csv")
+    path = glasses_path.read_trajectory(ADT / "aria_trajectory.csv")
     positions, rotations = path.at(recording.stamps_ns)
     wanted = positions + rotations @ recording.lens.get_transform_device_camera().to_matrix()[:3, 3]
     np.testing.assert_allclose(twin.camera_poses()[:, :3, 3], wanted, atol=1e-9)
@@ -253,11 +253,11 @@ def test_somebody_else_s_skeleton_is_not_the_wearer_s_body(tmp_path, caplog):
 
 @real
 def test_imu_finds_the_same_upright_as_the_trajectory(recording):
-    path = head_path.read_trajectory(ADT / "aria_trajectory.csv")
+    path = glasses_path.read_trajectory(ADT / "aria_trajectory.csv")
     _, known = path.at(recording.stamps_ns)
     imu = recording.imu()
     assert imu is not None
-    path = head_path.attitude_from_imu(imu, recording.R_device_head, recording.stamps_ns, 1.6)
+    path = glasses_path.attitude_from_imu(imu, recording.R_device_head, recording.stamps_ns, 1.6)
     _, found = path.at(recording.stamps_ns)
     cosine = (known[:, 2] * found[:, 2]).sum(axis=-1)  # rows: up in the device frame
     assert np.degrees(np.arccos(cosine)).max() < 1.5
@@ -373,7 +373,7 @@ def broken(lines: list[str], row: int, column: str, value: str) -> str:
     return "\n".join([*lines[:row], ",".join(fields), *lines[row + 1 :]])
 
 
-HEADER = ",".join((head_path._TIME, *head_path._POSITION, *head_path._QUATERNION, *head_path._GRAVITY))
+HEADER = ",".join((glasses_path._TIME, *glasses_path._POSITION, *glasses_path._QUATERNION, *glasses_path._GRAVITY))
 ROWS = [HEADER, *(f"{1000 + 20_000 * i},{i},2,3,0,0,0,1,0,-9.81,0" for i in range(5))]
 
 
@@ -395,7 +395,7 @@ def test_broken_trajectories_are_named(content, says, tmp_path):
     path = tmp_path / "trajectory.csv"
     path.write_text(content)
     with pytest.raises(RecordingError, match=says):
-        head_path.read_trajectory(path)
+        glasses_path.read_trajectory(path)
 
 
 @real
@@ -431,7 +431,7 @@ def test_both_trajectory_forms_end_up_with_z_up(tmp_path):
             rows.append(",".join(map(str, (20_000 * i + 20_000, *place, 0, 0, 0, 1, *gravity))))
         path = tmp_path / f"{up}.csv"
         path.write_text("\n".join([HEADER, *rows]))
-        read = head_path.read_trajectory(path)
+        read = glasses_path.read_trajectory(path)
         np.testing.assert_allclose(read.positions, np.outer(range(4), [0.0, 0.0, 0.1]), atol=1e-12)
         np.testing.assert_allclose(read.R_map_world[:, up], [0.0, 0.0, 1.0], atol=1e-12)
         np.testing.assert_allclose(read.rotations, np.tile(read.R_map_world, (4, 1, 1)), atol=1e-12)
@@ -439,7 +439,7 @@ def test_both_trajectory_forms_end_up_with_z_up(tmp_path):
 
 @real
 def test_a_real_closed_loop_trajectory_is_read():
-    path = head_path.read_trajectory(ARIA / "mps_sample/trajectory/closed_loop_trajectory.csv")
+    path = glasses_path.read_trajectory(ARIA / "mps_sample/trajectory/closed_loop_trajectory.csv")
     assert len(path.stamps_ns) == 11517
     np.testing.assert_allclose(path.R_map_world, IDENTITY, atol=1e-9)
     between = path.stamps_ns[:-1] + np.diff(path.stamps_ns) // 2
@@ -450,11 +450,11 @@ def test_a_real_closed_loop_trajectory_is_read():
     )
 
 
-def straight(stamps: list[int]) -> head_path.DevicePath:
+def straight(stamps: list[int]) -> glasses_path.DevicePath:
     count = len(stamps)
     turns = Rotation.from_euler("z", np.arange(count)[:, None] * 0.1).as_matrix()
     places = np.outer(np.arange(count), [1.0, 0.0, 0.0])
-    return head_path.DevicePath(np.array(stamps, np.int64), places, turns, IDENTITY)
+    return glasses_path.DevicePath(np.array(stamps, np.int64), places, turns, IDENTITY)
 
 
 def test_interpolation_is_exact_on_a_straight_path_and_stops_at_holes():
@@ -481,7 +481,7 @@ def test_imu_attitude_follows_a_known_turn():
     truth = tilt * Rotation.from_euler("y", angle[:, None])
     rate = np.stack([np.zeros_like(seconds), 0.6 * np.cos(2.0 * seconds), np.zeros_like(seconds)], axis=1)
     imu = ImuSamples(times, truth.inv().apply([0.0, 0.0, 9.81]), rate)
-    path = head_path.attitude_from_imu(imu, IDENTITY, times[:1], 1.6)
+    path = glasses_path.attitude_from_imu(imu, IDENTITY, times[:1], 1.6)
     up = path.rotations[:, 2]
     wanted = truth.as_matrix()[:, 2]
     assert np.degrees(np.arccos(np.clip((up * wanted).sum(-1), -1, 1))).max() < 0.1
@@ -495,9 +495,9 @@ def test_upright_takes_any_direction_up(direction):
     up = np.array(direction)
     if np.linalg.norm(up) < 1e-3:
         with pytest.raises(RecordingError, match="no direction"):
-            head_path.upright(up * 0.0)
+            glasses_path.upright(up * 0.0)
         return
-    turn = head_path.upright(up)
+    turn = glasses_path.upright(up)
     np.testing.assert_allclose(turn @ up, [0.0, 0.0, np.linalg.norm(up)], atol=1e-8)
     np.testing.assert_allclose(turn @ turn.T, IDENTITY, atol=1e-9)
     assert np.linalg.det(turn) > 0

@@ -20,16 +20,16 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.camera import Mount, Pinhole
 from egotwin_model.geometry.skeleton import HEAD
+from training.datasets.clips.clip_store import ClipManifest
 from training.datasets.clips.cutting import CutSettings, Cutter
 from training.datasets.clips.dataset import open_clips
 from training.datasets.clips.splits import SPLITS, UNKNOWN, SplitSettings, assign
-from training.datasets.clips.store import ClipManifest
 from training.datasets.nymeria.prepare import Preparation, PrepareSettings, main, write_statistics
 from training.datasets.sequences.handeye import Path3, align
 from training.datasets.sequences.head_camera import Lens, VrsRecording
 from training.datasets.sequences.head_trajectory import read_path
-from training.datasets.sequences.layout import BODY, METADATA, TRAJECTORY
 from training.datasets.sequences.reasons import Reason, Unfit
+from training.datasets.sequences.sequence_files import BODY, METADATA, TRAJECTORY
 from training.datasets.sequences.sequence_reader import SequenceReader, ViewSettings
 from training.datasets.sequences.sequence_writer import SequenceWriter
 from training.datasets.sequences.xsens_body import write_body

@@ -23,13 +23,13 @@ from egotwin_model.io.videos import (
 )
 from training.datasets.clips import dataset
 from training.datasets.clips import shards as world_shards
+from training.datasets.clips.clip_store import ClipManifest, members, write_shard
 from training.datasets.clips.cutting import CutSettings, Cutter
-from training.datasets.clips.store import ClipManifest, members, write_shard
 from training.datasets.sequences.head_camera import as_lens
-from training.datasets.sequences.layout import BODY, LABELS, NARRATIONS, TRAJECTORY
 from training.datasets.sequences.narrations import Narration, read_narrations, texts_between, write_narrations
 from training.datasets.sequences.reasons import Reason, Unfit
 from training.datasets.sequences.repair import repair_quaternions, repair_times
+from training.datasets.sequences.sequence_files import BODY, LABELS, NARRATIONS, TRAJECTORY
 from training.datasets.sequences.sequence_reader import SequenceReader, ViewSettings
 from training.datasets.sequences.sequence_writer import resample
 from training.datasets.sequences.xsens_body import bracket, interpolate_poses, read_body, write_body

@@ -43,7 +43,7 @@ from training.evaluation.errors import PredictionError
 from training.evaluation.extractors.export_command import main as ship_evaluators
 from training.evaluation.extractors.official import I3D, Clip, InceptionV3
 from training.evaluation.extractors.train_command import main as train_evaluators
-from training.evaluation.metrics.views import turn_direction, yaw_shift_correlation
+from training.evaluation.metrics.view_shift import turn_direction, yaw_shift_correlation
 
 from ..evaluation_data import write_data
 

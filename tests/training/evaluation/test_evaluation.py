@@ -15,7 +15,7 @@ from egotwin_model.errors import ImageError, PoseError
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.motion.head_path import displacement, heading, heading_change, travelled_distance
 from training.evaluation.metrics.head_motion import constant_velocity, path_error, view_consistency, zero_motion
-from training.evaluation.metrics.views import turn_direction, view_shift, yaw_shift_correlation
+from training.evaluation.metrics.view_shift import turn_direction, view_shift, yaw_shift_correlation
 
 from ...shared_data import rendered_clips
 

@@ -19,8 +19,8 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Mount
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
 from training.datasets.clips import card, dataset
+from training.datasets.clips.clip_store import ClipManifest
 from training.datasets.clips.cutting import CutSettings, Cutter
-from training.datasets.clips.store import ClipManifest
 from training.datasets.nymeria import prepare
 from training.datasets.sequences.sequence_reader import SequenceReader, ViewSettings
 from training.datasets.sequences.sequence_writer import SequenceWriter

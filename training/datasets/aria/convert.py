@@ -31,7 +31,7 @@ from training.datasets.aria.aria_body import (
     standing_bodies,
     standing_scale,
 )
-from training.datasets.aria.head_path import DevicePath, attitude_from_imu, read_trajectory, still_path
+from training.datasets.aria.glasses_path import DevicePath, attitude_from_imu, read_trajectory, still_path
 from training.datasets.aria.optitrack import (
     BY_NAME,
     LABELS,

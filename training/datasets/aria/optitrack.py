@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS, reference_offsets
-from training.datasets.aria.head_path import Stamps, covered, interpolate
+from training.datasets.aria.glasses_path import Stamps, covered, interpolate
 
 Array = NDArray[np.float64]
 X, Y, Z = np.eye(3)

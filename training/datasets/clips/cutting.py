@@ -65,7 +65,7 @@ class CutSettings:
 
 @dataclass
 class Clip:
-    """One clip: `arrays` as in `training.datasets.clips.store`, and its `record`."""
+    """One clip: `arrays` as in `training.datasets.clips.clip_store`, and its `record`."""
 
     key: str
     arrays: dict[str, NDArray[Any]]

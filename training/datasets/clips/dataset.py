@@ -1,7 +1,7 @@
 """Clips opened for training: one interface over both storage forms, by index or as a stream.
 
 `open_clips` tells from a folder's manifest whether it holds the world's shards of tensors
-(`training.datasets.clips.shards`) or WebDataset shards (`training.datasets.clips.store`), of sequences or of the
+(`training.datasets.clips.shards`) or WebDataset shards (`training.datasets.clips.clip_store`), of sequences or of the
 world, and gives the same interface for either:
 ``records``, ``len``, ``tensor(name, clip)``, ``[clip]``, ``shards(*names)``, ``gather(name)``, ``manifest.settings()``.
 """
@@ -22,7 +22,7 @@ from safetensors.numpy import load
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import sha256
 from egotwin_model.io.videos import decode_clip
-from training.datasets.clips.store import ARRAYS, FORMAT, VIDEOS, ClipManifest, decode_sample, members
+from training.datasets.clips.clip_store import ARRAYS, FORMAT, VIDEOS, ClipManifest, decode_sample, members
 
 
 class ManifestLike(Protocol):

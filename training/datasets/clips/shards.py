@@ -18,7 +18,7 @@ DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", "
 
 Everything is in the room's frame (z up, floor at 0). A file under its final name is complete; a shard is finished
 once the manifest lists it, which may be while later shards are still being made. Where pictures are compressed, the
-same arrays are in WebDataset shards (`training.datasets.clips.store`) beside the same manifest.
+same arrays are in WebDataset shards (`training.datasets.clips.clip_store`) beside the same manifest.
 """
 
 from __future__ import annotations

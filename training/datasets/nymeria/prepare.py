@@ -22,11 +22,11 @@ from tqdm import tqdm
 from egotwin_model.errors import ModelError, RecordingError
 from egotwin_model.io.files import read_json
 from egotwin_model.io.videos import Compression
+from training.datasets.clips.clip_store import ClipManifest, shard_name, write_shard
 from training.datasets.clips.cutting import Clip, CutSettings, Cutter
 from training.datasets.clips.splits import SPLITS, UNKNOWN, SplitSettings, assign
-from training.datasets.clips.store import ClipManifest, shard_name, write_shard
-from training.datasets.sequences.layout import BODY, HEAD, METADATA, NARRATIONS
 from training.datasets.sequences.reasons import Reason, Unfit
+from training.datasets.sequences.sequence_files import BODY, HEAD, METADATA, NARRATIONS
 from training.datasets.sequences.sequence_reader import SequenceReader, ViewSettings
 from training.workers.fanout import is_full_disk, run_command, run_shards
 

@@ -20,8 +20,8 @@ from egotwin_model.errors import CalibrationError, RecordingError
 from egotwin_model.geometry.camera import Mount, Pinhole, check_distortion, check_matrix, rectify
 from egotwin_model.io.files import read_json, write_json, write_text
 from egotwin_model.io.videos import Compression, Frames, VideoFile, write_video
-from training.datasets.sequences.layout import CAMERA, FRAMES, NOT_CONVERTED, VIDEO, VRS
 from training.datasets.sequences.reasons import Reason, Unfit
+from training.datasets.sequences.sequence_files import CAMERA, FRAMES, NOT_CONVERTED, VIDEO, VRS
 
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]

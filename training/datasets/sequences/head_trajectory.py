@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import write_text
-from training.datasets.aria.head_path import DevicePath, read_trajectory
-from training.datasets.sequences.layout import NOT_CONVERTED
+from training.datasets.aria.glasses_path import DevicePath, read_trajectory
 from training.datasets.sequences.reasons import Reason, Unfit
+from training.datasets.sequences.sequence_files import NOT_CONVERTED
 
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]

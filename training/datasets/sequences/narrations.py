@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egotwin_model.io.files import write_text
-from training.datasets.sequences.layout import NARRATIONS, TEXT_COLUMNS, TEXT_KINDS
 from training.datasets.sequences.reasons import Reason, Unfit
+from training.datasets.sequences.sequence_files import NARRATIONS, TEXT_COLUMNS, TEXT_KINDS
 
 NOTHING = {"", "n/a", "na", "nan", "none", "null", "-"}  # what annotators write where there is nothing to say
 _TIMES = ("start_time", "end_time")

@@ -25,10 +25,10 @@ from egotwin_model.io.files import read_json
 from training.datasets.sequences.handeye import HandEye, Path3, align
 from training.datasets.sequences.head_camera import HeadRecording, open_recording
 from training.datasets.sequences.head_trajectory import TrackedPath, read_path
-from training.datasets.sequences.layout import BODY, LABELS, METADATA, NOT_CONVERTED, TRAJECTORY
-from training.datasets.sequences.layout import HEAD as HEAD_FOLDER
 from training.datasets.sequences.narrations import Narration, read_narrations
 from training.datasets.sequences.reasons import Reason, Unfit
+from training.datasets.sequences.sequence_files import BODY, LABELS, METADATA, NOT_CONVERTED, TRAJECTORY
+from training.datasets.sequences.sequence_files import HEAD as HEAD_FOLDER
 from training.datasets.sequences.xsens_body import XsensBody, read_body
 
 log = logging.getLogger("egotwin.sequences")

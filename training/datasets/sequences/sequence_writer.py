@@ -24,9 +24,9 @@ from egotwin_model.io.files import whole_folder, write_json
 from egotwin_model.io.videos import Compression, Frames
 from training.datasets.sequences.head_camera import Lens, write_recording
 from training.datasets.sequences.head_trajectory import write_path
-from training.datasets.sequences.layout import BODY, LABELS, METADATA, POSES_PER_SECOND, TRAJECTORY
-from training.datasets.sequences.layout import HEAD as HEAD_FOLDER
 from training.datasets.sequences.narrations import Narration, write_narrations
+from training.datasets.sequences.sequence_files import BODY, LABELS, METADATA, POSES_PER_SECOND, TRAJECTORY
+from training.datasets.sequences.sequence_files import HEAD as HEAD_FOLDER
 from training.datasets.sequences.xsens_body import bracket, interpolate_poses, write_body
 
 Array = NDArray[np.float64]

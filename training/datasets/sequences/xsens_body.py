@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.skeleton import NUM_JOINTS, XSENS_JOINTS, XSENS_PARENTS, reference_offsets
 from egotwin_model.io.files import write_atomically
-from training.datasets.sequences.layout import NOT_CONVERTED, POSES_PER_SECOND
 from training.datasets.sequences.reasons import Reason, Unfit
 from training.datasets.sequences.repair import repair_quaternions, repair_times
+from training.datasets.sequences.sequence_files import NOT_CONVERTED, POSES_PER_SECOND
 
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]

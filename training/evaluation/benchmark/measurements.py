@@ -50,7 +50,7 @@ from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.obedience import by_kind, obeys_record
 from training.evaluation.metrics.path_errors import HORIZONS_S, distances
 from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
-from training.evaluation.metrics.views import view_shift
+from training.evaluation.metrics.view_shift import view_shift
 
 Parts = dict[str, NDArray[Any]]
 IMAGE_STRIDE = 4

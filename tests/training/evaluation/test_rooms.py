@@ -64,7 +64,7 @@ def test_a_new_import_is_followed(copied: Path) -> None:
     before, added = measuring_digest(copied), copied / "training/evaluation/metrics/added.py"
     added.write_text("VALUE = 1\n")
     assert measuring_digest(copied) == before
-    views = copied / "training/evaluation/metrics/views.py"
+    views = copied / "training/evaluation/metrics/view_shift.py"
     views.write_text(views.read_text() + "\n\ndef late():\n    from training.evaluation.metrics import added\n")
     assert added in measuring_sources(copied)
 

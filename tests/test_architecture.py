@@ -32,7 +32,7 @@ MODEL_ORDER = (
     {"errors"},
     {"latents"},
     {"geometry"},
-    {"io"},
+    {"io", "drawing"},
     {"motion", "video"},
     {"diffusion"},
     {"runtimes"},

@@ -1,7 +1,8 @@
-"""Pictures out of ROS image messages, without ROS."""
+"""Images: decoded from ROS image messages without ROS, and written as PNG files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from rosbags.image import ImageError as BridgeError
 from rosbags.image import image_to_cvimage
 
 from egotwin_model.errors import ImageError
+from egotwin_model.io.files import write_atomically
 
 _OTHER_8BIT = ("mono8", "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8")
 _YUV_422 = ("uyvy", "yuv422", "yuyv", "yuv422_yuy2")
@@ -26,9 +28,9 @@ _BYTES_PER_PIXEL = {
 
 
 def decode_image(message: Any) -> NDArray[np.uint8]:
-    """RGB picture of a sensor_msgs Image or CompressedImage, of ``rosbags``'s or ``rclpy``'s classes.
+    """Decodes a sensor_msgs Image or CompressedImage of ``rosbags``'s or ``rclpy``'s classes.
 
-    Padding after each row (``step``) is skipped. An unpadded ``rgb8`` picture is a view of the message's data.
+    Padding after each row (``step``) is skipped. An unpadded ``rgb8`` image is a view of the message's data.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -67,3 +69,13 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
             f"compressed image of {data.size} bytes (format {message.format!r}) is no readable JPEG or PNG"
         )
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    """Writes (H, W, 3) uint8 RGB as a PNG file, whole or not at all."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(encoded.tobytes())
+
+    write_atomically(path, write)

@@ -1,4 +1,4 @@
-"""``imagination.mp4``: what was seen | what is imagined | the body, with goal and time."""
+"""``imagination.mp4``: recorded frames | imagined frames | the imagined body, with goal and time."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from egotwin_model.drawing.skeleton_view import Body, SkeletonView
 from egotwin_model.io.videos import write_video
-from egotwin_ros.skeleton_view import Body, SkeletonView
 
 PANEL, GAP, TOP, BOTTOM = 480, 16, 104, 88
 WIDTH, HEIGHT = 3 * PANEL + 4 * GAP, TOP + PANEL + BOTTOM
-RATE = 16  # pictures per second
+RATE_HZ = 16
 BEFORE_S, AFTER_S = 1.0, 1.0
 PAPER, INK, FAINT, ACCENT = (17, 20, 27), (236, 239, 244), (136, 146, 166), (255, 140, 66)
-Picture = NDArray[np.uint8]
+Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """All that is shown. Times are seconds after the moment from which is imagined.
+    """Content of the film. Times are seconds after the moment at which the imagination starts.
 
     Attributes:
-        goal: its text; ``note`` stands small beside it (model, seed).
-        seen_times, seen: (N,) and N square pictures, before and, where the recording goes on, after the moment.
-        imagined_times, imagined: (F,) and F pictures; F = 0 where only the motion was imagined.
-        motion_times, body: (T,) and the imagined body (or the given one, where ``body_given``); ``true_body`` at the
-            same times, as far as it was recorded.
+        goal: its text.
+        note: small print in the corner (model, seed).
+        seen_times, seen: (N,) and N square frames, before and, where the recording continues, after the moment.
+        imagined_times, imagined: (F,) and F frames; F = 0 where only the motion was imagined.
+        motion_times, body: (T,) and the imagined body (or the given one, where ``body_given``).
+        true_body: the recorded body at the same times, as far as there is one.
     """
 
     goal: str
     note: str
     seen_times: NDArray[np.float64]
-    seen: list[Picture]
+    seen: list[Frame]
     imagined_times: NDArray[np.float64]
-    imagined: list[Picture]
+    imagined: list[Frame]
     motion_times: NDArray[np.float64]
     body: Body
     true_body: Body | None
@@ -56,18 +57,19 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 def write_film(path: Path, scene: Scene) -> None:
     """Writes the film (H.264, yuv420p, 16 frames per second) to ``path``, whole or not at all."""
-    write_video(path, _pictures(scene), RATE)
+    write_video(path, film_frames(scene), RATE_HZ)
 
 
-def _pictures(scene: Scene) -> Iterator[Picture]:
+def film_frames(scene: Scene) -> Iterator[Frame]:
+    """Frames (HEIGHT, WIDTH, 3) RGB, from a second before the moment to a second after the horizon."""
     horizon = float(scene.motion_times[-1])
     before = min(BEFORE_S, max(0.0, -float(scene.seen_times[0]))) if len(scene.seen_times) else 0.0
     others = [scene.true_body] if scene.true_body is not None else []
     view = SkeletonView(PANEL, scene.body, others)
     page = _page(scene)
-    bodies: dict[int, Picture] = {}
-    for tick in range(round(-before * RATE), round((horizon + AFTER_S) * RATE) + 1):
-        t = min(tick / RATE, horizon)
+    bodies: dict[int, Frame] = {}
+    for tick in range(round(-before * RATE_HZ), round((horizon + AFTER_S) * RATE_HZ) + 1):
+        t = min(tick / RATE_HZ, horizon)
         step = int(np.searchsorted(scene.motion_times, max(t, 0.0) + 1e-6) - 1)
         if step not in bodies:
             bodies = {step: view.draw(step)}
@@ -75,7 +77,7 @@ def _pictures(scene: Scene) -> Iterator[Picture]:
 
 
 def _page(scene: Scene) -> Image.Image:
-    """What stays the same in every picture."""
+    """The part that is the same in every frame."""
     page = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(page)
     goal = f"“{scene.goal}”"
@@ -93,39 +95,39 @@ def _shortened(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFon
     return text
 
 
-def _compose(page: Image.Image, scene: Scene, t: float, horizon: float, body: Picture) -> Picture:
-    picture = page.copy()
-    draw = ImageDraw.Draw(picture)
+def _compose(page: Image.Image, scene: Scene, t: float, horizon: float, body: Frame) -> Frame:
+    image = page.copy()
+    draw = ImageDraw.Draw(image)
     seen, seen_title = _seen(scene, t)
     imagined, imagined_title = _imagined(scene, t)
     ghost = ", grey: what happened" if scene.true_body is not None else ""
-    body_title = "the motion it was given" if scene.body_given else f"the imagined body{ghost}"
+    body_title = "the given motion" if scene.body_given else f"the imagined body{ghost}"
     panels = ((seen, seen_title, FAINT), (imagined, imagined_title, ACCENT), (body, body_title, ACCENT))
     for column, (content, title, colour) in enumerate(panels):
         left = GAP + column * (PANEL + GAP)
         draw.text((left, TOP - 12), title, colour, _font(19), anchor="ls")
-        picture.paste(Image.fromarray(content), (left, TOP))
+        image.paste(Image.fromarray(content), (left, TOP))
     _timeline(draw, t, horizon)
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def _at(times: NDArray[np.float64], t: float) -> int:
-    """Index of the last time not after ``t`` (a millisecond is forgiven); -1 where there is none."""
+    """Index of the last time not after ``t``, with a tolerance of a millisecond; -1 where there is none."""
     return int(np.searchsorted(times, t + 1e-3) - 1)
 
 
-def _seen(scene: Scene, t: float) -> tuple[Picture, str]:
+def _seen(scene: Scene, t: float) -> tuple[Frame, str]:
     index = _at(scene.seen_times, t)
     if index < 0:
         return _blank("nothing recorded"), "seen"
     ended = t - scene.seen_times[index] > 0.5
-    picture = _enlarged(scene.seen[index])
+    frame = _enlarged(scene.seen[index])
     if ended:
-        return (picture // 3).astype(np.uint8), "seen (the recording ends here)"
-    return picture, "seen" if t <= 0 else "seen: what really happened"
+        return (frame // 3).astype(np.uint8), "seen (the recording ends here)"
+    return frame, "seen" if t <= 0 else "seen: what really happened"
 
 
-def _imagined(scene: Scene, t: float) -> tuple[Picture, str]:
+def _imagined(scene: Scene, t: float) -> tuple[Frame, str]:
     if not scene.imagined:
         return _blank("motion only"), "imagined"
     if t < 0:
@@ -133,22 +135,22 @@ def _imagined(scene: Scene, t: float) -> tuple[Picture, str]:
     return _enlarged(scene.imagined[max(0, _at(scene.imagined_times, t))]), "imagined"
 
 
-def _blank(text: str) -> Picture:
+def _blank(text: str) -> Frame:
     image = Image.new("RGB", (PANEL, PANEL), (27, 31, 41))
     ImageDraw.Draw(image).text((PANEL / 2, PANEL / 2), text, FAINT, _font(22), anchor="mm")
     return np.asarray(image)
 
 
-def _enlarged(picture: Picture) -> Picture:
-    """To the panel's size, smoothly, in two steps so that small pictures show no grid."""
-    while max(picture.shape[:2]) * 2 <= PANEL:
-        picture = np.asarray(cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
-    kind = cv2.INTER_AREA if max(picture.shape[:2]) > PANEL else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (PANEL, PANEL), interpolation=kind), np.uint8)
+def _enlarged(frame: Frame) -> Frame:
+    """Resized to the panel, in steps of two so that the pixels of a small frame do not show as a grid."""
+    while max(frame.shape[:2]) * 2 <= PANEL:
+        frame = np.asarray(cv2.resize(frame, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
+    kind = cv2.INTER_AREA if max(frame.shape[:2]) > PANEL else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(frame, (PANEL, PANEL), interpolation=kind), np.uint8)
 
 
 def _timeline(draw: ImageDraw.ImageDraw, t: float, horizon: float) -> None:
-    """From the first second before to the horizon, a mark at now, and the time."""
+    """A bar from a second before to the horizon, with marks at the moment and at the shown time."""
     left, right, y = GAP, WIDTH - GAP, TOP + PANEL + 26
     start, span = -BEFORE_S, horizon + BEFORE_S
 

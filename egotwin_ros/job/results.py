@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
+from egotwin_model.drawing.skeleton_view import Body
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.bags import BagWriter
@@ -20,7 +21,6 @@ from egotwin_ros.job.client import NODE, Answer
 from egotwin_ros.job.film import PANEL, Scene, write_film
 from egotwin_ros.job.recording import Bodies, Recording
 from egotwin_ros.msg import BodyTrajectory, Imagination
-from egotwin_ros.skeleton_view import Body
 
 BEFORE_NS = NS
 MIN_GHOST_POSES = 8

@@ -1,4 +1,4 @@
-"""Look at clips of any origin: a contact sheet, and a film with skeleton, hands and words; `egotwin data show`."""
+"""Draw clips of any origin on a contact sheet, and as a film with skeleton, hands and goal; `egotwin data show`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.drawing.overlay import draw_bones, project_points
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
-from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS
-from egotwin_model.io.files import write_atomically
+from egotwin_model.geometry.skeleton import XSENS_JOINTS
+from egotwin_model.io.images import write_png
 from egotwin_model.io.videos import write_video
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.simulator.render.body_geoms import hand_points
 
 Array = NDArray[np.floating]
 CAPTION_HEIGHT = 20
+HAND = (60, 220, 60)
 
 
 def contact_sheet(
@@ -43,11 +45,11 @@ def contact_sheet(
 
 
 def overlay(clip: Mapping[str, Any], side: int = 384) -> NDArray[np.uint8]:
-    """A clip's frames with what its labels say drawn into them: (F, side + caption, side a view, 3) RGB.
+    """A clip's frames with its labels drawn into them: (F, side + caption, side per view, 3) RGB.
 
-    The wearer's bones as the camera pose projects them (left orange, right blue), a box around each hand that is
-    labelled visible, the goal below; beside it, where there are such labels, depth (near is bright), segmentation (a
-    colour for each thing) and the outside camera's view.
+    The wearer's bones as the camera pose projects them (left blue, right orange), a box around each hand that is
+    labelled visible, and the goal below; beside them, where the clip has these labels, depth (near is bright),
+    segmentation (a colour for each object) and the outside camera's view.
 
     Args:
         clip: as a `ClipSet` returns it.
@@ -55,19 +57,19 @@ def overlay(clip: Mapping[str, Any], side: int = 384) -> NDArray[np.uint8]:
     views = [_annotated(clip, "frames", "camera_pose", "intrinsics", side, hands=True)]
     if "depth" in clip:
         near = np.minimum(0.5 / np.maximum(clip["depth"].astype(np.float32), 0.5), 1.0)
-        views.append(_painted((255 * near[..., None]).astype(np.uint8).repeat(3, axis=-1), side))
+        views.append(_enlarged((255 * near[..., None]).astype(np.uint8).repeat(3, axis=-1), side))
     if "segmentation" in clip:
         colours = np.random.default_rng(0).integers(60, 256, (int(clip["segmentation"].max()) + 1, 3), np.uint8)
-        views.append(_painted(colours[clip["segmentation"]], side))
+        views.append(_enlarged(colours[clip["segmentation"]], side))
     if "outside_frames" in clip:
         views.append(_annotated(clip, "outside_frames", "outside_pose", "outside_intrinsics", side, hands=False))
-    pictures = np.concatenate(views, axis=2)
-    caption = _caption(str(clip["text"]), pictures.shape[2])
-    return np.stack([np.vstack([picture, caption]) for picture in pictures])
+    frames = np.concatenate(views, axis=2)
+    caption = _caption(str(clip["text"]), frames.shape[2])
+    return np.stack([np.vstack([frame, caption]) for frame in frames])
 
 
-def _painted(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    return np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_NEAREST) for picture in pictures])
+def _enlarged(labels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST) for image in labels])
 
 
 def _annotated(
@@ -82,51 +84,28 @@ def _annotated(
     drawn = np.empty((len(images), side, side, 3), np.uint8)
     for k, image in enumerate(images):
         drawn[k] = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
-        _draw_bones(drawn[k], camera, views[k], positions[k])
+        draw_bones(drawn[k], camera, views[k], positions[k])
         for hand in np.flatnonzero(clip["hand_visible"][k]) if hands and "hand_visible" in clip else ():
             _draw_hand(drawn[k], camera, views[k], positions[k], rotations[k], int(hand))
     return drawn
 
 
-def _draw_bones(image: NDArray[np.uint8], camera: Pinhole, view: Array, positions: Array) -> None:
-    """Bones whose both ends lie before the camera; head and neck would fill the wearer's own view."""
-    optical = (positions - view[:3, 3]) @ view[:3, :3]
-    pixels, _ = camera.project(optical)
-    for joint, parent in enumerate(XSENS_PARENTS):
-        if parent >= 0 and min(optical[joint, 2], optical[parent, 2]) > 0.12:
-            colour = {"L": (255, 160, 40), "R": (70, 150, 255)}.get(XSENS_JOINTS[joint][0], (240, 240, 240))
-            if XSENS_JOINTS[joint][1] != "_":
-                colour = (240, 240, 240)
-            a, b = (tuple(int(v) for v in np.clip(pixels[k], -4000, 4000)) for k in (parent, joint))
-            cv2.line(image, a, b, colour, 2, cv2.LINE_AA)
-
-
 def _draw_hand(
     image: NDArray[np.uint8], camera: Pinhole, view: Array, positions: Array, rotations: Array, hand: int
 ) -> None:
+    """A box around the visible points of a hand (0: left, 1: right)."""
     joint = XSENS_JOINTS.index(("L_Hand", "R_Hand")[hand])
     world = positions[joint] + (hand_points(0) * (1, (1, -1)[hand], 1)) @ rotations[joint].T
-    pixels, inside = camera.project((world - view[:3, 3]) @ view[:3, :3])
+    pixels, inside = project_points(camera, view, world)
     if inside.any():
         low, high = pixels[inside].min(axis=0).astype(int), pixels[inside].max(axis=0).astype(int)
-        cv2.rectangle(image, tuple(low.tolist()), tuple(high.tolist()), (60, 220, 60), 1)
+        cv2.rectangle(image, tuple(low.tolist()), tuple(high.tolist()), HAND, 1)
 
 
 def _caption(text: str, width: int) -> NDArray[np.uint8]:
     strip = np.full((CAPTION_HEIGHT, width, 3), 255, np.uint8)
     cv2.putText(strip, text, (6, CAPTION_HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1, cv2.LINE_AA)
     return strip
-
-
-def write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write an RGB picture as PNG, complete or not at all."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    path.parent.mkdir(parents=True, exist_ok=True)
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(encoded.tobytes())
-
-    write_atomically(path, write)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,10 +115,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/clips.png"), help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=12, help="how many, spread over the folder (default: %(default)s)")
     parser.add_argument("--which", type=int, nargs="+", metavar="CLIP", help="these clips instead, by number")
-    parser.add_argument("--columns", type=int, default=9, help="pictures of each clip (default: %(default)s)")
+    parser.add_argument("--columns", type=int, default=9, help="frames of each clip (default: %(default)s)")
     parser.add_argument("--tile", type=int, default=128, help="their side on the sheet, pixels (default: %(default)s)")
     parser.add_argument("--labels", action="store_true", help="draw skeleton, hands and other labels on the sheet too")
-    parser.add_argument("--film", type=Path, help="also write these clips as an mp4 with skeleton, hands and words")
+    parser.add_argument("--film", type=Path, help="also write these clips as an mp4 with skeleton, hands and goal")
     options = parser.parse_args(argv)
     try:
         clips = open_clips(options.folder)
@@ -157,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.film:
         frames = (frame for index in indices for frame in overlay(clips[index]))
         write_video(options.film, frames, clips.manifest.frame_rate)
-        print(f"the same, annotated: {options.film}")
+        print(f"annotated film: {options.film}")
     print(f"{len(indices)} of {len(clips)} clips: {options.out}")
     return 0
 

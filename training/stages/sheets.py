@@ -1,8 +1,8 @@
-"""Sample sheets: what a stage's weights make of some validation clips, as one picture to look at while it trains."""
+"""Sample sheets: the output of a stage's weights for a few validation clips beside the truth, as one image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from egotwin_model.geometry.skeleton import XSENS_PARENTS
+from egotwin_model.drawing.skeleton_view import Body, SkeletonView
+from egotwin_model.geometry.rotations import shortest_arc, unit
+from egotwin_model.geometry.skeleton import ANKLES
 from egotwin_model.io.files import write_atomically
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 
 SHOWN_FRAMES = 6
+SHOWN_POSES = 4
 CELL = 1.3  # inches
+BODY_SIDE = 240  # pixels
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of a sheet: a goal, what was imagined for it and what was true; either side may lack pictures.
+    """One row of a sheet: a goal, the clip imagined for it and the true one; either may lack frames or motion.
 
     Attributes:
         frames, true_frames: (F, H, W, 3) uint8, or None.
@@ -47,7 +51,7 @@ def clip_of(motion: BodyMotion, index: int) -> BodyMotion:
 
 
 def save_sheet(path: Path, samples: list[Sample]) -> None:
-    """One row a sample: true frames above imagined ones, the imagined body, and the head's path from above."""
+    """Writes a PNG of one row per sample: true frames above imagined ones, bodies, and head paths from above."""
     figure = Figure(figsize=(CELL * (SHOWN_FRAMES + 4), 2.1 * CELL * len(samples)), layout="constrained")
     FigureCanvasAgg(figure)
     for sample, row in zip(samples, figure.subfigures(len(samples), 1, squeeze=False)[:, 0], strict=True):
@@ -57,7 +61,8 @@ def save_sheet(path: Path, samples: list[Sample]) -> None:
             for column in range(SHOWN_FRAMES):
                 _draw_frame(row.add_subplot(grid[line, column]), frames, column, name)
         if sample.motion is not None and sample.true_motion is not None:
-            _draw_body(row.add_subplot(grid[:, SHOWN_FRAMES : SHOWN_FRAMES + 2], projection="3d"), sample.motion)
+            for cell, (pose, image) in enumerate(body_images(sample.motion, sample.true_motion).items()):
+                _show(row.add_subplot(grid[cell // 2, SHOWN_FRAMES + cell % 2]), image, f"pose {pose}")
             _draw_paths(row.add_subplot(grid[:, SHOWN_FRAMES + 2 :]), sample.motion, sample.true_motion)
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=100, format="png"))
 
@@ -66,21 +71,32 @@ def _draw_frame(axes: Axes, frames: NDArray[np.uint8] | None, column: int, name:
     axes.axis("off")
     if frames is not None:
         index = round(column * (len(frames) - 1) / (SHOWN_FRAMES - 1))
-        axes.imshow(frames[index])
-        axes.set_title(f"{name} {index}", fontsize=6, pad=1)
+        _show(axes, frames[index], f"{name} {index}")
 
 
-def _draw_body(axes: Axes, motion: BodyMotion) -> None:
-    """Four poses of the imagined body, darker as time goes on."""
-    positions = np.asarray(motion.positions)
-    bones = [(joint, parent) for joint, parent in enumerate(XSENS_PARENTS) if parent >= 0]
-    for index in np.linspace(0, len(positions) - 1, 4).astype(int):
-        for joint, parent in bones:
-            axes.plot(
-                *positions[index, [joint, parent]].T, color="tab:blue", alpha=0.25 + 0.75 * index / len(positions)
-            )
-    axes.set_aspect("equal")
-    axes.set_axis_off()
+def _show(axes: Axes, image: NDArray[np.uint8], title: str) -> None:
+    axes.axis("off")
+    axes.imshow(image)
+    axes.set_title(title, fontsize=6, pad=1)
+
+
+def body_images(motion: BodyMotion, truth: BodyMotion) -> dict[int, NDArray[np.uint8]]:
+    """Images (side, side, 3) by number of a pose, first to last: the imagined body, and the true one in grey."""
+    level = _levelling(truth)
+    body, true_body = (_body(each, level) for each in (motion, truth))
+    view = SkeletonView(BODY_SIDE, body, [replace(true_body, ghost=True)], distance_m=3.1)
+    poses = np.linspace(0, len(body.positions) - 1, SHOWN_POSES).round().astype(int).tolist()
+    return {pose: view.draw(pose) for pose in poses}
+
+
+def _body(motion: BodyMotion, level: NDArray[np.float64]) -> Body:
+    return Body(np.asarray(motion.positions, np.float64) @ level.T, level @ np.asarray(motion.rotations, np.float64))
+
+
+def _levelling(motion: BodyMotion) -> NDArray[np.float64]:
+    """The rotation (3, 3) that makes z up: a clip's frame is tilted with its first head, but its feet stand level."""
+    up = np.asarray(motion.rotations, np.float64)[:, ANKLES, :, 2].mean(axis=(0, 1))
+    return shortest_arc(unit(up), np.array([0.0, 0.0, 1.0]))
 
 
 def _draw_paths(axes: Axes, motion: BodyMotion, truth: BodyMotion) -> None:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.io.store import load_tensors, verify
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, initialise_linear_path, load_motion_vae
 from training.datasets.clips.dataset import open_clips
 from training.datasets.mocap.capture_folder import CaptureFolder

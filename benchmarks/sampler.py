@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.rolling import ROOT, start_of
 from egotwin_model.diffusion.sampler import Conditions, Denoiser, Guidance, Sampler, Solver
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.runtimes.registry import describe_runtimes, runtime_names
 
 SOLVERS = {"ddim": Solver("ddim"), "dpm++2m": Solver("dpm++2m")}

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
         RecordingError,
     )
     from egotwin_model.families import load_pipeline
-    from egotwin_model.geometry.camera import Mount, Pinhole, rectify
+    from egotwin_model.geometry.camera import Pinhole, rectify
+    from egotwin_model.geometry.mount import Mount
     from egotwin_model.geometry.plucker import plucker_maps
     from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS, forward_kinematics, reference_offsets
-    from egotwin_model.motion.head_centric import HeadCentric, RootCentric
+    from egotwin_model.motion.head_centric import HeadCentric
     from egotwin_model.motion.representation import BodyMotion
+    from egotwin_model.motion.root_centric import RootCentric
     from egotwin_model.motion.statistics import MotionStatistics
     from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
     from egotwin_model.runtimes.registry import describe_runtimes, runtime_names
@@ -55,10 +57,12 @@ _HOMES = {
         "PoseError", "RecordingError",
     ),
     "families": ("load_pipeline",),
-    "geometry.camera": ("Mount", "Pinhole", "rectify"),
+    "geometry.camera": ("Pinhole", "rectify"),
+    "geometry.mount": ("Mount",),
     "geometry.plucker": ("plucker_maps",),
     "geometry.skeleton": ("XSENS_JOINTS", "XSENS_PARENTS", "forward_kinematics", "reference_offsets"),
-    "motion.head_centric": ("HeadCentric", "RootCentric"),
+    "motion.head_centric": ("HeadCentric",),
+    "motion.root_centric": ("RootCentric",),
     "motion.representation": ("BodyMotion",),
     "motion.statistics": ("MotionStatistics",),
     "motion.vae": ("MotionVAE", "MotionVAEConfig"),

@@ -15,7 +15,8 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from egotwin_model.errors import CalibrationError, Cancelled
-from egotwin_model.geometry.camera import Mount, Pinhole, rectify
+from egotwin_model.geometry.camera import Pinhole, rectify
+from egotwin_model.geometry.mount import Mount
 from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.errors import NoImageError, NoPoseError
 from egotwin_ros.image_bridge import to_rgb

@@ -24,7 +24,7 @@ from egotwin_ros.parameters import ImagineParameters
 if TYPE_CHECKING:
     from egotwin_model.diffusion.sampler import Mode
     from egotwin_model.egotwin.pipeline import EgoTwinPipeline, Imagination, ModelInfo
-    from egotwin_model.motion.head_centric import BodyMotion
+    from egotwin_model.motion.representation import BodyMotion
 
 MODES: dict[int, Mode] = {
     Imagine.Goal.MODE_JOINT: "joint",
@@ -137,7 +137,7 @@ def imagine(
 def _given_motion(request: Request, info: ModelInfo) -> BodyMotion | None:
     if request.motion is None or request.mode != Imagine.Goal.MODE_VIDEO:
         return None
-    from egotwin_model.motion.head_centric import BodyMotion
+    from egotwin_model.motion.representation import BodyMotion
 
     times = np.arange(info.num_poses) / info.pose_rate
     positions, rotations = trajectory_to_arrays(request.motion, times)

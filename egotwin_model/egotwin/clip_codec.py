@@ -7,8 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.motion.root_centric import RootCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime
 
 

@@ -19,7 +19,7 @@ from egotwin_model.egotwin.rolling import Continuity
 from egotwin_model.errors import GoalError
 from egotwin_model.geometry.plucker import plucker_maps
 from egotwin_model.latents.timing import FRAMES_PER_LATENT
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.runtimes.base import Runtime
 from egotwin_model.text.encoders import TextEncoder
 

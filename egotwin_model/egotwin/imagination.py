@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from egotwin_model.diffusion.sampler import Guidance, Pace, Schedule, Solver
 from egotwin_model.errors import ModelError, PoseError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import NUM_JOINTS
 from egotwin_model.motion.representation import BodyMotion
 

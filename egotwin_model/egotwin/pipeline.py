@@ -28,13 +28,11 @@ from egotwin_model.egotwin.rolling import (
 from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import MANIFEST, component_config, load_tensors, verify
-from egotwin_model.motion.head_centric import (
-    BodyMotion,
-    HeadCentric,
-    MotionStatistics,
-    RootCentric,
-    read_representation,
-)
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.root_centric import RootCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime, RuntimeOptions
 from egotwin_model.runtimes.registry import load_runtime
 from egotwin_model.text.encoders import TextEncoder, load_text_encoder

@@ -30,8 +30,9 @@ from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json, whole_folder
+from egotwin_model.io.modules import fill, without_memory
 from egotwin_model.io.store import CONFIG, save_component
-from egotwin_model.io.weights import Weights, fill, without_memory
+from egotwin_model.io.weights import Weights
 
 log = logging.getLogger(__name__)
 

@@ -1,18 +1,18 @@
-"""Rotations as matrices, NumPy in and out; what scipy has is called, not written again."""
+"""Rotations as matrices, NumPy in and out; what scipy has is called, not written again.
+
+`rotation_z` also takes torch tensors, and gives the kind it was given.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
-
-
-def matrix_to_quaternion(matrices: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(..., 3, 3) rotation matrices to (..., 4) unit quaternions in ROS order (x, y, z, w), with w >= 0."""
-    flat = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_quat(canonical=True)
-    return flat.reshape(*matrices.shape[:-2], 4)
 
 
 def matrix_from_quaternion(quaternions: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -43,13 +43,13 @@ def partway(rotation: Array, goal: Array, share: Array | float) -> Array:
     return np.asarray((start * Rotation.from_rotvec(np.asarray(share)[..., None] * way)).as_matrix())
 
 
-def rotation_z(angle: Array) -> Array:
-    """Rotations (..., 3, 3) about z by angles (...) in radians."""
-    c, s = np.cos(angle), np.sin(angle)
-    matrix = np.zeros((*np.shape(angle), 3, 3))
-    matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1] = c, -s, s, c
-    matrix[..., 2, 2] = 1
-    return matrix
+def rotation_z(angle: Any) -> Any:
+    """Rotations (..., 3, 3) about z by angles (...) in radians: a number, a NumPy array or a torch tensor."""
+    if isinstance(angle, int | float):
+        angle = np.asarray(angle, dtype=np.float64)
+    xp = array_namespace(angle)
+    sin, cos, zero, one = xp.sin(angle), xp.cos(angle), xp.zeros_like(angle), xp.ones_like(angle)
+    return xp.reshape(xp.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1), (*angle.shape, 3, 3))
 
 
 def rotation_y(angle: Array) -> Array:

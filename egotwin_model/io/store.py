@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json, sha256, write_atomically, write_json
 from egotwin_model.io.weights import WEIGHTS as WEIGHTS
-from egotwin_model.io.weights import Weights, fill, without_memory
+from egotwin_model.io.weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
 
-Module = TypeVar("Module", bound=nn.Module)
+Module = TypeVar("Module", bound="nn.Module")
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Tensors to a safetensors file, atomically."""
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def save_tensors(path: Path, tensors: Mapping[str, Any], metadata: dict[str, str] | None = None) -> None:
+    """Tensors, or NumPy arrays, to a safetensors file, atomically."""
+    import torch
+    from safetensors.torch import save_file
+
+    contiguous = {name: torch.as_tensor(tensor).detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=metadata))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; `ModelError` naming the file where it is missing or truncated."""
+    from safetensors.torch import load_file
+
     try:
         return load_file(path)
     except FileNotFoundError:
@@ -45,6 +51,8 @@ def load_weights(module: Module, path: Path) -> Module:
     Args:
         path: a safetensors file, or a folder with one or with shards and their index. Read tensor by tensor.
     """
+    from egotwin_model.io.modules import fill
+
     weights, wanted = Weights(path), module.state_dict().keys()
     unknown, missing = sorted(weights.shapes.keys() - wanted), sorted(wanted - weights.shapes.keys())
     if unknown or missing:
@@ -53,10 +61,13 @@ def load_weights(module: Module, path: Path) -> Module:
     return module
 
 
-def save_component(folder: Path, module: nn.Module, dtype: torch.dtype = torch.float32) -> None:
-    """A network's weights, and its class and `config` dataclass as ``config.json``."""
+def save_component(folder: Path, module: nn.Module, dtype: torch.dtype | None = None) -> None:
+    """A network's weights in `dtype` (default float32), and its class and `config` dataclass as ``config.json``."""
+    import torch
+
     config: Any = module.config
-    save_tensors(folder / WEIGHTS, {name: tensor.to(dtype) for name, tensor in module.state_dict().items()})
+    weights = {name: tensor.to(dtype or torch.float32) for name, tensor in module.state_dict().items()}
+    save_tensors(folder / WEIGHTS, weights)
     write_json(folder / CONFIG, {"_class_name": type(module).__name__, **asdict(config)})
 
 
@@ -69,18 +80,24 @@ def component_config(folder: Path) -> dict[str, Any]:
 
 
 def load_component(
-    folder: Path, model: Callable[[Any], Module], config: Callable[..., Any], dtype: torch.dtype = torch.float32
+    folder: Path, model: Callable[[Any], Module], config: Callable[..., Any], dtype: torch.dtype | None = None
 ) -> Module:
-    """What `save_component` wrote: `model(config(**settings))` with its weights in `dtype`, on the CPU, in eval mode.
+    """What `save_component` wrote: `model(config(**settings))` on the CPU, in eval mode.
+
+    Its weights are in `dtype`, by default float32.
 
     The network never exists with other weights than the stored ones, so loading needs its memory once.
     """
+    import torch
+
+    from egotwin_model.io.modules import without_memory
+
     settings = component_config(folder)
     try:
         module = without_memory(lambda: model(config(**settings)))
     except TypeError as error:
         raise ModelError(f"{folder / CONFIG} does not describe a {model}: {error}") from error
-    return load_weights(module.to(dtype), folder).eval()
+    return load_weights(module.to(dtype or torch.float32), folder).eval()
 
 
 def write_manifest(folder: Path, details: dict[str, Any]) -> None:

@@ -6,28 +6,27 @@ needs beyond its own memory is some hundred MB of the files' pages, mapped and g
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # diffusers' name, so either library reads the other's folders
 INDEX_SUFFIX = ".safetensors.index.json"
-FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 NUMBERS_AT_ONCE = 2**27  # read through one mapping of a file: 256 MB in bfloat16, whatever the file's size
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-
-Module = TypeVar("Module", bound=nn.Module)
-Adapt = Mapping[str, Callable[[Tensor], Tensor]]
 
 
 class Weights:
@@ -45,17 +44,17 @@ class Weights:
     """
 
     def __init__(self, source: str | Path | Mapping[str, Tensor]) -> None:
-        self.shapes: dict[str, torch.Size] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self._tensors: Mapping[str, Tensor] = {}
         self._files: dict[str, Path] = {}
         if isinstance(source, Mapping):
             self.where, self._tensors = "the state dict", source
-            self.shapes = {name: tensor.shape for name, tensor in source.items()}
+            self.shapes = {name: tuple(tensor.shape) for name, tensor in source.items()}
             return
         self.where = str(source)
         for path, promised in _shards(Path(source)).items():
-            with _opened(path) as file:
-                found = {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            with opened(path) as file:
+                found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             if promised is not None and promised != found.keys():
                 raise ModelError(
                     f"{path} differs from its index: it lacks {sorted(promised - found.keys())[:5]} and holds "
@@ -71,118 +70,56 @@ class Weights:
         for path in dict.fromkeys(self._files.values()):
             inside = [name for name, place in self._files.items() if place == path and name in names]
             for batch in self._batches(inside):
-                with _opened(path) as file:
+                with opened(path, "pt") as file:
                     for name in batch:
                         yield name, file.get_tensor(name)
 
     def _batches(self, names: list[str]) -> Iterator[list[str]]:
-        """Names to read before the file is opened anew, which gives its pages back."""
+        """Names to read before the file is opened again, which gives its pages back."""
         batch: list[str] = []
         size = 0
         for name in names:
             batch.append(name)
-            size += self.shapes[name].numel()
+            size += math.prod(self.shapes[name])
             if size >= NUMBERS_AT_ONCE:
                 yield batch
                 batch, size = [], 0
         yield batch
 
 
-def fill(module: nn.Module, weights: Weights, names: Collection[str], adapt: Adapt | None = None) -> None:
-    """Copy the named tensors into `module`, in its own dtypes; what is on the meta device gets memory on the CPU.
-
-    All shapes are compared before anything is read; values are checked while they stream past.
-
-    Args:
-        names: parameters and persistent buffers of `module`; all must be in `weights`.
-        adapt: for single names, what to take of the stored tensor. Their shapes are its business.
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All tensors of a safetensors file as NumPy arrays; bfloat16, which NumPy lacks, comes as float32.
 
     Raises:
-        ModelError: another shape, a quantised tensor, a NaN or infinite value; the message names the tensor.
+        ModelError: the file is missing or truncated.
     """
-    targets, adapt = module.state_dict(keep_vars=True), adapt or {}
+    with opened(path) as file:
+        names = list(file.keys())
+        halves = [name for name in names if file.get_slice(name).get_dtype() == "BF16"]
+        arrays = {name: file.get_tensor(name) for name in names if name not in halves}
+    return arrays | _read_bfloat16(path, halves)
+
+
+def _read_bfloat16(path: Path, names: list[str]) -> dict[str, NDArray[np.float32]]:
+    """The named tensors: a bfloat16 is the upper half of a float32. The caller has checked the file."""
+    if not names:
+        return {}
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    start = 8 + int(data[:8].view("<u8")[0])  # the header's length, then the header
+    header = json.loads(data[8:start].tobytes())
+    arrays = {}
     for name in names:
-        if name not in adapt and weights.shapes[name] != targets[name].shape:
-            raise ModelError(
-                f"{weights.where}: tensor {name} has shape {tuple(weights.shapes[name])}, "
-                f"wanted {tuple(targets[name].shape)}"
-            )
-    for name, stored in weights.stream(names):
-        tensor = adapt[name](stored) if name in adapt else stored
-        check_values(weights.where, name, tensor, targets[name])
-        _place(module, name, tensor)
-
-
-def check_values(where: str, name: str, tensor: Tensor, target: Tensor) -> None:
-    """`ModelError` for NaN or infinite values, or for integers or 8-bit floats where `target` is floating point."""
-    if (tensor.dtype in FLOATS) != target.is_floating_point():
-        raise ModelError(
-            f"{where}: tensor {name} holds {tensor.dtype}, wanted {target.dtype}; quantised weights cannot be read, "
-            "use the bfloat16, float16 or float32 ones"
-        )
-    if tensor.dtype not in FLOATS or not tensor.numel():
-        return
-    if not all(math.isfinite(extreme) for extreme in torch.aminmax(tensor)):  # NaN is both; needs no memory
-        raise ModelError(f"{where}: tensor {name} holds NaN or infinite values; copy or export it again")
-
-
-def without_memory(build: Callable[[], Module], real: Callable[[Module], Collection[str]] | None = None) -> Module:
-    """`build()` with its parameters on the meta device, and its buffers real: a network to be filled with weights.
-
-    Args:
-        real: given the network on the meta device, names those parameters that are wanted in memory, with the initial
-            values that `build` gives them.
-    """
-    registered: list[nn.Parameter] = []
-
-    def to_meta(_: nn.Module, __: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
-        if parameter is None:
-            return None
-        registered.append(nn.Parameter(parameter.to("meta"), parameter.requires_grad))
-        return registered[-1]
-
-    with _registering(to_meta):
-        module = build()
-    if real is None:
-        return module
-    # A second building registers the same parameters in the same order, so each one's name is known as it comes.
-    wanted, named = real(module), {id(parameter): name for name, parameter in module.named_parameters()}
-    kept = iter([named.get(id(parameter)) in wanted for parameter in registered])
-
-    def keep_wanted(_: nn.Module, __: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
-        if parameter is None or next(kept):
-            return parameter
-        return nn.Parameter(parameter.to("meta"), parameter.requires_grad)
-
-    with _registering(keep_wanted):
-        return build()
-
-
-def _place(module: nn.Module, name: str, tensor: Tensor) -> None:
-    prefix, _, leaf = name.rpartition(".")
-    owner = module.get_submodule(prefix)
-    target = getattr(owner, leaf)
-    with torch.no_grad():
-        if not target.is_meta:
-            target.copy_(tensor)
-            return
-        value = torch.empty_like(target, device="cpu").copy_(tensor)  # keeps dtype and memory format
-    setattr(owner, leaf, nn.Parameter(value, target.requires_grad) if isinstance(target, nn.Parameter) else value)
+        first, last = (start + offset for offset in header[name]["data_offsets"])
+        upper = data[first:last].view("<u2").astype(np.uint32) << 16
+        arrays[name] = upper.view(np.float32).reshape(header[name]["shape"])
+    return arrays
 
 
 @contextmanager
-def _registering(hook: Callable[..., nn.Parameter | None]) -> Iterator[None]:
-    handle = register_module_parameter_registration_hook(hook)  # type: ignore[arg-type]
+def opened(path: Path, framework: str = "np") -> Iterator[Any]:
+    """safetensors' reader of a file; `ModelError` naming it where it is missing or truncated."""
     try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=framework) as file:
             yield file
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; copy the whole model folder again") from None

@@ -8,19 +8,18 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from array_api_compat import array_namespace, device
 
 from egotwin_model.errors import PoseError
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS, Skeleton
 
-Array = NDArray[np.floating] | Tensor
+Array = Any
+"""A NumPy array or a torch tensor; what is computed from one is of its kind, dtype and device."""
 
 
 @dataclass(frozen=True)
 class BodyMotion:
-    """The motion of one body over T poses, all in one frame. NumPy arrays or torch tensors.
+    """The motion of one body over T poses, all in one frame of reference. NumPy arrays or torch tensors.
 
     Attributes:
         positions: (..., T, J, 3) metres.
@@ -88,7 +87,7 @@ class Representation:
         _ = self.skeleton  # refused here where it is none
 
     def describe(self) -> dict[str, Any]:
-        """Kind and skeleton for a configuration file; `motion.read_representation` reads it."""
+        """Kind and skeleton for a configuration file; `representations.read_representation` reads it."""
         return {"kind": self.kind, **asdict(self)}
 
     @cached_property
@@ -127,38 +126,42 @@ class Representation:
     def others_than(self, joint: int) -> list[int]:
         return [index for index in range(self.num_joints) if index != joint]
 
-    def check(self, positions: Array, rotations: Array) -> tuple[Tensor, Tensor]:
+    def check(self, positions: Array, rotations: Array) -> tuple[Array, Array]:
+        """Positions (..., T, J, 3) and rotations (..., T, J, 3, 3) in one dtype; `PoseError` for another skeleton's."""
         wanted = (self.num_joints, 3)
-        if positions.shape[-2:] != wanted or rotations.shape != (*positions.shape, 3) or positions.ndim < 3:
+        shape = tuple(positions.shape)
+        if shape[-2:] != wanted or tuple(rotations.shape) != (*shape, 3) or len(shape) < 3:
             raise PoseError(
-                f"positions {tuple(positions.shape)} and rotations {tuple(rotations.shape)}: wanted (..., T, "
+                f"positions {shape} and rotations {tuple(rotations.shape)}: wanted (..., T, "
                 f"{wanted[0]}, 3) and (..., T, {wanted[0]}, 3, 3) for a body of {wanted[0]} joints"
             )
-        x = as_tensor(positions)
-        return x, as_tensor(rotations).to(x.dtype)
+        return positions, array_namespace(positions).astype(rotations, positions.dtype, copy=False)
 
-    def split(self, features: Array) -> dict[str, Tensor]:
+    def split(self, features: Array) -> dict[str, Array]:
+        """Features (..., T, D) by group; `PoseError` for another D."""
         if features.shape[-1] != self.dim or features.ndim < 2:
             raise PoseError(
                 f"motion features {tuple(features.shape)}: wanted (..., T, {self.dim}) for {self.num_joints} joints"
             )
-        tensor = as_tensor(features)
-        return {name: tensor[..., part] for name, part in self.slices.items()}
+        return {name: features[..., part] for name, part in self.slices.items()}
 
-    def join(self, parts: Mapping[str, Tensor], frames: torch.Size) -> Tensor:
-        return torch.cat([parts[name].reshape(*frames, -1) for name in self.sizes], dim=-1)
+    def join(self, parts: Mapping[str, Array], frames: tuple[int, ...]) -> Array:
+        """Inverse of `split`, for groups of any shape over the leading dimensions `frames`."""
+        xp = array_namespace(*parts.values())
+        sizes = self.sizes
+        return xp.concat([xp.reshape(parts[name], (*frames, sizes[name])) for name in sizes], axis=-1)
 
-    def local_rotations(self, rotations: Tensor, root_frame: Tensor) -> Tensor:
+    def local_rotations(self, rotations: Array, root_frame: Array) -> Array:
         """(..., J, 3, 3) relative to the parent; joints without one are relative to `root_frame` (..., 3, 3)."""
         parents = [self.num_joints if parent < 0 else parent for parent in self.parents]
-        frames = torch.cat([rotations, root_frame[..., None, :, :]], dim=-3)
-        return frames[..., parents, :, :].transpose(-1, -2) @ rotations
+        frames = array_namespace(rotations).concat([rotations, root_frame[..., None, :, :]], axis=-3)
+        return transposed(frames[..., parents, :, :]) @ rotations
 
-    def global_rotations(self, local: Tensor, root_frame: Tensor) -> Tensor:
+    def global_rotations(self, local: Array, root_frame: Array) -> Array:
         """Inverse of `local_rotations`, by doubling the length of every chain at once (log2(depth) products)."""
         top, end = self.num_joints, self.num_joints + 1  # indices of the root frame, and of the identity above it
-        identity = torch.eye(3, dtype=local.dtype, device=local.device).expand_as(root_frame)
-        chain = torch.cat([local, root_frame[..., None, :, :], identity[..., None, :, :]], dim=-3)
+        identity = identity_like(root_frame)
+        chain = array_namespace(local).concat([local, root_frame[..., None, :, :], identity[..., None, :, :]], axis=-3)
         ancestors = np.array([top if parent < 0 else parent for parent in self.parents] + [end, end])
         while (ancestors != end).any():
             chain = chain[..., ancestors, :, :] @ chain
@@ -166,46 +169,53 @@ class Representation:
         return chain[..., :top, :, :]
 
 
-def as_tensor(array: Array) -> Tensor:
-    return array if isinstance(array, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
+def transposed(matrices: Array) -> Array:
+    """(..., m, n) to (..., n, m)."""
+    return array_namespace(matrices).matrix_transpose(matrices)
 
 
-def like(tensor: Tensor, original: Array) -> Any:
-    return tensor if isinstance(original, Tensor) else tensor.numpy()
-
-
-def transposed(matrices: Any) -> Any:
-    return matrices.swapaxes(-1, -2)
-
-
-def rotate(matrices: Array, vectors: Array) -> Any:
+def rotate(matrices: Array, vectors: Array) -> Array:
+    """Vectors (..., 3) turned by matrices (..., 3, 3)."""
     return (matrices @ vectors[..., None])[..., 0]
 
 
-def previous(rotations: Tensor) -> Tensor:
+def unflattened(values: Array, size: int) -> Array:
+    """(..., n · size) to (..., n, size)."""
+    return array_namespace(values).reshape(values, (*values.shape[:-1], -1, size))
+
+
+def identity_like(rotations: Array) -> Array:
+    """The identity in the shape, dtype and place of rotations (..., 3, 3)."""
+    xp = array_namespace(rotations)
+    return xp.broadcast_to(xp.eye(3, dtype=rotations.dtype, device=device(rotations)), rotations.shape)
+
+
+def previous(rotations: Array) -> Array:
     """(..., T, 3, 3) one frame earlier; frame 0 stands for its own predecessor."""
-    return torch.cat([rotations[..., :1, :, :], rotations[..., :-1, :, :]], dim=-3)
+    return array_namespace(rotations).concat([rotations[..., :1, :, :], rotations[..., :-1, :, :]], axis=-3)
 
 
-def turn_since_previous(rotations: Tensor) -> Tensor:
+def turn_since_previous(rotations: Array) -> Array:
     """(..., T, 3, 3) R_{t-1}^T R_t, exactly the identity in frame 0."""
-    change = rotations[..., :-1, :, :].transpose(-1, -2) @ rotations[..., 1:, :, :]
-    identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand_as(rotations[..., :1, :, :])
-    return torch.cat([identity, change], dim=-3)
+    change = transposed(rotations[..., :-1, :, :]) @ rotations[..., 1:, :, :]
+    return array_namespace(rotations).concat([identity_like(rotations[..., :1, :, :]), change], axis=-3)
 
 
-def step_since_previous(values: Tensor, frame_axis: int = -2) -> Tensor:
+def step_since_previous(values: Array, frame_axis: int = -2) -> Array:
     """Difference to the previous frame, zero in frame 0."""
-    return torch.diff(values, dim=frame_axis, prepend=values.narrow(frame_axis, 0, 1))
+    xp = array_namespace(values)
+    return xp.diff(values, axis=frame_axis, prepend=along(values, frame_axis, 0, 1))
 
 
-def about_z(angle: Tensor) -> Tensor:
-    """(...) radians to (..., 3, 3) rotations about z."""
-    sin, cos, zero, one = angle.sin(), angle.cos(), torch.zeros_like(angle), torch.ones_like(angle)
-    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=-1).unflatten(-1, (3, 3))
-
-
-def insert(values: Tensor, value: Tensor, index: int, axis: int) -> Tensor:
+def insert(values: Array, value: Array, index: int, axis: int) -> Array:
     """`value` put in at `index` of `axis`."""
-    before, after = values.split([index, values.shape[axis] - index], dim=axis)
-    return torch.cat([before, value.unsqueeze(axis), after], dim=axis)
+    xp = array_namespace(values)
+    before, after = along(values, axis, 0, index), along(values, axis, index, values.shape[axis])
+    return xp.concat([before, xp.expand_dims(value, axis=axis), after], axis=axis)
+
+
+def along(values: Array, axis: int, start: int, stop: int) -> Array:
+    """`values[start:stop]` along one axis."""
+    place = [slice(None)] * values.ndim
+    place[axis] = slice(start, stop)
+    return values[tuple(place)]

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json, sha256
+from egotwin_model.io.modules import check_values
 from egotwin_model.io.store import CONFIG, load_tensors, save_tensors
-from egotwin_model.io.weights import Weights, check_values
+from egotwin_model.io.weights import Weights
 from egotwin_model.runtimes.base import RuntimeOptions
 from egotwin_model.runtimes.offload import Residence, torch_dtype
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json
+from egotwin_model.io.modules import without_memory
 from egotwin_model.io.store import CONFIG, load_component, load_weights
-from egotwin_model.io.weights import without_memory
 from egotwin_model.latents.distribution import LatentDistribution
 
 INITIAL_LOGVAR = -5.0

@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics, reference_offsets
 from training.datasets.clips.shards import Manifest, shard_name, write_shard
 

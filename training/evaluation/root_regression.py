@@ -24,8 +24,10 @@ from torch.nn import functional as F
 
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.io.files import write_atomically, write_json
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.rotation_6d import matrix_from_6d
+from egotwin_model.motion.statistics import MotionStatistics
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.metrics.head_motion import view_consistency
 from training.stages.random_streams import RandomStreams

@@ -20,7 +20,8 @@ from egotwin_model.egotwin.pretrained import link_or_copy
 from egotwin_model.egotwin.transformer import EgoTwinTransformer, load_transformer
 from egotwin_model.egotwin.variants import VARIANTS, variant
 from egotwin_model.errors import EgoTwinError, ModelError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.io.files import read_json, whole_folder, write_json
 from egotwin_model.io.store import (
     WEIGHTS,
@@ -30,7 +31,9 @@ from egotwin_model.io.store import (
     save_tensors,
     write_manifest,
 )
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, read_representation
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, load_motion_vae
 from egotwin_model.runtimes.onnx_runtime import GRAPHS
 from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig, load_video_vae

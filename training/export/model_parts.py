@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.io.store import component_config
-from egotwin_model.motion.head_centric import MotionStatistics
 from egotwin_model.motion.representation import Representation
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
 from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig
 from training.stages.compatibility import spatial_compression

@@ -17,7 +17,8 @@ from egotwin_model.egotwin.variants import VARIANTS
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.io.files import read_json, sha256, whole_folder
 from egotwin_model.io.store import WEIGHTS, load_tensors, save_component, save_tensors, verify
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.video.vae import CausalVideoVAE, load_video_vae
 from training.stages.run_folder import (

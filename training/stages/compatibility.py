@@ -11,7 +11,9 @@ import torch
 from egotwin_model.errors import ModelError, RecordingError
 from egotwin_model.geometry.skeleton import NUM_JOINTS, PELVIS, forward_kinematics
 from egotwin_model.io.store import component_config
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics, RootCentric
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.root_centric import RootCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAEConfig
 from training.datasets.clips.cameras import ClipCameras
 from training.datasets.clips.dataset import ClipSet

@@ -22,12 +22,10 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import CONFIG, WEIGHTS, load_tensors, save_tensors
-from egotwin_model.motion.head_centric import (
-    HeadCentric,
-    MotionStatistics,
-    RootCentric,
-    read_representation,
-)
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.root_centric import RootCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.text.encoders import TextEncoder
 from egotwin_model.video.vae import encode_video, load_video_vae

@@ -16,13 +16,11 @@ from torch import Tensor, nn
 from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import load_tensors, save_tensors
 from egotwin_model.latents.distribution import LatentDistribution
-from egotwin_model.motion.head_centric import (
-    BodyMotion,
-    HeadCentric,
-    MotionStatistics,
-    RootCentric,
-    read_representation,
-)
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.root_centric import RootCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import (
     MotionVAE,
     group_errors,

@@ -21,7 +21,8 @@ from egotwin_model.geometry.skeleton import (
     global_rotations,
     local_rotations,
 )
-from egotwin_model.motion.head_centric import HeadCentric, RootCentric
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.root_centric import RootCentric
 from training.stages.random_streams import RandomStreams
 
 SLOW, FAST, FAST_SHARE = 6, 21, 0.25  # control points of a clip's bends, and the fast ones' share

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from egotwin_model.diffusion.sampler import Conditions, Guidance, Mode, Sampler
 from egotwin_model.geometry.plucker import plucker_maps
 from egotwin_model.io.store import load_tensors
-from egotwin_model.motion.head_centric import MotionStatistics, read_representation
+from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.video.vae import decode_video, load_video_vae
 from training.stages.encoding import LatentClips

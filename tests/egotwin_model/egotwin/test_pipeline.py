@@ -27,7 +27,7 @@ from egotwin_model.errors import (
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import read_json
 from egotwin_model.io.store import WEIGHTS, load_tensors
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from training.export.command import export, random_networks
 
 from ..bodies import standing

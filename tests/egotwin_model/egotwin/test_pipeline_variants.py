@@ -22,7 +22,9 @@ from egotwin_model.errors import GoalError, ImageError, ModelError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import read_json, write_json
 from egotwin_model.io.store import save_component, save_tensors, write_manifest
-from egotwin_model.motion.head_centric import BodyMotion, HeadCentric, RootCentric
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.vae import MotionVAE
 from egotwin_model.video.vae import CausalVideoVAE
 from training.stages.recipes import RECIPES

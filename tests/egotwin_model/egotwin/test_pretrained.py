@@ -33,9 +33,10 @@ from egotwin_model.egotwin.transformer import EgoTwinTransformer, load_transform
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from egotwin_model.io.files import write_json
+from egotwin_model.io.modules import without_memory
 from egotwin_model.io.store import save_component, save_tensors, write_manifest
-from egotwin_model.io.weights import Weights, without_memory
-from egotwin_model.motion.head_centric import MotionStatistics
+from egotwin_model.io.weights import Weights
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
 from egotwin_model.video.vae import load_video_vae
 
@@ -196,13 +197,11 @@ def test_loading_needs_little_more_memory_than_the_model(tmp_path: Path) -> None
     script = f"""
 import torch
 from pathlib import Path
-from egotwin_model.config import EgoTwinConfig
-from egotwin_model.pretrained import from_cogvideox, load_cogvideox
-from egotwin_model.skeleton import forward_kinematics, reference_offsets
-from egotwin_model.store import save_component, save_tensors, write_manifest
-from egotwin_model.transformer import EgoTwinTransformer
-from egotwin_model import weights
-from egotwin_model.weights import without_memory
+from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.pretrained import from_cogvideox, load_cogvideox
+from egotwin_model.egotwin.transformer import EgoTwinTransformer
+from egotwin_model.io import weights
+from egotwin_model.io.modules import without_memory
 
 weights.NUMBERS_AT_ONCE = 2**22  # 8 MB here
 

@@ -22,7 +22,7 @@ from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline, SamplingD
 from egotwin_model.egotwin.rolling import plan_windows
 from egotwin_model.errors import Cancelled, GoalError, HorizonError, ModelError, PoseError
 from egotwin_model.geometry.skeleton import HEAD
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.runtimes.registry import load_runtime
 from training.export.command import export, random_networks
 

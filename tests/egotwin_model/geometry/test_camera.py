@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import CalibrationError, ImageError
-from egotwin_model.geometry.camera import Mount, Pinhole, rectify
+from egotwin_model.geometry.camera import Pinhole, rectify
+from egotwin_model.geometry.mount import Mount
 
 MINI = Pinhole.from_fov(64, 64, math.pi / 2)
 SOURCE_K = np.array([[300.0, 0.0, 319.5], [0.0, 305.0, 239.5], [0.0, 0.0, 1.0]])

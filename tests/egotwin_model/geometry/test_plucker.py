@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from egotwin_model.errors import CalibrationError, PoseError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.plucker import cell_directions, plucker_maps, plucker_rays
 
 CAMERA = Pinhole(32, 16, fx=16.0, fy=16.0, cx=15.5, cy=7.5)
@@ -43,7 +44,7 @@ def test_a_ray_computed_by_hand() -> None:
 
 
 def test_cells_lie_where_the_pinhole_projects_their_directions() -> None:
-    directions = cell_directions(CAMERA, 4, 8).numpy()
+    directions = cell_directions(CAMERA, 4, 8)
     pixels, inside = CAMERA.project(directions * 3.0)
     assert inside.all()
     np.testing.assert_allclose(pixels[..., 0], np.tile(np.arange(8) * 4 + 1.5, (4, 1)), atol=1e-9)
@@ -92,3 +93,11 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         plucker_rays(CAMERA, path(9)[:, :3], 2, 2)
     with pytest.raises(CalibrationError, match="0×2"):
         plucker_maps(CAMERA, path(9), 0, 2)
+
+
+def test_numpy_poses_give_the_same_rays_as_tensors() -> None:
+    poses = path(9)
+    found = plucker_maps(CAMERA, poses.numpy(), 2, 4)
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, plucker_maps(CAMERA, poses, 2, 4).numpy(), atol=1e-6)

@@ -228,7 +228,7 @@ def test_compressed_images_are_taken(make_rig, model_folder):
 def test_a_camera_mounted_upside_down_is_turned_into_the_models_view(make_rig, model_folder):
     from scipy.spatial.transform import Rotation
 
-    from egotwin_model.geometry.camera import Mount
+    from egotwin_model.geometry.mount import Mount
     from egotwin_ros.inputs import InputBuffer
     from egotwin_ros.parameters import ImagineParameters
 

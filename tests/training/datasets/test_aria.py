@@ -19,7 +19,8 @@ from ...shared_data import ARIA, missing_extra, needs_shared
 pytest.importorskip("projectaria_tools", reason=missing_extra("aria"))
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import (
     HEAD,
     XSENS_JOINTS,

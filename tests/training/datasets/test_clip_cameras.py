@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from training.datasets.clips.cameras import ClipCamera, ClipCameras, camera_of
 from training.datasets.clips.dataset import open_clips
 

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD
 from training.datasets.clips.clip_store import ClipManifest
 from training.datasets.clips.cutting import CutSettings, Cutter
@@ -372,7 +373,8 @@ def test_left_out_sequences_are_tried_again_when_asked(sequences, tmp_path):
 
 def test_short_sequences_share_a_shard_and_statistics_are_of_train_alone(sequences, tmp_path):
     from egotwin_model.io.store import load_tensors
-    from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+    from egotwin_model.motion.head_centric import HeadCentric
+    from egotwin_model.motion.statistics import MotionStatistics
 
     out = tmp_path / "clips"
     manifests = Preparation(sequences, out, SMALL, sequences_per_shard=10).run()

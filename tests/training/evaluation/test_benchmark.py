@@ -22,7 +22,7 @@ from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import write_json
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.baselines import baselines, write_baseline
 from training.evaluation.benchmark.imagining import write_imaginations
 from training.evaluation.benchmark.measurements import ToolsSpec

@@ -12,7 +12,8 @@ from scipy.linalg import sqrtm
 from scipy.spatial.transform import Rotation
 from scipy.stats import binomtest
 
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import ANKLES, HEAD, TOES, XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.errors import PredictionError

@@ -19,7 +19,8 @@ pytest.importorskip("tyro", reason="the extra `train` is not installed")
 from egotwin_model.diffusion.sampler import Guidance
 from egotwin_model.egotwin.clip_codec import repeated
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline, SamplingDefaults
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from egotwin_model.io.store import save_component
 from training.evaluation.benchmark.baselines import baselines

@@ -16,7 +16,7 @@ pytest.importorskip("tyro", reason=missing_extra("train"))
 from egotwin_model.diffusion.sampler import Guidance
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline, SamplingDefaults
 from egotwin_model.errors import GoalError, RecordingError
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from training.evaluation import command as evaluate
 from training.evaluation import quick as short
 from training.evaluation.benchmark.predictions import Prediction

@@ -18,7 +18,8 @@ from ...shared_data import missing_extra, rendered_clips
 pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.errors import ModelError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.actions.rules import obeys, read
 from training.evaluation.benchmark.measurements import ToolsSpec

@@ -16,7 +16,7 @@ pytest.importorskip("mujoco", reason=missing_extra("world"))
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.camera import Mount
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
 from training.datasets.clips import card, dataset
 from training.datasets.clips.clip_store import ClipManifest

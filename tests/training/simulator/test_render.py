@@ -16,7 +16,8 @@ from ...shared_data import missing_extra, require_opengl
 mujoco = pytest.importorskip("mujoco", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError  # noqa: E402
-from egotwin_model.geometry.camera import Mount, Pinhole  # noqa: E402
+from egotwin_model.geometry.camera import Pinhole  # noqa: E402
+from egotwin_model.geometry.mount import Mount  # noqa: E402
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, forward_kinematics, reference_offsets  # noqa: E402
 from egotwin_model.io.bags import BagReader, Topics  # noqa: E402
 from training.datasets.clips.shards import Manifest, open_clips, write_shard  # noqa: E402

@@ -18,9 +18,10 @@ pytest.importorskip("accelerate", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.errors import EgoTwinError, ModelError, RecordingError
-from egotwin_model.geometry.camera import Mount
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.io.store import save_component, save_tensors
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
 from egotwin_model.text.encoders import TextEncoder
 from egotwin_model.video.vae import CausalVideoVAE, encode_video

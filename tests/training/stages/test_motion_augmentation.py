@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from egotwin_model.geometry.skeleton import XSENS_PARENTS
-from egotwin_model.motion.head_centric import HeadCentric, RootCentric
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.root_centric import RootCentric
 from training.stages.motion_augmentation import varied
 from training.stages.random_streams import RandomStreams
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.geometry.camera import Mount
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import (
     HEAD,
     NUM_JOINTS,

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egotwin_model.errors import EgoTwinError, RecordingError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS
 from egotwin_model.io.bags import BagWriter, Topics
 from training.datasets.aria.aria_body import (

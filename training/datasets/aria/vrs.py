@@ -22,7 +22,8 @@ from projectaria_tools.core.sophus import SO3
 from projectaria_tools.core.stream_id import StreamId
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 
 Array = NDArray[np.float64]
 RGB_STREAM = "214-1"

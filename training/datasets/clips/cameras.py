@@ -11,7 +11,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import CalibrationError, RecordingError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.datasets.clips.dataset import ClipSet

@@ -245,7 +245,8 @@ def _free_name(sequence: str, taken: set[str]) -> str:
 def write_statistics(out: Path) -> Path | None:
     """``statistics.safetensors``: mean and deviation of the train split's motion features; None without clips."""
     from egotwin_model.io.store import save_tensors
-    from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+    from egotwin_model.motion.head_centric import HeadCentric
+    from egotwin_model.motion.statistics import MotionStatistics
     from training.datasets.clips.dataset import open_clips
 
     clips, representation = open_clips(out / "train"), HeadCentric()

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.errors import CalibrationError, RecordingError
-from egotwin_model.geometry.camera import Mount, Pinhole, check_distortion, check_matrix, rectify
+from egotwin_model.geometry.camera import Pinhole, check_distortion, check_matrix, rectify
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.io.files import read_json, write_json, write_text
 from egotwin_model.io.videos import Compression, Frames, VideoFile, write_video
 from training.datasets.sequences.reasons import Reason, Unfit

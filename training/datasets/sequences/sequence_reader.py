@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ModelError
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import read_json
 from training.datasets.sequences.handeye import HandEye, Path3, align

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.geometry.camera import Mount
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import whole_folder, write_json
 from egotwin_model.io.videos import Compression, Frames

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egotwin_model.geometry.skeleton import HEAD
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.dataset import ClipSet, goals_checksum
 from training.evaluation.benchmark.predictions import (

@@ -22,8 +22,8 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import MANIFEST, verify
-from egotwin_model.motion.head_centric import BodyMotion
 from egotwin_model.motion.head_path import heading
+from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.predictions import Prediction
 from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
 from training.evaluation.extractors.base import (

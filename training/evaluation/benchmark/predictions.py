@@ -30,7 +30,7 @@ from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS
 from egotwin_model.io.files import read_json, write_atomically, write_json
 from egotwin_model.io.videos import read_video
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.tasks import MODES, PREDICTED, Benchmark, Mode, RealClip
 from training.evaluation.errors import PredictionError
 

@@ -26,7 +26,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from egotwin_model.io.files import sha256, write_atomically, write_json
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.measurements import Parts, ToolsSpec, features_only, load_tools, measure
 from training.evaluation.benchmark.measuring_code import measuring_digest
 from training.evaluation.benchmark.pooling import METRICS, Pooled, pool, real_against_real

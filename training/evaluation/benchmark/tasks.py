@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD
-from egotwin_model.motion.head_centric import BodyMotion
+from egotwin_model.motion.representation import BodyMotion
 from training.datasets.clips.cameras import ClipCameras, camera_of
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import PredictionError

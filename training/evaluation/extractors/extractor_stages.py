@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from egotwin_model.io.store import save_tensors
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import require

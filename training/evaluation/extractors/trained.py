@@ -17,7 +17,8 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import WEIGHTS, load_component, load_tensors
-from egotwin_model.motion.head_centric import HeadCentric, MotionStatistics
+from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.cameras import same_view
 from training.evaluation.extractors.base import ExtractorId, Features, to_pictures

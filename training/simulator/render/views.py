@@ -14,7 +14,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.camera import Mount, Pinhole
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, reference_offsets
 from training.simulator.render import body_geoms
 from training.simulator.render.body_geoms import Clothing

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.videos import PLAYABLE, encode_clip
+from training.actions.registry import action_of
 from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
 from training.simulator.generate import CLIPS_PER_ROOM
 from training.simulator.render.body_geoms import Clothing
@@ -99,7 +100,7 @@ def agreement(count: int, size: int) -> None:
             motion = draw_motion(rng, plan, "train", Counter())
         except NoRoomError:
             continue
-        if not any(word in motion.behaviour for word in ("reach", "pick_up", "put_down", "open", "close")):
+        if not any(action_of(name).with_hand for name in motion.behaviour.split("+")):
             continue
         renderer = EgoRenderer(spec, size, articulations=plan.articulations)
         renderer.wear(motion.offsets, Clothing.draw(rng))

@@ -28,7 +28,8 @@ from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import GoalError, RecordingError
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.motion.head_path import heading_change
-from training.actions.wording import Clause, goal, kind_of
+from training.actions.registry import kind_of
+from training.actions.wording import Clause, goal_text
 from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.baselines import Library, frozen, moving_on
 from training.evaluation.benchmark.imagining import check_cameras, imagined
@@ -218,7 +219,7 @@ def _motion_alone(predict: Callable[[RealClip], Prediction]) -> Callable[[RealCl
 
 def _turn(clip: RealClip, side: str) -> str:
     """ "Turn left" (or right) in words of the test split."""
-    return goal(np.random.default_rng(clip.number), [Clause(f"turn_{side}")], "test", plain=True)[0]
+    return goal_text(np.random.default_rng(clip.number), [Clause(f"turn_{side}")], "test", plain=True)[0]
 
 
 def _other_turn(clip: RealClip) -> str:

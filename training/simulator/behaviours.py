@@ -8,62 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import HEAD
+from training.actions.scripts import clip_scripts
+from training.actions.standing import STAND_STILL
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.simulator.captured import CaptureLibrary
 from training.simulator.motion.outcome import find_fault, object_poses
-from training.simulator.motion.planner import ACTIONS, compose
+from training.simulator.motion.performing import find_performance, performed_names
+from training.simulator.motion.planner import compose
 from training.simulator.motion.posing import animate
-from training.simulator.motion.stories import compose_story
+from training.simulator.motion.roaming import is_roaming
+from training.simulator.motion.stories import compose_long_sequence
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.narration import telling
 from training.simulator.people.observing import head_yaw
 from training.simulator.people.person import Person, draw_person
-from training.simulator.people.tracks import PRE_S, ROAMING
-from training.simulator.rooms.plan import NoRoomError, RoomPlan
+from training.simulator.people.tracks import PRE_S
+from training.simulator.rooms.plan import MissingTargetError, NoRoomError, RoomPlan
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 Array = NDArray[np.float64]
-
-_SHARES: dict[str, float] = {
-    **dict.fromkeys(ROAMING, 0.55),
-    "stand_still": 0.4,
-    "turn_around_left": 0.4,
-    "turn_around_right": 0.4,
-    "walk_forward": 0.9,
-    "look_at": 0.5,
-    "reach": 1.2,
-    "walk_to": 0.7,
-    "walk_to+reach": 1.2,
-    "pick_up": 1.0,
-    "walk_to+pick_up": 1.2,
-    "put_down": 0.7,
-    "walk_to+put_down": 0.8,
-    "open": 1.0,
-    "walk_to+open": 1.2,
-    "close": 0.6,
-    "walk_to+close": 0.5,
-    "crouch": 0.4,
-    "crouch+stand_up": 0.4,
-    "sit": 0.6,
-    "walk_to+sit": 0.6,
-    "stand_up": 0.4,
-    "stand_up+walk_forward": 0.4,
-    "stand_up+turn_left": 0.2,
-    "stand_up+turn_right": 0.2,
-    "pick_up+turn_left": 0.3,
-    "pick_up+turn_right": 0.3,
-    "pick_up+walk_back": 0.3,
-    "reach+turn_left": 0.2,
-    "reach+turn_right": 0.2,
-    "look_at+walk_forward": 0.3,
-    "turn_left+walk_forward+stand_still": 0.2,
-    "turn_right+walk_forward+stand_still": 0.2,
-    "walk_forward+turn_left": 0.2,
-    "walk_forward+turn_right": 0.2,
-    "walk_forward+stand_still+walk_back": 0.2,
-}
-BEHAVIOURS: tuple[str, ...] = tuple(_SHARES)
-"""Scripts of one clip: names of `planner.ACTIONS` joined by "+", see there."""
 
 _PLAYED_SHARE = 0.15  # of clips, where there are captured motions
 _TRIES = 24
@@ -87,8 +50,8 @@ def synthesise(
     Args:
         rng: source of every choice; the same state gives the same motion.
         room: where the body may be and what there is to do.
-        behaviour: a name in ``BEHAVIOURS``, or any names of `planner.ACTIONS` joined by "+"; None draws one of
-            ``BEHAVIOURS`` that fits the room.
+        behaviour: a script, names of actions joined by "+"; None draws one of `scripts.clip_scripts` that fits the
+            room.
         duration_s: 5 s gives 81 poses.
         split: whose paraphrases and bodies to use, "train", "val" or "test".
         library: captured motions; some clips are then played from them, and some people walk as captured.
@@ -104,8 +67,9 @@ def synthesise(
             return library.play(rng, room, duration_s=duration_s, split=split)
     if behaviour is not None:
         return _clip(rng, room, person, _script(behaviour), duration_s, split, ambiguous)
-    shares = np.array(list(_SHARES.values()))
-    for name in rng.choice(BEHAVIOURS, size=len(BEHAVIOURS), replace=False, p=shares / shares.sum()):
+    scripts = clip_scripts()
+    shares = np.array(list(scripts.values()))
+    for name in rng.choice(tuple(scripts), size=len(scripts), replace=False, p=shares / shares.sum()):
         try:
             return _clip(rng, room, person, str(name).split("+"), duration_s, split, ambiguous, tries=6)
         except NoRoomError:
@@ -115,9 +79,10 @@ def synthesise(
 
 def _script(behaviour: str) -> list[str]:
     script = behaviour.split("+")
+    known = performed_names()
     for action in script:
-        if action not in ACTIONS:
-            raise ValueError(f"no action {action!r} (of {behaviour!r}); choose of {', '.join(ACTIONS)}, joined by '+'")
+        if action not in known:
+            raise ValueError(f"no action {action!r} (of {behaviour!r}); choose of {', '.join(known)}, joined by '+'")
     return script
 
 
@@ -138,26 +103,23 @@ def _clip(
             line = compose(rng, room, person, script, duration_s)
             begin = _window(rng, line, duration_s)
             return _finish(rng, line, begin, duration_s, "+".join(script), split, ambiguous=ambiguous)
+        except MissingTargetError:
+            raise
         except NoRoomError as error:
             problem = error
-            if _hopeless(error):
-                break
     raise problem
-
-
-def _hopeless(error: NoRoomError) -> bool:
-    return any(words in str(error) for words in ("no targets", "no free rectangle", "has nothing"))
 
 
 def _window(rng: np.random.Generator, line: Timeline, duration_s: float) -> float:
     """When a clip begins on a time line: it shows the end of the last action, and of a first walk as much as fits."""
     first, spare, shown = line.spans[0], duration_s - line.now, line.shown_s or line.now - _TAIL_S
     if spare >= 0:
-        return 0.0 if first.action in ROAMING else -min(float(rng.uniform(0, 1)) * spare, PRE_S - 0.8)
+        return 0.0 if is_roaming(first.action) else -min(float(rng.uniform(0, 1)) * spare, PRE_S - 0.8)
     if shown <= duration_s:
         return 0.0
     late = shown - duration_s + float(rng.uniform(0, 1)) * (line.now - shown)
-    if first.action in ("walk_to", "walk_forward", "walk_stop") and first.end_s - late > 1.2:
+    performance = find_performance(first.action)
+    if performance and performance.clip_may_begin_inside and first.end_s - late > 1.2:
         return late
     raise NoRoomError(f"room {line.room.seed}: the actions take {line.now:.1f} s, more than {duration_s:.1f} s")
 
@@ -174,7 +136,7 @@ def synthesise_sequence(
 
     Args:
         rng: source of every choice. room: where the body may be.
-        behaviours: names in ``BEHAVIOURS`` or of `planner.ACTIONS`, in order.
+        behaviours: scripts, in order.
         seconds_each: action k begins at k times this, and roaming actions take this long; None: each takes its time.
         split: whose paraphrases and bodies to use.
 
@@ -191,10 +153,10 @@ def synthesise_sequence(
             if line.now > total + _TAIL_S:
                 raise NoRoomError(f"room {room.seed}: {script} take {line.now:.1f} s, more than {total:.1f} s")
             return _finish(rng, line, 0.0, float(total), "+".join(script), split, plain=True)
+        except MissingTargetError:
+            raise
         except NoRoomError as error:
             problem = error
-            if _hopeless(error):
-                break
     raise problem
 
 
@@ -218,12 +180,12 @@ def synthesise_story(
     problem = NoRoomError(f"room {room.seed} has no place for a story of {duration_s} s")
     for _ in range(_TRIES):
         try:
-            line, script = compose_story(rng, room, person, duration_s)
+            line, script = compose_long_sequence(rng, room, person, duration_s)
             return _finish(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
+        except MissingTargetError:
+            raise
         except NoRoomError as error:
             problem = error
-            if _hopeless(error):
-                break
     raise problem
 
 
@@ -285,7 +247,7 @@ def _shown(span: Span, begin_s: float, duration_s: float) -> float:
 
 def _labels(spans: list[Span], time: Array) -> tuple[str, ...]:
     """The action of each pose; where two overlap, the later one."""
-    labels = ["stand_still"] * len(time)
+    labels = [STAND_STILL.name] * len(time)
     for span in spans:
         for index in np.flatnonzero((time >= span.start_s) & (time < span.end_s)):
             labels[index] = span.action

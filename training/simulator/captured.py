@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import HEAD
-from training.actions.wording import Clause, goal
+from training.actions.standing import STAND_STILL
+from training.actions.wording import Clause, goal_text
 from training.datasets.mocap.capture_folder import CaptureFolder
 from training.datasets.mocap.retarget import Captured
 from training.datasets.mocap.segments import Cut
@@ -104,10 +105,10 @@ def _told(
     shown = [Cut(c.action, max(c.start_s - begin_s, 0), min(c.end_s, end_s) - begin_s) for c in cuts]
     shown = [c for c in shown if c.end_s - c.start_s > 0]
     told = [c for c in shown if c.end_s - c.start_s >= _LEAST_TOLD_S] or shown[:1]
-    text, _ = goal(rng, [Clause(c.action) for c in told[:4]], wording)
+    text, _ = goal_text(rng, [Clause(c.action) for c in told[:4]], wording)
     drop = float(np.percentile(motion.pelvis[:, 2], 90)) - positions[:, 0, 2]
     time = np.arange(len(positions)) / RATE_HZ
-    labels = tuple(next((c.action for c in shown if c.start_s <= t <= c.end_s), "stand_still") for t in time)
+    labels = tuple(next((c.action for c in shown if c.start_s <= t <= c.end_s), STAND_STILL.name) for t in time)
     yaw, steps = head_yaw(rotations), np.diff(positions[:, HEAD, :2], axis=0)
     turn, walked = float(yaw[-1] - yaw[0]), float(np.linalg.norm(steps.sum(axis=0)))
     texts = {
@@ -118,7 +119,7 @@ def _told(
     entry = {"side": "", "target": "", "target_id": "", "support": "", **texts}
     actions = [
         {**entry, "action": c.action, "start_s": c.start_s, "end_s": c.end_s,
-         "text": goal(rng, [Clause(c.action)], wording, plain=True)[0]}
+         "text": goal_text(rng, [Clause(c.action)], wording, plain=True)[0]}
         for c in told
     ]  # fmt: skip
     meta = {

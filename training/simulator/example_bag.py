@@ -37,7 +37,7 @@ def record(path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Seque
     Args:
         path: the .mcap file.
         room: number of the room within the test split. wearer: seed of body, clothing and motion.
-        behaviours: names in `behaviours.BEHAVIOURS`, four seconds each.
+        behaviours: names of actions, four seconds each.
 
     Raises:
         NoRoomError: the room has no way for these behaviours, or the body passes through something on it.

@@ -19,7 +19,7 @@ class SynthMotion:
 
     Attributes:
         positions: (T, 23, 3) float32. rotations: (T, 23, 3, 3) float32, global.
-        text: the goal, an instruction. behaviour: actions joined by "+", of a clip one of ``BEHAVIOURS``.
+        text: the goal, an instruction. behaviour: actions joined by "+", of a clip one of `scripts.clip_scripts`.
         offsets: (23, 3) float64, joint offsets; forward kinematics of rotations and offsets gives the positions.
         meta: measured truth: ``head_turn_rad`` (left positive), ``distance_m``, ``net_distance_m`` (of the head, seen
             from above), ``duration_s``; ``hand`` and ``target`` of the first action that has them ("" for none);

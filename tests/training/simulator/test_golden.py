@@ -15,7 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-pytest.importorskip("pybullet_data", reason="the captured gait comes with the pybullet package (extra: world)")
+from ...shared_data import missing_extra
+
+pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from training.simulator.behaviours import synthesise, synthesise_sequence, synthesise_story
 from training.simulator.synthetic_motion import SynthMotion

@@ -15,8 +15,10 @@ from ...shared_data import missing_extra
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.geometry.rotations import rotation_y
-from training.actions.wording import Clause, goal, kind_of, phrases
-from training.simulator.behaviours import BEHAVIOURS, synthesise, synthesise_sequence, synthesise_story
+from training.actions.registry import kind_of
+from training.actions.scripts import clip_scripts
+from training.actions.wording import Clause, goal_text, wordings
+from training.simulator.behaviours import synthesise, synthesise_sequence, synthesise_story
 from training.simulator.people.gaits import SAMPLES, walk_cycle
 from training.simulator.people.hand_motion import finger_point, grip_point
 from training.simulator.people.person import draw_person
@@ -25,6 +27,7 @@ from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 from .furnished_room import ROOM, TABLE_SPOTS, empty_room, target_of
 
+BEHAVIOURS = tuple(clip_scripts())
 JOINT = {name: index for index, name in enumerate(XSENS_JOINTS)}
 SEEDS = range(8)
 HANDLING = ("pick_up", "walk_to+pick_up", "put_down", "walk_to+put_down")
@@ -463,10 +466,10 @@ def test_rooms_without_space_or_targets_are_refused_by_name() -> None:
 def test_test_wordings_are_not_in_the_training_set() -> None:
     rng = np.random.default_rng(0)
     for action in {part for behaviour in BEHAVIOURS for part in behaviour.split("+")}:
-        assert not set(phrases(action, "train")) & set(phrases(action, "test"))
-        assert len(phrases(action, "train")) >= 5
+        assert not set(wordings(action, "train")) & set(wordings(action, "test"))
+        assert len(wordings(action, "train")) >= 5
         for split in ("train", "test"):
-            text, _ = goal(rng, [Clause(action, "left", "red box", "table")], split)
+            text, _ = goal_text(rng, [Clause(action, "left", "red box", "table")], split)
             assert not set("{}[]()") & set(text)
             assert len(text) < 100
 

@@ -1,4 +1,4 @@
-"""What is done when in a captured motion, by fixed rules on the speed of the root, its yaw rate and its height."""
+"""Cuts a captured motion into actions, by fixed rules on the pelvis' speed, yaw rate and height and on the trunk."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from training.actions.capture_frame import CaptureFrame
+from training.actions.registry import ACTIONS
 from training.datasets.mocap.retarget import JOINT, Captured
 
 Array = NDArray[np.float64]
 
-WALK_MPS, RUN_MPS = 0.3, 1.9  # from these speeds on one walks, runs
-TURN_RPS = float(np.radians(30))  # from this yaw rate on one turns
-LOW_SHARE = 0.78  # of the standing height of the pelvis, below which one is down
+LOW_SHARE = 0.78  # of the pelvis' standing height, below which a body is low
 LEAN_RAD = float(np.radians(40))
-LEAST_S = 0.6  # what lasts less belongs to what is before it
+LEAST_S = 0.6  # an action that lasts less belongs to the one before it
 _SMOOTH_S = 0.25
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One action of a captured motion: its name, as in `planner.ACTIONS` where it is one, and from when to when (s)."""
+    """One action of a captured motion: its name and from when to when, seconds."""
 
     action: str
     start_s: float
@@ -41,25 +41,15 @@ def frame_actions(captured: Captured) -> list[str]:
     ahead = velocity[:, 0] * np.cos(yaw) + velocity[:, 1] * np.sin(yaw)
     standing = float(np.percentile(captured.pelvis[:, 2], 90))
     lean = np.arccos(np.clip(captured.rotations[:, JOINT["T8"], 2, 2], -1, 1))
-    return [
-        _action(*row)
-        for row in zip(speed, ahead, turning, path[:, 2] < LOW_SHARE * standing, lean > LEAN_RAD, strict=True)
-    ]
+    low, leaning = path[:, 2] < LOW_SHARE * standing, lean > LEAN_RAD
+    rows = zip(speed, ahead, turning, low, leaning, strict=True)
+    return [_action(CaptureFrame(*(value.item() for value in row))) for row in rows]
 
 
-def _action(speed: float, ahead: float, turning: float, low: bool, leaning: bool) -> str:
-    side = ("" if abs(turning) < TURN_RPS else "_left") if turning > 0 else ("" if -turning < TURN_RPS else "_right")
-    if speed >= RUN_MPS:
-        return "run"
-    if speed >= WALK_MPS:
-        if ahead < -0.5 * speed:
-            return "walk_back"
-        return f"walk_turn{side}" if side else ("walk_forward" if ahead > 0.6 * speed else "step")
-    if low:
-        return "crouch"
-    if leaning:
-        return "bend"
-    return f"turn{side}" if side else "stand_still"
+def _action(frame: CaptureFrame) -> str:
+    """The name of the one action that a frame shows."""
+    shown = (action for action in ACTIONS.values() if action.in_capture and action.in_capture(frame))
+    return next(shown).name_to(frame.side)
 
 
 def cut(captured: Captured) -> list[Cut]:

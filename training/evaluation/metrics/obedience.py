@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.geometry.skeleton import HEAD
-from training.actions.rules import obeys, read
-from training.actions.wording import kind_of
+from training.actions.measures import measure
+from training.actions.registry import find_action, kind_of, report_labels
+from training.actions.rules import obeys
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.metrics.placing import laid_at, levelled
 
@@ -26,16 +27,8 @@ Motion = tuple[NDArray[Any], NDArray[Any]]
 """Positions (T, 23, 3) metres and rotations (T, 23, 3, 3)."""
 MARGIN_S = 0.5
 """An action of several is judged from so long before it begins in the true clip until so long after its end."""
-KIND_OF: dict[str, str] = {
-    **dict.fromkeys(("turn", "turn_around"), "turn"),
-    **dict.fromkeys(("walk_forward", "walk_back", "walk_to", "walk_turn", "turn_walk"), "walk"),
-    **dict.fromkeys(("reach", "pick_up", "put_down"), "reach, pick up, put down"),
-    **dict.fromkeys(("open", "close"), "open, close"),
-    "walk_stop": "stop", "stand_still": "stand still", "look_at": "look", "crouch": "crouch", "sit": "sit",
-    "stand_up": "stand up",
-}  # fmt: skip
 SEQUENCES = "sequences"
-KINDS: tuple[str, ...] = (*dict.fromkeys(KIND_OF.values()), SEQUENCES)
+KINDS: tuple[str, ...] = (*report_labels(), SEQUENCES)
 """What obedience is told apart by: kinds of actions, and clips of several actions, all of them obeyed."""
 OTHERS = 8  # clips of other kinds that each clip's rules are tried on
 
@@ -55,7 +48,7 @@ def judged(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: flo
     answers: list[tuple[str, bool | None]] = []
     for action in actions:
         window = slice(0, len(truth[0])) if len(actions) == 1 else _window(action, rate_hz)
-        readings = [read(positions[window], rotations[window], rate_hz) for positions, rotations in (found, truth)]
+        readings = [measure(positions[window], rotations[window], rate_hz) for positions, rotations in (found, truth)]
         name, side = str(action["action"]), str(action.get("side") or "")
         answers.append((name, obeys(name, readings[0], readings[1], side, _left_open(record, name, side))))
     return answers
@@ -81,7 +74,7 @@ def obeys_record(record: Mapping[str, Any], found: Motion, truth: Motion, rate_h
 
 def by_kind(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: float) -> NDArray[np.float64]:
     """1 or 0 for each of `KINDS` that a clip asks for, NaN for the others: (len(KINDS),). Arguments as in `judged`."""
-    answers = [(KIND_OF.get(kind_of(name)[0]), answer) for name, answer in judged(record, found, truth, rate_hz)]
+    answers = [(_label(name), answer) for name, answer in judged(record, found, truth, rate_hz)]
     known = [(kind, answer) for kind, answer in answers if answer is not None]
     row = np.full(len(KINDS), np.nan)
     for column, kind in enumerate(KINDS):
@@ -91,10 +84,15 @@ def by_kind(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: fl
     return row
 
 
+def _label(name: str) -> str:
+    action = find_action(name)
+    return action.label if action else ""
+
+
 def kinds_of(record: Mapping[str, Any]) -> set[str]:
     """The `KINDS` that a clip asks for."""
     names = [str(action["action"]) for action in record.get("actions") or []] or [str(record.get("behaviour", ""))]
-    found = {KIND_OF[kind_of(name)[0]] for name in names if kind_of(name)[0] in KIND_OF}
+    found = {label for name in names if (label := _label(name))}
     return found | {SEQUENCES} if len(names) > 1 else found
 
 

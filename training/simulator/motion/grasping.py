@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
+from training.simulator.motion.choosing import is_portable, pick, within_reach
 from training.simulator.motion.grasps import Hold, hold_of, scaled, touch_of
 from training.simulator.motion.moving import go_to, look
+from training.simulator.motion.performing import performs_at_target
 from training.simulator.motion.timeline import Grip, Span, Timeline
 from training.simulator.people.hand_task import HandTask
 from training.simulator.people.posture import SIDES, STANDING, key_of
-from training.simulator.rooms.plan import NoRoomError, Target
+from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Target
 
 Array = NDArray[np.float64]
 
@@ -23,6 +25,7 @@ _CANDIDATES = 60
 _HIGH_M = 1.05
 _HEAD_CLEARANCE = 0.16
 _KNEE_CLEARANCE = 0.12
+_STAY_SHARE = 0.6  # of reaches that end a clip: the hand stays there
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,10 @@ def _low(job: Job) -> float:
     return 1.1 * float(job.posture[0])
 
 
-def reach(line: Timeline, job: Job, stay: bool) -> None:
-    """Touch something, look at it, and come back unless the clip ends there (``stay``)."""
+@performs_at_target("reach", prepare_reach, within_reach)
+def reach(line: Timeline, job: Job, last: bool) -> None:
+    """Touch something, look at it, and come back unless the clip ends there."""
+    stay = last and line.rng.random() < _STAY_SHARE
     hand = job.hand
     start, arrive = _approach(line, job, _low(job))
     leave = arrive + float(line.rng.uniform(0.5, 1.1))
@@ -209,7 +214,12 @@ def carrying(
     return tasks
 
 
-def take(line: Timeline, job: Job) -> None:
+def _portable_within_reach(line: Timeline, objects: list[Target]) -> list[Target]:
+    return [target for target in within_reach(line, objects) if is_portable(target)]
+
+
+@performs_at_target("pick_up", prepare_take, _portable_within_reach)
+def take(line: Timeline, job: Job, last: bool) -> None:
     """Take an object and hold it before the body."""
     start, arrive = _approach(line, job, _low(job))
     lift = arrive + float(line.rng.uniform(0.28, 0.4))
@@ -237,7 +247,12 @@ def _in_hand(line: Timeline, job: Job) -> Array:
     return np.asarray(np.linalg.inv(grasp) @ line.place_of(job.target))
 
 
-def put(line: Timeline, job: Job) -> None:
+def _with_free_spots(line: Timeline, surfaces: list[Target]) -> list[Target]:
+    return [surface for surface in surfaces if surface.spots]
+
+
+@performs_at_target("put_down", prepare_put, _with_free_spots)
+def put(line: Timeline, job: Job, last: bool) -> None:
     """Put down what is held."""
     start, arrive = _approach(line, job, _low(job))
     release = arrive + float(line.rng.uniform(0.15, 0.3))
@@ -262,8 +277,16 @@ def put(line: Timeline, job: Job) -> None:
     line.wait_until(back)
 
 
-def hold_from_start(line: Timeline, target: Target) -> None:
-    """Let a time line that has not begun to act start with an object in its hands."""
+def begin_holding(line: Timeline) -> None:
+    """Let a time line that has not begun to act start with an object in its hands.
+
+    Raises:
+        MissingTargetError: there is none that can be carried.
+    """
+    portable = [target for target in line.room.of_kind("object") if is_portable(target)]
+    if not portable:
+        raise MissingTargetError(f"room {line.room.seed} has nothing to carry")
+    target = pick(line, portable)
     hands = ("right", "left") if max(target.size[:2]) > _BOTH_HANDS_M else (line.free_hand(),)
     hold = scaled(hold_of(target, hands, low=False), line.person.scale)
     line.tasks += carrying(line, hold, -99.0, -98.0, max(target.size[:2]) / 2)

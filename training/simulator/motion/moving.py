@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.actions.registry import action_of
+from training.simulator.motion.choosing import pick
+from training.simulator.motion.performing import performs, performs_at_target
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.tracks import Gaze
-from training.simulator.rooms.plan import NoRoomError, Target
+from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Target
 
 Array = NDArray[np.float64]
 
@@ -18,6 +21,7 @@ _FEW_STEPS_M = 0.4  # shorter ways are made without turning towards them first
 _START_S, _STOP_S = 0.8, 0.9
 _CORNER_M = 0.25
 _AT_ONCE = np.radians(32)  # a walk into a direction this near begins without a turn
+_LOOK_M = (0.6, 4.0)  # distances of what is looked at
 
 
 def wrap(angle: float) -> float:
@@ -108,13 +112,13 @@ def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, tow
     begin, distance = line.now, float(np.linalg.norm(place - line.here))
     ahead_until = walk(line, place, facing)
     if distance > _FEW_STEPS_M:
-        sought = None if target is None else line.place_of(target)[:2, 3]
-        line.spans.append(Span("walk_to", begin, line.now, target=target, sought=sought))
+        place_then = None if target is None else line.place_of(target)[:2, 3]
+        line.spans.append(Span("walk_to", begin, line.now, target=target, target_place=place_then))
         if toward is not None and line.now - begin > 1.6:
             until = min(ahead_until, line.now + 0.2)
             line.gazes.append(look(toward, max(begin + 0.3, until - 1.3), until, target=target))
     elif line.now - begin > 0.3:
-        line.spans.append(Span("step", begin, line.now, target=target))
+        line.spans.append(Span("step", begin, line.now, target=target, in_words=False))
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,13 @@ def prepare_walk(line: Timeline, target: Target) -> Visit:
     return Visit(target, (chosen, float(np.arctan2(*(centre - chosen)[::-1]))))
 
 
-def walk_up_to(line: Timeline, job: Visit) -> None:
+def _worth_walking_to(line: Timeline, targets: list[Target]) -> list[Target]:
+    """Furniture and doors; objects in a room that has neither."""
+    return targets or line.room.of_kind("object")
+
+
+@performs_at_target("walk_to", prepare_walk, _worth_walking_to, leads=True, clip_may_begin_inside=True)
+def walk_up_to(line: Timeline, job: Visit, last: bool) -> None:
     """Walk to something and stop there.
 
     Raises:
@@ -159,8 +169,19 @@ def look(point: Array, start_s: float, end_s: float, hand: str = "", target: Tar
     return Gaze(np.asarray(point, dtype=float)[None], np.zeros(1), start_s, end_s, hand, target)
 
 
-def look_at(line: Timeline, target: Target) -> None:
-    """Look at something for a while, turning towards it as far as the neck does not go."""
+@performs("look_at")
+def look_at(line: Timeline) -> None:
+    """Look at something in the room for a while, turning towards it as far as the neck does not go.
+
+    Raises:
+        MissingTargetError: nothing is at a good distance.
+    """
+    aims = line.room.of_kind(*action_of("look_at").aims_at)
+    away = [np.linalg.norm(line.place_of(target)[:2, 3] - line.here) for target in aims]
+    near = [target for target, distance in zip(aims, away, strict=True) if _LOOK_M[0] < distance < _LOOK_M[1]]
+    if not near:
+        raise MissingTargetError(f"room {line.room.seed} has nothing near to look at")
+    target = pick(line, near)
     position = line.place_of(target)[:3, 3]
     begin = line.now + float(line.rng.uniform(0.1, 0.5))
     aside = wrap(float(np.arctan2(*(position[:2] - line.here)[::-1])) - line.heading)
@@ -170,4 +191,4 @@ def look_at(line: Timeline, target: Target) -> None:
         turn(line, aside * float(line.rng.uniform(0.55, 0.95)), np.radians(60))
     line.wait_until(begin + 0.6 + stay)
     line.gazes.append(look(position, begin, line.now, target=target))
-    line.spans.append(Span("look_at", begin, line.now, target=target, sought=position[:2]))
+    line.spans.append(Span("look_at", begin, line.now, target=target, target_place=position[:2]))

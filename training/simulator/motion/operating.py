@@ -8,16 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
+from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.grasping import candidates
 from training.simulator.motion.grasps import Hold, scaled
 from training.simulator.motion.moving import go_to
+from training.simulator.motion.performing import performs_at_target
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.hand_motion import attitude, grip_point
 from training.simulator.people.hand_task import HandTask
 from training.simulator.people.posture import SIDES, STANDING
 from training.simulator.people.tracks import Gaze
-from training.simulator.rooms.plan import Articulation, NoRoomError, Target
+from training.simulator.rooms.plan import Articulation, MissingTargetError, NoRoomError, Target
 from training.simulator.rooms.routes import segment_distance
 
 Array = NDArray[np.float64]
@@ -177,6 +179,53 @@ def _free(line: Timeline, part: Articulation, points: Array, slack: float) -> ND
             through, aside = c * away[..., 0] + s * away[..., 1], c * away[..., 1] - s * away[..., 0]
             free |= (np.abs(through) < _DOORWAY_M) & (np.abs(aside) < doorway.width / 2 - _SHOULDERS_M)
     return free
+
+
+def _prepare_open(line: Timeline, target: Target) -> Operation:
+    return prepare(line, target, "open")
+
+
+def _prepare_close(line: Timeline, target: Target) -> Operation:
+    return prepare(line, target, "close")
+
+
+def _movable(line: Timeline, targets: list[Target]) -> list[Target]:
+    return [target for target in targets if target.articulation]
+
+
+def _opened(line: Timeline, targets: list[Target]) -> list[Target]:
+    """The part that was opened last; any, where none was."""
+    return [line.opened] if line.opened else _movable(line, targets)
+
+
+@performs_at_target("open", _prepare_open, _movable)
+def open_part(line: Timeline, job: Operation, last: bool) -> None:
+    """Open a door, cupboard or drawer."""
+    operate(line, job)
+    line.opened = job.target
+
+
+@performs_at_target("close", _prepare_close, _opened)
+def close_part(line: Timeline, job: Operation, last: bool) -> None:
+    """Close a door, cupboard or drawer."""
+    operate(line, job)
+    line.opened = None
+
+
+def begin_opened(line: Timeline) -> None:
+    """Let a time line that has not begun to act start with something open.
+
+    Raises:
+        MissingTargetError: nothing opens.
+    """
+    parts = _movable(line, line.room.of_kind("door", "cabinet", "drawer"))
+    if not parts:
+        raise MissingTargetError(f"room {line.room.seed} has nothing to close")
+    target = parts[int(shuffled(line.rng, parts)[0])]
+    part = line.room.articulations[target.articulation]
+    line.start_value(part.id, part.limits[1] * float(line.rng.uniform(0.7, 0.95)))
+    line.ground.leaves[part.id] = leaf(target, part, line.value(part.id))
+    line.opened = target
 
 
 def operate(line: Timeline, job: Operation) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.simulator.motion.choosing import pick
 from training.simulator.motion.moving import few_steps, go_to
+from training.simulator.motion.performing import performs, performs_at_target
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.hand_motion import attitude
 from training.simulator.people.hand_task import HandTask
@@ -20,13 +22,16 @@ Array = NDArray[np.float64]
 _HIP_OVER_SEAT = 0.095  # metres of a 1.75 m body
 _CALF_M = 0.055  # from the middle of a calf to what is behind it
 _ANKLE_BACK = 0.035  # metres an ankle stands behind the body's point
+_CROUCH_M = (0.34, 0.46)  # how much lower the pelvis of a 1.75 m body is
+_SEATED_SHARE = 0.65  # of bodies that begin low, where there are seats
 
 
+@performs("crouch")
 def crouch(line: Timeline) -> None:
     """Squat down and stay."""
     begin = line.now + float(line.rng.uniform(0.0, 0.4))
     end = begin + float(line.rng.uniform(1.0, 1.4))
-    depth = float(line.rng.uniform(0.34, 0.46)) * line.person.scale
+    depth = float(line.rng.uniform(*_CROUCH_M)) * line.person.scale
     line.pose_to(crouching(depth, float(np.radians(line.rng.uniform(14, 30)))), begin, end)
     if not line.held:
         _hands_on_thighs(line, begin + 0.2, end + 0.1, 0.24, 0.13)
@@ -34,13 +39,14 @@ def crouch(line: Timeline) -> None:
     line.wait_until(end + 0.2)
 
 
+@performs("stand_up")
 def stand_up(line: Timeline) -> None:
     """Rise from a crouch or a seat.
 
     Raises:
         NoRoomError: the body stands already.
     """
-    if not line.posture[0] > 0.1:
+    if not line.is_low:
         raise NoRoomError("the body stands already")
     begin = line.now + float(line.rng.uniform(0.1, 0.5))
     if line.seat is not None:
@@ -55,7 +61,7 @@ def stand_up(line: Timeline) -> None:
         for hand in SIDES:
             line.let_go(hand, begin + 0.3, end)
     line.spans.append(Span("stand_up", begin, end, target=line.seat))
-    line.seat = None
+    line.leave_seat(end - 0.5)
     line.wait_until(end + 0.1)
 
 
@@ -122,7 +128,8 @@ def prepare_sit(line: Timeline, seat: Target) -> Settle:
     return Settle(seat, (before[int(np.argmax(free))], seat.yaw), feet, posture)
 
 
-def sit(line: Timeline, job: Settle) -> None:
+@performs_at_target("sit", prepare_sit)
+def sit(line: Timeline, job: Settle, last: bool) -> None:
     """Walk to a seat, turn the back to it, and sit down."""
     go_to(line, job.stand, job.target, np.array(job.target.position))
     few_steps(line, job.feet, job.target.yaw)  # the last bit backward, until the legs feel the seat
@@ -140,12 +147,22 @@ def down(line: Timeline, seat: Target, posture: Array, begin: float) -> None:
     line.pose_to(posture, begin + 0.35 * seconds, begin + seconds)
     if not line.held:
         _hands_on_thighs(line, begin + 0.2, begin + seconds + 0.2, 0.27, 0.12)
-    line.seat = seat
+    line.sit_on(seat, begin + 0.5)
     line.spans.append(Span("sit", begin, begin + seconds, target=seat))
 
 
-def rest_hands(line: Timeline) -> None:
-    """Hands of someone who sits or crouches from the beginning."""
+def begin_low(line: Timeline) -> None:
+    """Let a time line that has not begun to act start with a body that sits or crouches."""
+    seats = line.room.of_kind("seat")
+    if seats and line.rng.random() < _SEATED_SHARE:
+        seat = pick(line, seats)
+        job = prepare_sit(line, seat)
+        line.relocate(job.feet, seat.yaw)
+        line.pose_to(job.posture, -99.0, -98.0)
+        line.sit_on(seat, -np.inf)
+    else:
+        depth = float(line.rng.uniform(*_CROUCH_M)) * line.person.scale
+        line.pose_to(crouching(depth, 0.35), -99.0, -98.0)
     _hands_on_thighs(line, -99.0, -98.0, 0.27, 0.12)
 
 

@@ -22,12 +22,19 @@ from training.simulator.rooms.routes import Ground
 Array = NDArray[np.float64]
 
 _BRAKE_S = 0.8
+_LOW_M = 0.1  # metres the pelvis is lower than in a stand from which a body counts as low
 
 
 @dataclass(frozen=True)
 class Span:
-    """One action in time: its name (of `actions.ACTIONS`), its side or hand, and what it is about; `sought` (2,)
-    is where the target then is of an action that is about getting it in view or in reach."""
+    """One action in time.
+
+    Attributes:
+        action: its name. side: to which it turns, or the hand that does it.
+        target: what it is about. support: what the target is taken from or put on.
+        target_place: (2,) m, where the target is when the body turns or walks to it; None for other actions.
+        in_words: whether texts mention it.
+    """
 
     action: str
     start_s: float
@@ -35,8 +42,8 @@ class Span:
     side: str = ""
     target: Target | None = None
     support: str = ""
-    degrees: float = 0.0
-    sought: Array | None = field(default=None, compare=False)
+    target_place: Array | None = field(default=None, compare=False)
+    in_words: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +66,9 @@ class Timeline:
     Attributes:
         posture: of `posture.POSTURE`, at the end. values: of articulations, at the end.
         places: (4, 4) where moved objects stand at the end. held: object in "left" / "right" hand.
-        holds: how. supports: what moved objects stand on. seat: what is sat on.
-        meant: what an action must be about. shown_s: what came before this must be seen.
+        holds: how. supports: what moved objects stand on.
+        seat: what the body sits on at the end, seated_since: from when on. sittings: times of sitting that are over.
+        opened: the part that closing is about. shown_s: a clip must show what comes before this time.
     """
 
     person: Person
@@ -86,7 +94,9 @@ class Timeline:
     grips: list[Grip] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     seat: Target | None = None
-    meant: dict[str, Target] = field(default_factory=dict)
+    seated_since: float = -np.inf
+    sittings: list[tuple[float, float]] = field(default_factory=list)
+    opened: Target | None = None
     shown_s: float = 0.0
 
     @classmethod
@@ -253,18 +263,25 @@ class Timeline:
         """Postures (T, 5) at times (T,)."""
         return STANDING + Moves.of(self.moves, len(STANDING)).at(time)
 
-    def sitting(self) -> list[tuple[float, float]]:
-        """From when to when the body sits."""
-        spells, since = [], -np.inf if self.spans and self.spans[0].action == "stand_up" else np.nan
-        for span in self.spans:
-            if span.action == "sit":
-                since = span.start_s + 0.5
-            elif span.action == "stand_up" and span.target is not None and not np.isnan(since):
-                spells.append((float(since), span.end_s - 0.5))
-                since = np.nan
+    @property
+    def is_low(self) -> bool:
+        """Whether the body sits or crouches at the end."""
+        return bool(self.posture[0] > _LOW_M)
+
+    def sit_on(self, seat: Target, since_s: float) -> None:
+        """Let the body sit on a seat from a time on."""
+        self.seat, self.seated_since = seat, since_s
+
+    def leave_seat(self, at_s: float) -> None:
+        """Let the body rise from its seat, if it sits on one."""
         if self.seat is not None:
-            spells.append((-np.inf if np.isnan(since) else float(since), np.inf))
-        return spells
+            self.sittings.append((self.seated_since, at_s))
+        self.seat = None
+
+    def is_seated_at(self, time: float) -> bool:
+        """Whether the body sits at a time."""
+        now = [(self.seated_since, np.inf)] if self.seat is not None else []
+        return any(start <= time < end for start, end in (*self.sittings, *now))
 
     def looked_at(self, start_s: float, end_s: float) -> list[Target]:
         """What is looked at for 0.4 s or more between two times, in order."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.actions.wording import AMBIGUOUS_SHARE, Clause, goal, kind_of, may_leave_open
+from training.actions.registry import action_of, kind_of
+from training.actions.wording import AMBIGUOUS_SHARE, Clause, goal_text
 from training.simulator.motion.posing import Pose
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.narration.naming import Viewpoint, name_of, rivals
@@ -46,14 +47,14 @@ def tell_clip(
         ambiguous: share of texts to leave something open where they would not anyway.
     """
     wording = "test" if split == "test" else "train"
-    told = [span for span in spans if span.action != "step"]
+    told = [span for span in spans if span.in_words]
     clauses, doubtful = _clauses(line, told, time[0])
     vague = "target" if doubtful else ""
     if not vague and rng.random() < ambiguous:
         vague = _leave_open(line, told, clauses)
         if vague == "target":
             clauses, _ = _clauses(line, told, time[0], leave_open="target")
-    text, open_ = goal(rng, clauses, wording, leave_open=vague in ("side", "hand"), plain=plain)
+    text, open_ = goal_text(rng, clauses, wording, leave_open=vague in ("side", "hand"), plain=plain)
     if vague in ("side", "hand") and not open_:
         vague = ""
     yaw = head_yaw(pose.rotations)
@@ -62,12 +63,12 @@ def tell_clip(
     actions = []
     for span, clause in zip(told, clauses, strict=True):
         shown = (time >= span.start_s - 0.03) & (time <= span.end_s + 0.03)
-        alone = replace(clause, told=False, there=False) if plain else clause
+        alone = replace(clause, target_named=False, support_named=False) if plain else clause
         actions.append({
             "action": span.action, "start_s": round(float(max(span.start_s - time[0], 0.0)), 4),
             "end_s": round(float(min(span.end_s, time[-1]) - time[0]), 4), "side": span.side,
             "target": span.target.name if span.target else "", "target_id": span.target.id if span.target else "",
-            "support": span.support, "text": goal(rng, [alone], wording, plain=True)[0],
+            "support": span.support, "text": goal_text(rng, [alone], wording, plain=True)[0],
             **_seen(rng, line, pose, time, shown, yaw, wording),
         })  # fmt: skip
     return Told(text, {"texts": texts, "ambiguous": vague, "actions": actions})
@@ -77,9 +78,9 @@ def _leave_open(line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
     """What a text may leave open: preferably which of several equal things, or where one is that is not seen, else the
     side or the hand."""
     doubled = any(span.target is not None and rivals(line.room, span.target) for span in told)
-    if doubled or any(clause.aside is not None for clause in clauses):
+    if doubled or any(clause.bearing is not None for clause in clauses):
         return "target"
-    able = [clause for clause in clauses if may_leave_open(clause)]
+    able = [clause for clause in clauses if clause.can_leave_open]
     if not able:
         return ""
     return "side" if kind_of(able[0].action)[1] else "hand"
@@ -90,18 +91,21 @@ def _clauses(line: Timeline, told: list[Span], begin_s: float, leave_open: str =
     clauses, doubtful, last, last_name = [], False, "", ""
     for span in told:
         name = ""
-        if span.target is not None and span.action != "stand_up":
-            view = Viewpoint(*line.where(span.end_s if span.action == "walk_to" else span.start_s))
+        action = action_of(span.action)
+        if span.target is not None and action.names_target:
+            view = Viewpoint(*line.where(span.end_s if action.named_on_arrival else span.start_s))
             name, doubt = name_of(line.room, span.target, view, leave_open == "target")
             doubtful |= doubt
-        aside = None
-        if span.sought is not None and leave_open != "target":
-            bearing = Viewpoint(*line.where(max(span.start_s, begin_s))).bearing(span.sought)
-            aside = bearing if abs(bearing) > _SEEN else None
-        support = span.support if span.action != "reach" else (line.support_of(span.target) if span.target else "")
+        bearing = None
+        if span.target_place is not None and leave_open != "target":
+            found = Viewpoint(*line.where(max(span.start_s, begin_s))).bearing(span.target_place)
+            bearing = found if abs(found) > _SEEN else None
+        support = span.support
+        if not support and span.target is not None and action.mentions("support"):
+            support = line.support_of(span.target)
         identity = span.target.id or name if span.target is not None else ""
         told_, there = bool(identity) and identity == last, bool(support) and last_name == support
-        clauses.append(Clause(span.action, span.side, name, support, told_, there, aside))
+        clauses.append(Clause(span.action, span.side, name, support, told_, there, bearing))
         last_name = name
         last = identity
     return clauses, doubtful
@@ -123,7 +127,7 @@ def _seen(
     drop = line.track_posture(when)[:, 0]
     turn = float(yaw[shown][-1] - yaw[shown][0])
     walked = float(np.linalg.norm(pose.positions[shown][-1, 0, :2] - pose.positions[shown][0, 0, :2]))
-    seated = any(s <= when[-1] < e for s, e in line.sitting())
+    seated = line.is_seated_at(float(when[-1]))
     looked = [_name_at(line, point, float(when[0])) for point in line.looked_at(float(when[0]), float(when[-1]))]
     names = list(dict.fromkeys(name for name in looked if name))
     return {

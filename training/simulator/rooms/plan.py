@@ -27,7 +27,11 @@ TARGET_KINDS = ("object", "door", "cabinet", "drawer", "seat", "surface", "spot"
 
 
 class NoRoomError(ValueError):
-    """The room has no place (or no target) for the wanted behaviour."""
+    """The room has no place for the wanted action; another try may find one."""
+
+
+class MissingTargetError(NoRoomError):
+    """The room lacks what the wanted action needs; another try finds nothing either."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,7 @@ class RoomPlan:
         """Points drawn from the free rectangles, each chosen by its area: (count, 2) metres."""
         boxes = np.array(self.free, dtype=float).reshape(-1, 4)
         if not len(boxes):
-            raise NoRoomError(f"room {self.seed} has no free rectangle to stand in; give it at least one")
+            raise MissingTargetError(f"room {self.seed} has no free rectangle to stand in; give it at least one")
         spans = boxes[:, 2:] - boxes[:, :2]
         area = spans.prod(axis=1) + 1e-9
         chosen = rng.choice(len(boxes), size=count, p=area / area.sum())

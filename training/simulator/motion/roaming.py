@@ -1,0 +1,145 @@
+"""Roaming: courses of walks, turns and stands without an aim."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.actions.registry import kind_of
+from training.simulator.motion.performing import CourseRequest, Roaming, find_performance, roams
+from training.simulator.people.easing import ease
+from training.simulator.people.tracks import Segment, grid
+
+Array = NDArray[np.float64]
+
+_AT_REST_MPS = 0.05
+_STOP_S = 0.8  # in which a walking body comes to a stand
+
+
+def is_roaming(action: str) -> bool:
+    """Whether an action is performed without an aim."""
+    return isinstance(find_performance(action), Roaming)
+
+
+def roaming_of(action: str) -> Roaming:
+    """How a roaming action is performed."""
+    performance = find_performance(action)
+    assert isinstance(performance, Roaming), action
+    return performance
+
+
+def roam(
+    rng: np.random.Generator, action: str, duration_s: float, speed: float, slow: float = 0.0, pre_s: float = 0.0
+) -> Segment:
+    """A segment of one roaming action.
+
+    Args:
+        rng: source of every choice. action: its name. duration_s: seconds of the segment.
+        speed: at its start, m/s. slow: 0 … 1, how far the fastest walks are left out (for small rooms).
+        pre_s: seconds before its start that the arrays also cover.
+    """
+    sign = -1 if kind_of(action)[1] == "right" else 1
+    heading, speeds = roaming_of(action).course(CourseRequest(rng, grid(duration_s, pre_s), speed, slow, sign))
+    return Segment(action, heading, speeds)
+
+
+def roaming_seconds(rng: np.random.Generator, action: str) -> float:
+    """A random duration of a roaming action."""
+    return float(rng.uniform(*roaming_of(action).seconds))
+
+
+def _turn(time: Array, start: float, degrees: float, rate: float) -> Array:
+    duration = max(abs(degrees) / rate, 0.7)
+    return np.radians(degrees) * ease(time, start, start + duration)
+
+
+def _wander(rng: np.random.Generator, time: Array) -> Array:
+    """Small slow changes of course while walking, zero at time 0."""
+    phases = rng.uniform(0, 2 * np.pi, 2)
+    amplitude = rng.uniform(0.0, 0.025, 2)
+    waves = amplitude * (np.sin(np.outer(time, [1.1, 2.3]) + phases) - np.sin(phases))
+    return waves.sum(axis=-1) * ease(time, 0, 1)
+
+
+def _cruise(rng: np.random.Generator, slow: float) -> float:
+    return float(rng.uniform(0.6, 1.2 - 0.45 * slow))
+
+
+def _stopping(request: CourseRequest) -> Array:
+    """Speeds of a body that comes to a stand at once."""
+    return request.speed * (1 - ease(request.time, 0, _STOP_S))
+
+
+@roams("stand_still", seconds=(1.2, 2.5))
+def stand(request: CourseRequest) -> tuple[Array, Array]:
+    return np.zeros_like(request.time), _stopping(request)
+
+
+@roams("turn", seconds=(2.2, 3.2), least_turn_deg=44.0)
+def turn(request: CourseRequest) -> tuple[Array, Array]:
+    return _turning(request, 48, 110)
+
+
+@roams("turn_around", seconds=(3.2, 4.4), least_turn_deg=148.0)
+def turn_around(request: CourseRequest) -> tuple[Array, Array]:
+    return _turning(request, 152, 198)
+
+
+def _turning(request: CourseRequest, low: float, high: float) -> tuple[Array, Array]:
+    rng = request.rng
+    degrees = request.sign * rng.uniform(low, high)
+    start = rng.uniform(0.0, 1.2) if request.speed < _AT_REST_MPS else rng.uniform(0.4, 0.9)
+    return _turn(request.time, start, degrees, rng.uniform(45, 85)), _stopping(request)
+
+
+@roams("walk_forward", seconds=(1.8, 3.0), least_distance_m=2.4, from_walk=True, clip_may_begin_inside=True)
+def walk(request: CourseRequest) -> tuple[Array, Array]:
+    rng, time = request.rng, request.time
+    cruise = _cruise(rng, request.slow)
+    if request.speed < _AT_REST_MPS:
+        delay = rng.uniform(-0.3, 0.3)
+        speed = cruise * ease(time, delay, delay + 0.9)
+    else:
+        speed = request.speed + (cruise - request.speed) * ease(time, 0, 1.5)
+    return _wander(rng, time), speed
+
+
+@roams("walk_stop", seconds=(2.4, 3.5), least_distance_m=1.0, from_walk=True, clip_may_begin_inside=True)
+def walk_and_stop(request: CourseRequest) -> tuple[Array, Array]:
+    heading, speed = walk(request)
+    time = request.time
+    stop = request.rng.uniform(0.4, 0.7) * time[-1]
+    return heading, speed * (1 - ease(time, stop - 0.4, stop + 0.5))
+
+
+@roams("walk_turn", seconds=(3.2, 4.2), least_turn_deg=44.0, least_distance_m=1.8, from_walk=True)
+def walk_in_a_curve(request: CourseRequest) -> tuple[Array, Array]:
+    heading, speed = walk(request)
+    rng, time = request.rng, request.time
+    rate = rng.uniform(35, 65)
+    degrees = rng.uniform(50, 100)
+    latest = time[-1] - degrees / rate - 0.2
+    start = rng.uniform(min(1.0, latest - 0.2), latest)
+    turned = start + degrees / rate
+    dip = 1 - 0.25 * (ease(time, start, start + 0.6) - ease(time, turned, turned + 1))
+    return heading + _turn(time, start, request.sign * degrees, rate), speed * dip
+
+
+@roams("turn_walk", seconds=(3.2, 4.2), least_turn_deg=44.0, least_distance_m=1.2)
+def turn_and_walk(request: CourseRequest) -> tuple[Array, Array]:
+    rng, time = request.rng, request.time
+    degrees, rate = rng.uniform(50, 105), rng.uniform(55, 90)
+    start = rng.uniform(-0.1, 0.4) if request.speed < _AT_REST_MPS else rng.uniform(0.3, 0.6)
+    go = start + 0.75 * degrees / rate
+    speed = _stopping(request) + _cruise(rng, request.slow) * ease(time, go, go + 0.9)
+    return _turn(time, start, request.sign * degrees, rate) + _wander(rng, np.maximum(time - go, 0)), speed
+
+
+@roams("walk_back", seconds=(2.0, 3.0), least_distance_m=0.6)
+def walk_back(request: CourseRequest) -> tuple[Array, Array]:
+    rng, time = request.rng, request.time
+    delay = rng.uniform(-0.2, 0.5)
+    backward = -rng.uniform(0.35, 0.65 - 0.2 * request.slow) * ease(time, delay, delay + 0.9)
+    stop = rng.uniform(0.55, 1.1) * time[-1]
+    speed = _stopping(request) + backward * (1 - ease(time, stop - 0.5, stop + 0.4))
+    return _wander(rng, time), speed

@@ -22,6 +22,7 @@ from egotwin_model.egotwin.variants import VARIANTS, variant
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
+from egotwin_model.geometry.skeleton import XSENS, Skeleton
 from egotwin_model.io.files import read_json, whole_folder, write_json
 from egotwin_model.io.store import (
     WEIGHTS,
@@ -31,12 +32,11 @@ from egotwin_model.io.store import (
     save_tensors,
     write_manifest,
 )
-from egotwin_model.motion.head_centric import HeadCentric
-from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.representations import representation_of
 from egotwin_model.motion.statistics import MotionStatistics
-from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, load_motion_vae
+from egotwin_model.motion.vae import MotionVAE, load_motion_vae
 from egotwin_model.runtimes.onnx_runtime import GRAPHS
-from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig, load_video_vae
+from egotwin_model.video.vae import CausalVideoVAE, load_video_vae
 from training.export.graphs import export_graphs
 from training.export.model_parts import Networks
 from training.stages.recipes import (
@@ -47,6 +47,7 @@ from training.stages.recipes import (
     MotionVAERecipe,
     VideoCodecRecipe,
 )
+from training.stages.representations import trained_representation
 from training.stages.run_folder import (
     CLIPS,
     METRICS,
@@ -85,7 +86,7 @@ def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None
         transformer,
         _motion_vae(runs, row, folder),
         video_vae,
-        read_representation({"kind": settings.representation}),
+        trained_representation(runs, settings.representation),
         MotionStatistics.from_tensors(load_tensors(folder / STATISTICS)),
         load_tensors(folder / SCALE)["motion_latent.scale"],
         given,
@@ -137,24 +138,22 @@ def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any
     return parts
 
 
-def random_networks(config_name: str, seed: int = 0) -> Networks:
+def random_networks(config_name: str, seed: int = 0, skeleton: Skeleton = XSENS) -> Networks:
     """Untrained networks of a named configuration: the real classes at their real sizes, for tests and benchmarks."""
     recipes = RECIPES[config_name]
     joint, motion, codec = recipes["joint"], recipes["motion-vae"], recipes["video-codec"]
     assert isinstance(joint, DiffusionRecipe)
     assert isinstance(motion, MotionVAERecipe)
     assert isinstance(codec, VideoCodecRecipe)
-    return _random(joint.model, motion.model, codec.model, seed)
-
-
-def _random(joint: EgoTwinConfig, motion: MotionVAEConfig, codec: VideoVAEConfig, seed: int) -> Networks:
     torch.manual_seed(seed)
-    transformer, dim = EgoTwinTransformer(joint), HeadCentric().dim
+    transformer = EgoTwinTransformer(joint.model)
     for parameter in transformer.parameters():  # zero-initialised outputs would predict nothing
         nn.init.normal_(parameter, std=0.02)
-    statistics = MotionStatistics(torch.zeros(dim), torch.ones(dim))
+    representation = representation_of(motion.representation, skeleton)
+    motion_vae = MotionVAE(replace(motion.model, feature_dim=representation.dim))
+    statistics = MotionStatistics(torch.zeros(representation.dim), torch.ones(representation.dim))
     return Networks(
-        transformer.eval(), MotionVAE(motion).eval(), CausalVideoVAE(codec).eval(), HeadCentric(), statistics,
+        transformer.eval(), motion_vae.eval(), CausalVideoVAE(codec.model).eval(), representation, statistics,
         torch.ones(1),
     )  # fmt: skip
 
@@ -225,7 +224,7 @@ def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Map
         "num_poses": networks.num_poses,
         "pose_rate": 16.0,
         "modalities": networks.modalities,
-        **({"representation": {"kind": networks.representation.kind}} if networks.representation else {}),
+        **({"representation": networks.representation.describe()} if networks.representation else {}),
         "sampling": asdict(defaults),
     }
 

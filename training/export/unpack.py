@@ -18,9 +18,11 @@ from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.io.files import read_json, sha256, whole_folder
 from egotwin_model.io.store import WEIGHTS, load_tensors, save_component, save_tensors, verify
 from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.motion.representations import read_representation
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.video.vae import CausalVideoVAE, load_video_vae
+from training.stages.representations import save_representation
 from training.stages.run_folder import (
     SCALE,
     STATISTICS,
@@ -42,7 +44,7 @@ def unpack(model: Path, runs: Path) -> None:
     """
     verify(model)
     index = read_json(model / "model_index.json")
-    kind = index.get("representation", {"kind": HeadCentric.kind})["kind"]
+    representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
     if set(index.get("modalities", ("video", "motion"))) != {"video", "motion"}:
         raise ModelError(f"{model} imagines {index['modalities']} alone; only models of video and motion are unpacked")
     codec = load_video_vae(model / "video_vae")
@@ -54,8 +56,10 @@ def unpack(model: Path, runs: Path) -> None:
         save_component(codec_folder(temporary), codec)
         transformer = diffusion_folder(temporary, VARIANTS[0], "text-to-motion")
         save_component(transformer, load_transformer(model / "transformer"))
-        folder, tensors = motion_vae_folder(temporary, kind), load_tensors(model / "statistics.safetensors")
+        folder = motion_vae_folder(temporary, representation.kind)
+        tensors = load_tensors(model / "statistics.safetensors")
         save_component(folder, load_motion_vae(model / "motion_vae"))
+        save_representation(folder, representation)
         scale = tensors.pop("motion_latent.scale")
         save_tensors(folder / STATISTICS, MotionStatistics.from_tensors(tensors).to_tensors())
         save_tensors(folder / SCALE, {"motion_latent.scale": scale}, {"motion_vae": sha256(folder / WEIGHTS)})

@@ -36,6 +36,7 @@ from training.stages.recipes import (
     Recipe,
     VideoCodecRecipe,
 )
+from training.stages.representations import check_feature_dim, check_representation
 from training.stages.run_folder import (
     CLIPS,
     RECIPE,
@@ -93,14 +94,16 @@ def build(recipe: Recipe, places: Places, folder: Path) -> Stage:
         case VideoCodecRecipe():
             return VideoCodecStage(recipe, places.clips["train"], places.clips["val"])
         case MotionVAERecipe(decoder_only=True):
+            clips = places.clips["train"]
+            check_representation(clips, places.runs, recipe.representation)
             whole = motion_vae_folder(places.runs, recipe.representation)
             _trained(whole, "motion-vae", ("MotionVAE",))
             _same_model(whole, recipe, "motion-vae")
-            clips = places.clips["train"]
             stage = MotionDecoderStage(recipe, clips, places.clips["val"], places.runs, folder)
             check_statistics(stage.features, stage.statistics, stage.representation, clips.folder, whole)
             return stage
         case MotionVAERecipe():
+            check_feature_dim(places.clips["train"], recipe)
             return MotionVAEStage(recipe, places.clips["train"], places.clips["val"], places.runs, folder)
         case DiffusionRecipe():
             return _diffusion(recipe, places)

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from egotwin_model.errors import ModelError, RecordingError
-from egotwin_model.geometry.skeleton import NUM_JOINTS, PELVIS, forward_kinematics
+from egotwin_model.geometry.skeleton import forward_kinematics
 from egotwin_model.io.store import component_config
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAEConfig
 from training.datasets.clips.cameras import ClipCameras
-from training.datasets.clips.dataset import ClipSet
+from training.datasets.clips.dataset import ClipSet, skeleton_of
 from training.datasets.latents.cache import MappedRows
 from training.stages.recipes import DiffusionRecipe
 from training.stages.run_folder import codec_folder, motion_vae_folder
@@ -30,13 +30,15 @@ LARGEST_SHIFT, LARGEST_RATIO = 0.5, 1.5  # of a feature group's mean, in deviati
 
 
 def check_clips(clips: ClipSet) -> None:
-    """Clips of the length, the rates and the skeleton that all models here are made for.
+    """Checks that clips have the length and rates that all models here are made for, and the skeleton they claim.
 
     Raises:
-        RecordingError: no clips; other rates or lengths; joints that are not the 23 of Xsens in their order, in metres,
-            with global rotations: bones put together by forward kinematics do not give the positions.
+        RecordingError: no clips; other rates or lengths; joints that are not those of the manifest's skeleton (23 of
+            Xsens unless it says otherwise) in their order, in metres, with global rotations: forward kinematics of
+            the bones does not give the positions.
     """
-    manifest, folder = clips.manifest, clips.folder
+    manifest, folder, skeleton = clips.manifest, clips.folder, skeleton_of(clips)
+    joints = skeleton.num_joints
     if not len(clips):
         raise RecordingError(f"{folder} has no finished clips; make some with `egotwin data world` or `… nymeria`")
     if (manifest.frame_rate, manifest.pose_rate) != RATES_HZ:
@@ -47,19 +49,20 @@ def check_clips(clips: ClipSet) -> None:
     for clip in np.unique(np.linspace(0, len(clips) - 1, LOOKED_AT).astype(int)).tolist():
         positions, rotations = clips.tensor("positions", clip), clips.tensor("rotations", clip)
         shapes = (clips.tensor("frames", clip).shape[0], positions.shape, rotations.shape)
-        wanted = (FRAMES, (POSES, NUM_JOINTS, 3), (POSES, NUM_JOINTS, 3, 3))
+        wanted = (FRAMES, (POSES, joints, 3), (POSES, joints, 3, 3))
         if shapes != wanted:
             raise RecordingError(
-                f"{folder}, clip {clip}: pictures, positions and rotations are {shapes}, wanted {wanted}: clips of 5 s "
-                f"with the {NUM_JOINTS} Xsens joints"
+                f"{folder}, clip {clip}: frames, positions and rotations are {shapes}, wanted {wanted}: clips of 5 s "
+                f"with the {joints} joints of {'the skeleton in its manifest' if manifest.skeleton else 'Xsens'}"
             )
-        joints = forward_kinematics(positions[:, PELVIS], rotations, clips.tensor("offsets", clip))
-        error = float(np.linalg.norm(joints - positions, axis=-1).mean())
+        root, offsets = positions[:, skeleton.root_index], clips.tensor("offsets", clip)
+        built = forward_kinematics(root, rotations, offsets, skeleton)
+        error = float(np.linalg.norm(built - positions, axis=-1).mean())
         if not error < LARGEST_BONE_ERROR_M:  # NaN too
             raise RecordingError(
-                f"{folder}, clip {clip}: another skeleton: put together from its bones, the body's joints lie "
-                f"{error:.2f} m from where the clip has them; wanted the Xsens joints in their order, metres and "
-                "global rotations (docs/sequences.md)"
+                f"{folder}, clip {clip}: another skeleton: forward kinematics of its bones places the joints "
+                f"{error:.2f} m from the clip's positions; wanted joints in the order {skeleton.joint_names}, metres "
+                "and global rotations (docs/sequences.md)"
             )
 
 

@@ -23,7 +23,6 @@ from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import CONFIG, WEIGHTS, load_tensors, save_tensors
 from egotwin_model.motion.head_centric import HeadCentric
-from egotwin_model.motion.representations import read_representation
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
@@ -43,6 +42,7 @@ from training.stages.codec import frames_of
 from training.stages.codec_loss import to_video
 from training.stages.compatibility import check_statistics
 from training.stages.recipes import DiffusionRecipe
+from training.stages.representations import check_representation, clips_representation
 from training.stages.run_folder import (
     SCALE,
     STATISTICS,
@@ -144,7 +144,8 @@ def motion_features(clips: ClipSet, split: str, runs: Path, representation: Head
 def motion_latents(clips: ClipSet, split: str, runs: Path, representation: str) -> MappedRows:
     """Motion latents (N, C_m, 21) of one split, at unit scale."""
     folder, team = motion_vae_folder(runs, representation), processes()
-    kind = read_representation({"kind": representation})
+    check_representation(clips, runs, representation)
+    kind = clips_representation(clips, representation)
     statistics = MotionStatistics.from_tensors(load_tensors(folder / STATISTICS))
     features = motion_features(clips, split, runs, kind).rows("features")
     if split == "train":

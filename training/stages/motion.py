@@ -13,12 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from egotwin_model.geometry.skeleton import ANKLES, TOES
 from egotwin_model.io.store import load_tensors, save_tensors
 from egotwin_model.latents.distribution import LatentDistribution
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
-from egotwin_model.motion.representations import read_representation
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import (
@@ -28,12 +26,13 @@ from egotwin_model.motion.vae import (
     load_motion_vae,
     motion_vae_loss,
 )
-from training.datasets.clips.dataset import ClipSet
+from training.datasets.clips.dataset import ClipSet, skeleton_of
 from training.datasets.latents.cache import CachedShards
 from training.stages.encoding import motion_features
 from training.stages.motion_augmentation import varied
 from training.stages.random_streams import RandomStreams
 from training.stages.recipes import MotionVAERecipe
+from training.stages.representations import clips_representation, save_representation
 from training.stages.run_folder import STATISTICS, motion_vae_folder
 from training.stages.sheets import Sample, clip_of, save_sheet
 from training.stages.stage import Stage
@@ -42,7 +41,6 @@ VALIDATION_CLIPS = 256
 START_CLIPS = 4000
 LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose: what changes less is not weighed up further
 SHEET_CLIPS = 4
-FEET = [*ANKLES, *TOES]
 
 
 def features_of(clips: ClipSet, representation: HeadCentric | RootCentric | None = None) -> Tensor:
@@ -62,10 +60,12 @@ class MotionVAEStage(Stage):
 
     def __init__(self, recipe: MotionVAERecipe, train: ClipSet, validation: ClipSet, runs: Path, folder: Path) -> None:
         self.recipe = recipe
-        self.representation = kind = read_representation({"kind": recipe.representation})
+        self.representation = kind = clips_representation(train, recipe.representation)
+        self.feet = skeleton_of(train).foot_indices
         cached, held_out = motion_features(train, "train", runs, kind), motion_features(validation, "val", runs, kind)
         self.statistics = self._statistics(cached, runs)
         save_tensors(folder / STATISTICS, self.statistics.to_tensors())
+        save_representation(folder, kind)
         self.features = cached.rows("features")
         rows = torch.linspace(0, len(self.features) - 1, min(START_CLIPS, len(self.features))).long().unique()
         sample = self.batch(rows, RandomStreams(recipe.train.seed, 0, range(len(rows))))["features"]
@@ -114,7 +114,7 @@ class MotionVAEStage(Stage):
             places = {
                 "off_cm": off.norm(dim=-1).mean(),
                 "step_cm": steps.mean(),
-                "foot_cm": steps[..., FEET].mean(),
+                **({"foot_cm": steps[..., self.feet].mean()} if self.feet else {}),
                 "gaze_cm": turned.norm(dim=-1).mean() + turned.diff(dim=1).norm(dim=-1).mean(),
             }
             terms["loss"] = terms["loss"] + self.recipe.place_weight * torch.stack(list(places.values())).sum()
@@ -127,12 +127,13 @@ class MotionVAEStage(Stage):
         truth, found = self._motion(self.validation), self._motion(decoded)
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
         steps = (truth.head_positions - found.head_positions).diff(dim=1)
-        foot_steps = (truth.positions - found.positions)[..., FEET, :].diff(dim=1)
+        foot_steps = (truth.positions - found.positions)[..., self.feet, :].diff(dim=1).norm(dim=-1)
+        feet = {"val_foot_step_error_cm": float(foot_steps.mean()) * 100} if self.feet else {}
         return {
             "val_joint_error_cm": float((truth.positions - found.positions).norm(dim=-1).mean()) * 100,
             "val_head_error_cm": float((truth.head_positions - found.head_positions).norm(dim=-1).mean()) * 100,
             "val_head_step_error_cm": float(steps.norm(dim=-1).mean()) * 100,
-            "val_foot_step_error_cm": float(foot_steps.norm(dim=-1).mean()) * 100,
+            **feet,
             "val_head_error_deg": float(torch.rad2deg(cosine.clamp(-1, 1).arccos()).mean()),
         }
 
@@ -143,7 +144,10 @@ class MotionVAEStage(Stage):
         decoded = _through(model, features)
         truth, found = self._motion(features), self._motion(decoded)
         rows = range(len(features))
-        save_sheet(path, [Sample("", None, None, clip_of(found, row), clip_of(truth, row)) for row in rows])
+        save_sheet(path, [self._sample(found, truth, row) for row in rows])
+
+    def _sample(self, found: BodyMotion, truth: BodyMotion, row: int) -> Sample:
+        return Sample("", None, None, clip_of(found, row), clip_of(truth, row), self.representation.skeleton)
 
     def _motion(self, features: Tensor) -> BodyMotion:
         """Standardised features (B, T, D) as motion in the clip frame."""

@@ -13,14 +13,7 @@ from scipy.interpolate import BSpline
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from egotwin_model.geometry.skeleton import (
-    NUM_JOINTS,
-    XSENS_JOINTS,
-    XSENS_PARENTS,
-    forward_kinematics,
-    global_rotations,
-    local_rotations,
-)
+from egotwin_model.geometry.skeleton import Skeleton, forward_kinematics, global_rotations, local_rotations
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.root_centric import RootCentric
 from training.stages.random_streams import RandomStreams
@@ -31,7 +24,7 @@ BEND_RAD = {  # standard deviation of a joint's bend about each axis
     "UpperArm": 0.7, "Forearm": 0.6, "Hand": 0.35, "UpperLeg": 0.35, "LowerLeg": 0.3, "Foot": 0.25, "Toe": 0.15,
 }  # fmt: skip
 WANDER_M, PATH_SCALE, BODY_SCALE = 0.25, 0.4, 0.08  # of the pelvis; log-scale of its path and of the body
-_BENDS = np.array([BEND_RAD[name.removeprefix("R_").removeprefix("L_")] for name in XSENS_JOINTS])
+OTHER_BEND_RAD = 0.15  # of joints without a name above: fingers, for instance
 
 
 def varied(features: Tensor, representation: HeadCentric | RootCentric, share: float, streams: RandomStreams) -> Tensor:
@@ -41,7 +34,8 @@ def varied(features: Tensor, representation: HeadCentric | RootCentric, share: f
     """
     chosen = streams.uniform() < share
     strength = streams.uniform().numpy()
-    bends = _course(features.shape[1], streams, NUM_JOINTS + 1)  # the last one is the pelvis' path
+    skeleton, joints = representation.skeleton, representation.num_joints
+    bends = _course(features.shape[1], streams, joints + 1)  # the last curve is the root's path
     scales = streams.normal(2).cpu().numpy()
     if not chosen.any():
         return features
@@ -49,14 +43,15 @@ def varied(features: Tensor, representation: HeadCentric | RootCentric, share: f
     motion = representation.decode_in_clip_frame(features[chosen])
     positions, rotations = np.asarray(motion.positions), np.asarray(motion.rotations)
     strength, bends, scales = strength[picked], bends[picked], scales[picked]
-    amount = strength[:, None, None, None] * _BENDS[:, None]
-    bend = Rotation.from_rotvec((amount * bends[..., :NUM_JOINTS, :]).reshape(-1, 3)).as_matrix()
-    turned = global_rotations(local_rotations(rotations) @ bend.reshape(rotations.shape))
+    amount = strength[:, None, None, None] * _bend_sizes(skeleton)[:, None]
+    bend = Rotation.from_rotvec((amount * bends[..., :joints, :]).reshape(-1, 3)).as_matrix()
+    turned = global_rotations(local_rotations(rotations, skeleton) @ bend.reshape(rotations.shape), skeleton)
     path, body = np.exp(strength[:, None] * scales * (PATH_SCALE, BODY_SCALE)).T[..., None, None]
-    start = positions[:, :1, 0]
-    pelvis = start + path * (positions[:, :, 0] - start)
-    pelvis = pelvis + strength[:, None, None] * WANDER_M * bends[..., NUM_JOINTS, :]
-    moved = forward_kinematics(pelvis, turned, body[..., None] * _offsets(positions, rotations)[:, None])
+    walked = positions[:, :, skeleton.root_index]
+    root = walked[:, :1] + path * (walked - walked[:, :1])
+    root = root + strength[:, None, None] * WANDER_M * bends[..., joints, :]
+    offsets = body[..., None] * _offsets(positions, rotations, skeleton)[:, None]
+    moved = forward_kinematics(root, turned, offsets, skeleton)
     encoded = representation.encode(moved.astype(np.float32), turned.astype(np.float32))
     return features.index_put((chosen.nonzero()[:, 0],), torch.from_numpy(encoded))
 
@@ -76,10 +71,18 @@ def _spline(steps: int, points: int) -> NDArray[np.float64]:
     return BSpline.design_matrix(np.linspace(0, 1, steps), knots, 3).toarray()
 
 
-def _offsets(positions: NDArray[np.floating], rotations: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Joint offsets (B, 23, 3) in their parents' frames, from the first pose."""
-    parents = np.array(XSENS_PARENTS[1:])
-    bones = positions[:, 0, 1:] - positions[:, 0, parents]
-    offsets = np.zeros((len(positions), NUM_JOINTS, 3))
-    offsets[:, 1:] = np.einsum("bjca,bjc->bja", rotations[:, 0, parents], bones)
+def _offsets(
+    positions: NDArray[np.floating], rotations: NDArray[np.floating], skeleton: Skeleton
+) -> NDArray[np.floating]:
+    """Joint offsets (B, J, 3) in their parents' frames, from the first pose."""
+    joints, parents = skeleton.bone_arrays
+    bones = positions[:, 0, joints] - positions[:, 0, parents]
+    offsets = np.zeros((len(positions), skeleton.num_joints, 3))
+    offsets[:, joints] = np.einsum("bjca,bjc->bja", rotations[:, 0, parents], bones)
     return offsets
+
+
+def _bend_sizes(skeleton: Skeleton) -> NDArray[np.float64]:
+    """Standard deviation of each joint's bend, (J,) radians."""
+    names = (name.removeprefix("R_").removeprefix("L_") for name in skeleton.joint_names)
+    return np.array([BEND_RAD.get(name, OTHER_BEND_RAD) for name in names])

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from egotwin_model.diffusion.sampler import Conditions, Guidance, Mode, Sampler
 from egotwin_model.geometry.plucker import plucker_maps
+from egotwin_model.geometry.skeleton import XSENS
 from egotwin_model.io.store import load_tensors
-from egotwin_model.motion.representations import read_representation
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.video.vae import decode_video, load_video_vae
 from training.stages.encoding import LatentClips
 from training.stages.recipes import DiffusionRecipe
+from training.stages.representations import trained_representation
 from training.stages.run_folder import SCALE, STATISTICS, codec_folder, motion_vae_folder
 from training.stages.sheets import Sample, clip_of, to_frames
 
@@ -35,6 +36,8 @@ class Preview:
         self.rows = torch.arange(0, len(clips), max(1, len(clips) // count))[:count]
         self.recipe, self.runs, self.clips = recipe, runs, clips
         self.texts = [texts[row] for row in self.rows]
+        kind = recipe.representation
+        self.representation = None if kind is None else trained_representation(runs, kind)
 
     def samples(self, model: nn.Module) -> list[Sample]:
         """One future of every preview clip, without guidance."""
@@ -59,10 +62,15 @@ class Preview:
         found_video, found_motion = sampler.sample(
             mode, conditions, noise_video, noise_motion, NUM_STEPS, Guidance(1.0, 1.0, 1.0)
         )
-        rows = zip(self.texts, *self._pictures(found_video, video), *self._bodies(found_motion, motion), strict=True)
-        return [Sample(*row) for row in rows]
+        frames, true_frames = self._frames(found_video, video)
+        bodies, true_bodies = self._bodies(found_motion, motion)
+        skeleton = XSENS if self.representation is None else self.representation.skeleton
+        return [
+            Sample(text, frames[row], true_frames[row], bodies[row], true_bodies[row], skeleton)
+            for row, text in enumerate(self.texts)
+        ]
 
-    def _pictures(self, *latents: Tensor | None) -> list[list[Any]]:
+    def _frames(self, *latents: Tensor | None) -> list[list[Any]]:
         """Decoded frames, a list of clips for each set of latents; None for every clip where there are none."""
         if latents[0] is None:
             return [[None] * len(self.rows) for _ in latents]
@@ -71,10 +79,10 @@ class Preview:
 
     def _bodies(self, *latents: Tensor | None) -> list[list[Any]]:
         """Decoded motions likewise, in the clip's frame."""
-        kind = self.recipe.representation
-        if latents[0] is None or kind is None:
+        representation = self.representation
+        if latents[0] is None or representation is None:
             return [[None] * len(self.rows) for _ in latents]
-        folder, representation = motion_vae_folder(self.runs, kind), read_representation({"kind": kind})
+        folder = motion_vae_folder(self.runs, representation.kind)
         vae = load_motion_vae(folder)
         statistics = MotionStatistics.from_tensors(load_tensors(folder / STATISTICS))
         scale = load_tensors(folder / SCALE)["motion_latent.scale"]

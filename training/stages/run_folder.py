@@ -18,6 +18,7 @@ from egotwin_model.egotwin.variants import VARIANTS
 from egotwin_model.io.files import read_json
 
 RECIPE, CLIPS = "recipe.json", "clips.json"  # beside every stage's weights: the whole recipe, and what clips they saw
+REPRESENTATION = "representation.json"  # beside a motion VAE: kind and skeleton of the motion it was trained on
 STATISTICS = "statistics.safetensors"  # beside a motion VAE: of the features it was trained on
 METRICS = "metrics.jsonl"  # a line each time it is validated, and at its end
 SCALE = "latent_scale.safetensors"  # and the deviation of its latents, which the transformer sees as 1

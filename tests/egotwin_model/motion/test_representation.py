@@ -25,6 +25,8 @@ from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.rotation_6d import matrix_from_6d, matrix_to_6d
 from egotwin_model.motion.statistics import MotionStatistics
 
+from ...skeletons import smpl_h
+
 seeds = st.integers(0, 2**32 - 1)
 OTHERS = [joint for joint in range(NUM_JOINTS) if joint != HEAD]
 
@@ -197,24 +199,6 @@ def test_contacts_are_where_feet_rest() -> None:
     positions[:, left_leg, 0] += np.array([0.0, 0.1, 0.2, 0.2])[:, None]
     contacts = RootCentric().encode(positions, rotations)[:, RootCentric().slices["contacts"]]
     np.testing.assert_array_equal(contacts, [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
-
-
-SMPL_H_BODY = {
-    "pelvis": -1, "left_hip": 0, "right_hip": 0, "spine1": 0, "left_knee": 1, "right_knee": 2, "spine2": 3,
-    "left_ankle": 4, "right_ankle": 5, "spine3": 6, "left_foot": 7, "right_foot": 8, "neck": 9, "left_collar": 9,
-    "right_collar": 9, "head": 12, "left_shoulder": 13, "right_shoulder": 14, "left_elbow": 16, "right_elbow": 17,
-    "left_wrist": 18, "right_wrist": 19,
-}  # fmt: skip
-
-
-def smpl_h() -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """SMPL-H's 52 joints: a body of 22, then three joints for each of five fingers, left hand before right."""
-    names, parents = list(SMPL_H_BODY), list(SMPL_H_BODY.values())
-    for side, wrist in (("left", 20), ("right", 21)):
-        for finger in ("index", "middle", "pinky", "ring", "thumb"):
-            parents += [wrist, len(parents), len(parents) + 1]
-            names += [f"{side}_{finger}{number}" for number in (1, 2, 3)]
-    return tuple(names), tuple(parents)
 
 
 @settings(deadline=None, max_examples=10)

@@ -15,7 +15,7 @@ from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
-from training.datasets.clips.dataset import ClipSet
+from training.datasets.clips.dataset import ClipSet, skeleton_of
 from training.datasets.sequences.xsens_body import bracket, interpolate_poses
 
 SAME_PIXELS = 0.01  # of the width: focal lengths and centres that differ by less are one camera's
@@ -54,12 +54,14 @@ def _described(camera: Pinhole) -> str:
     return f"{np.degrees(camera.fov_x):.1f}° wide (fx {camera.fx:.4g}, cx {camera.cx:.4g}, cy {camera.cy:.4g} pixels)"
 
 
-def camera_of(clip: Mapping[str, Any], size: tuple[int, int], pose_rate: float, where: str) -> ClipCamera:
+def camera_of(
+    clip: Mapping[str, Any], size: tuple[int, int], pose_rate: float, where: str, head: int = HEAD
+) -> ClipCamera:
     """The camera of one clip.
 
     Args:
         clip: its arrays by name. size: height and width of its frames. pose_rate: poses a second.
-        where: names the clip in messages.
+        where: names the clip in messages. head: index of the joint that carries the camera.
 
     Raises:
         RecordingError: the clip does not say through which camera it was seen, or says what no camera can be.
@@ -68,13 +70,13 @@ def camera_of(clip: Mapping[str, Any], size: tuple[int, int], pose_rate: float, 
         raise RecordingError(f"{where} has no intrinsics, so its camera is unknown; make the clips again")
     try:
         intrinsics = Pinhole(size[1], size[0], *map(float, clip["intrinsics"]))
-        mount = Mount.from_matrix(clip["mount"]) if "mount" in clip else _mount(clip, pose_rate, where)
+        mount = Mount.from_matrix(clip["mount"]) if "mount" in clip else _mount(clip, pose_rate, where, head)
     except CalibrationError as error:
         raise RecordingError(f"{where}: {error}") from error
     return ClipCamera(intrinsics, mount)
 
 
-def _mount(clip: Mapping[str, Any], pose_rate: float, where: str) -> Mount:
+def _mount(clip: Mapping[str, Any], pose_rate: float, where: str, head: int) -> Mount:
     """Mean pose of the camera on the head over a clip's frames, at the frames' own times where the clip has them."""
     if not set(PATHS) <= clip.keys():
         raise RecordingError(
@@ -82,7 +84,7 @@ def _mount(clip: Mapping[str, Any], pose_rate: float, where: str) -> Mount:
             "clips again"
         )
     camera = np.asarray(clip["camera_pose"], dtype=np.float64)
-    places, turns = (np.asarray(clip[name], np.float64)[:, HEAD] for name in ("positions", "rotations"))
+    places, turns = (np.asarray(clip[name], np.float64)[:, head] for name in ("positions", "rotations"))
     last = (len(places) - 1) / pose_rate
     times = np.asarray(clip.get("frame_times", np.linspace(0.0, last, len(camera))), np.float64)
     nearest = bracket(np.arange(len(places)) / pose_rate, times)  # type: ignore[arg-type]
@@ -143,7 +145,12 @@ class ClipCameras:
                 number += 1
 
     def _camera(self, arrays: Mapping[str, Any], clip: int) -> ClipCamera:
-        return camera_of(arrays, self._form[1], self.clips.manifest.pose_rate, f"{self.clips.folder}, clip {clip}")
+        rate, where = self.clips.manifest.pose_rate, f"{self.clips.folder}, clip {clip}"
+        return camera_of(arrays, self._form[1], rate, where, self._head)
+
+    @cached_property
+    def _head(self) -> int:
+        return skeleton_of(self.clips).head_index
 
     @cached_property
     def _form(self) -> tuple[frozenset[str], tuple[int, int]]:

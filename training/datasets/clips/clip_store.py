@@ -52,6 +52,7 @@ class ClipManifest:
         skipped: clips and sequences left out, counted by reason.
         left_out: by sequence, why it is left out as a whole.
         sequences: by sequence, what was found in it: its person and place, repairs, alignment, clips skipped.
+        skeleton: of the clips' bodies, as `egotwin_model.geometry.skeleton.Skeleton.describe`; empty for Xsens.
     """
 
     split: str
@@ -62,13 +63,14 @@ class ClipManifest:
     skipped: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     sequences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    skeleton: dict[str, Any] = field(default_factory=dict)
     format: str = FORMAT
 
     def settings(self) -> dict[str, Any]:
         """What made the clips, without what has become of them; equal settings give equal clips."""
         return {
             "format": self.format, "split": self.split, "frame_rate": self.frame_rate, "pose_rate": self.pose_rate,
-            **self.made_with,
+            **self.made_with, **({"skeleton": self.skeleton} if self.skeleton else {}),
         }  # fmt: skip
 
     @property

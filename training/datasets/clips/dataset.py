@@ -19,19 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from egotwin_model.errors import RecordingError
+from egotwin_model.errors import PoseError, RecordingError
+from egotwin_model.geometry.skeleton import Skeleton
 from egotwin_model.io.files import sha256
 from egotwin_model.io.videos import decode_clip
 from training.datasets.clips.clip_store import ARRAYS, FORMAT, VIDEOS, ClipManifest, decode_sample, members
 
 
 class ManifestLike(Protocol):
-    """What both manifests tell."""
+    """What both manifests have; `skeleton` is empty where bodies have the 23 joints of Xsens."""
 
     shards: dict[str, dict[str, Any]]
     split: str
     frame_rate: float
     pose_rate: float
+
+    @property
+    def skeleton(self) -> Mapping[str, Any]: ...
 
     def settings(self) -> dict[str, Any]: ...
 
@@ -177,6 +181,18 @@ def open_clips(folder: Path | str, verify: bool = False) -> ClipSet:
     if compressed:
         return TarClips(folder, verify, shards.Manifest.load(Path(folder)))
     return shards.open_clips(folder, verify)
+
+
+def skeleton_of(clips: ClipSet) -> Skeleton:
+    """The skeleton of the clips' bodies.
+
+    Raises:
+        RecordingError: the manifest describes none.
+    """
+    try:
+        return Skeleton.read(clips.manifest.skeleton)
+    except PoseError as error:
+        raise RecordingError(f"{clips.folder / 'manifest.json'}: {error}") from error
 
 
 def goals_checksum(clips: ClipSet) -> str:

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.rotations import rotation_angle
-from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
-from training.datasets.clips.dataset import ClipSet, open_clips
+from egotwin_model.geometry.skeleton import Skeleton
+from training.datasets.clips.dataset import ClipSet, open_clips, skeleton_of
 from training.datasets.clips.splits import SPLITS
 
 Array = NDArray[np.float64]
@@ -29,7 +29,7 @@ IDENTITIES = {
 }  # fmt: skip
 """Entries of a clip's record that name something of which val and test must not share any with train."""
 
-_HANDS = {"left hand": XSENS_JOINTS.index("L_Hand"), "right hand": XSENS_JOINTS.index("R_Hand")}
+_HANDS = {"left hand": "L_Hand", "right hand": "R_Hand"}
 _WORD = re.compile(r"[a-z']+")
 
 
@@ -92,7 +92,7 @@ def find_splits(folder: Path) -> dict[str, ClipSet]:
 
 def measure(clips: ClipSet) -> SplitFacts:
     """Goes once through a split's motions and labels (not its pictures)."""
-    records, manifest = clips.records, clips.manifest
+    records, manifest, skeleton = clips.records, clips.manifest, skeleton_of(clips)
     actions = [str(record.get("behaviour") or "not told") for record in records]
     texts = [str(record["text"]) for record in records]
     labelled = bool(len(clips)) and "hand_visible" in clips[0]
@@ -101,7 +101,7 @@ def measure(clips: ClipSet) -> SplitFacts:
     seen: list[NDArray[Any]] = []
     names = ("positions", "rotations", "hand_visible") if labelled else ("positions", "rotations")
     for shard in tqdm(clips.shards(*names), total=len(clips.names), desc=manifest.split, disable=None):
-        for what, values in _speeds(shard["positions"], shard["rotations"], manifest.pose_rate).items():
+        for what, values in _speeds(shard["positions"], shard["rotations"], manifest.pose_rate, skeleton).items():
             speeds.setdefault(what, []).append(values)
         motions.update(hashlib.sha1(positions.tobytes()).hexdigest() for positions in shard["positions"])
         if labelled:
@@ -134,14 +134,15 @@ def _values(records: list[dict[str, Any]], key: str) -> set[str]:
     return {str(one) for value in values for one in (value if isinstance(value, list) else [value])}
 
 
-def _speeds(positions: NDArray[Any], rotations: NDArray[Any], rate: float) -> dict[str, Array]:
-    """Speeds (N,) of head and hands, m/s, and of the head's turning, degrees/s, of clips (B, T, 23, …)."""
-    moved = {"head": HEAD, **_HANDS}
+def _speeds(positions: NDArray[Any], rotations: NDArray[Any], rate: float, skeleton: Skeleton) -> dict[str, Array]:
+    """Speeds (N,) of head and hands, m/s, and of the head's turning, degrees/s, of clips (B, T, J, …)."""
+    names = skeleton.joint_names
+    moved = {"head": skeleton.head_index, **{w: names.index(name) for w, name in _HANDS.items() if name in names}}
     speeds = {
         what: np.linalg.norm(np.diff(positions[:, :, joint].astype(np.float64), axis=1), axis=-1).ravel() * rate
         for what, joint in moved.items()
     }
-    R = rotations[:, :, HEAD]
+    R = rotations[:, :, skeleton.head_index]
     speeds["turning of the head"] = np.degrees(rotation_angle(R[:, :-1], R[:, 1:])).ravel() * rate
     return speeds
 

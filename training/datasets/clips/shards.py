@@ -69,6 +69,11 @@ class Manifest:
     shards: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def skeleton(self) -> dict[str, Any]:
+        """Empty: the simulator's people have the 23 joints of Xsens."""
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """What made the clips, without what has become of them; equal settings give equal clips."""
         found = asdict(self)

@@ -14,12 +14,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
-from egotwin_model.geometry.skeleton import HEAD
+from egotwin_model.geometry.skeleton import HEAD, XSENS
 from egotwin_model.motion.representation import BodyMotion
 from training.datasets.clips.cameras import ClipCameras, camera_of
-from training.datasets.clips.dataset import ClipSet, open_clips
+from training.datasets.clips.dataset import ClipSet, open_clips, skeleton_of
 from training.evaluation.errors import PredictionError
 
 Mode = Literal["joint", "TV2M", "TM2V", "T2M", "T2V"]
@@ -75,12 +76,18 @@ class Benchmark:
         name: another split to ask instead: what is chosen by measurement is chosen on "val".
 
     Raises:
-        PredictionError: the split has fewer. RecordingError: a split is missing or damaged.
+        PredictionError: the split has fewer. RecordingError: a split is missing or damaged, or has other bodies than
+            Xsens's, for which the metrics are defined.
     """
 
     def __init__(self, data: Path, clips: int, name: str = "test") -> None:
         self.data, self.name = data, name
         self._splits: dict[str, ClipSet] = {name: open_clips(data / name)}
+        if (skeleton := skeleton_of(self._splits[name])) != XSENS:
+            raise RecordingError(
+                f"the bodies of {data / name} have {skeleton.num_joints} joints of another skeleton; the metrics are "
+                f"defined for the {XSENS.num_joints} joints of Xsens"
+            )
         total = len(self._splits[name])
         if not 1 <= clips <= total:
             raise PredictionError(

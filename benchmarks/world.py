@@ -27,7 +27,7 @@ from training.actions.registry import action_of
 from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
 from training.simulator.generate import CLIPS_PER_ROOM
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.views import EgoRenderer, Labels
+from training.simulator.render.ego_renderer import EgoRenderer, Labels
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import build_room
 

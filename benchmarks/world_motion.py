@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
-from training.simulator.behaviours import synthesise
 from training.simulator.clip_maker import fault_of
 from training.simulator.motion.operating import grips_of
 from training.simulator.people.hand_motion import grip_point
 from training.simulator.rooms.plan import RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
+from training.simulator.synthesis import synthesise
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 JOINT = {name: index for index, name in enumerate(XSENS_JOINTS)}

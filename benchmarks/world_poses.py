@@ -23,12 +23,12 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.images import write_png
-from training.simulator.behaviours import synthesise
 from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, moves_of
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.views import EgoRenderer, Frames
+from training.simulator.render.ego_renderer import EgoRenderer, Frames
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
+from training.simulator.synthesis import synthesise
 
 LEAST_WAY_M = 0.5  # a camera that stays in place shows no depth: such clips say nothing about structure
 

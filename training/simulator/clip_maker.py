@@ -15,14 +15,14 @@ from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
-from training.simulator.behaviours import synthesise, synthesise_story
-from training.simulator.captured import CaptureLibrary
+from training.simulator.capture_library import CaptureLibrary
 from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.canvas import Moves
-from training.simulator.render.views import FOV, EgoRenderer, Frames, Labels, outside_camera
+from training.simulator.render.ego_renderer import FOV, EgoRenderer, Frames, Labels, outside_camera
 from training.simulator.rooms.collisions import ALLOWED_M, penetration
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room, wall_style
+from training.simulator.synthesis import synthesise, synthesise_story
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz

@@ -16,12 +16,12 @@ import numpy as np
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.bags import BagWriter, Topics
-from training.simulator.behaviours import synthesise_sequence
 from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, moves_of
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.views import FOV, EgoRenderer
+from training.simulator.render.ego_renderer import FOV, EgoRenderer
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
+from training.simulator.synthesis import synthesise_sequence
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 START_NS = 1_760_000_000_000_000_000  # an arbitrary wall time, so that stamps look like a real recording's

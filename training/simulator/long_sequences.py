@@ -42,7 +42,7 @@ from training.simulator.clip_maker import (
 )
 from training.simulator.generate import add_options
 from training.simulator.render.canvas import screenless
-from training.simulator.render.views import EgoRenderer, Frames
+from training.simulator.render.ego_renderer import EgoRenderer, Frames
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion

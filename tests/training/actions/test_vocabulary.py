@@ -20,10 +20,10 @@ from training.actions.registry import ACTIONS, action_of, find_action, kind_of, 
 from training.actions.rules import obeys
 from training.actions.scripts import clip_scripts, long_sequence_shares
 from training.actions.wording import Clause, goal_text
-from training.simulator.behaviours import synthesise, synthesise_sequence
 from training.simulator.motion.performing import PERFORMANCES, performed_names, performs
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.posture import STANDING, crouching
+from training.simulator.synthesis import synthesise, synthesise_sequence
 
 from ..simulator.furnished_room import ROOM
 

@@ -21,10 +21,10 @@ from training.datasets.mocap.captured_recording import Recording
 from training.datasets.mocap.formats import read
 from training.datasets.mocap.retarget import JOINT, Captured, match, retarget, sole_points, upright
 from training.datasets.mocap.segments import cut
-from training.simulator.behaviours import synthesise
-from training.simulator.captured import CaptureLibrary
+from training.simulator.capture_library import CaptureLibrary
 from training.simulator.people.person import draw_person
 from training.simulator.rooms.plan import NoRoomError
+from training.simulator.synthesis import synthesise
 
 from ..simulator.furnished_room import empty_room
 

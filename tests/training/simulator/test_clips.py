@@ -29,11 +29,11 @@ from egotwin_model.io.videos import Compression, VideoFile, write_video
 from training.datasets.clips import card, dataset, facts
 from training.datasets.clips.shards import Manifest, open_clips
 from training.simulator import generate, show
-from training.simulator.behaviours import synthesise
 from training.simulator.clip_maker import BODY_SEEDS, Options, fault_of
 from training.simulator.rooms.collisions import penetration
 from training.simulator.rooms.plan import RoomPlan, Solids
 from training.simulator.rooms.scene import SPLIT_SEEDS
+from training.simulator.synthesis import synthesise
 
 from .furnished_room import empty_room
 

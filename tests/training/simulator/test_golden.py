@@ -19,7 +19,7 @@ from ...shared_data import missing_extra
 
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
-from training.simulator.behaviours import synthesise, synthesise_sequence, synthesise_story
+from training.simulator.synthesis import synthesise, synthesise_sequence, synthesise_story
 from training.simulator.synthetic_motion import SynthMotion
 
 from .furnished_room import ROOM

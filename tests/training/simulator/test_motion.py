@@ -18,11 +18,11 @@ from egotwin_model.geometry.rotations import rotation_y
 from training.actions.registry import kind_of
 from training.actions.scripts import clip_scripts
 from training.actions.wording import Clause, goal_text, wordings
-from training.simulator.behaviours import synthesise, synthesise_sequence, synthesise_story
 from training.simulator.people.gaits import SAMPLES, walk_cycle
 from training.simulator.people.hand_motion import finger_point, grip_point
 from training.simulator.people.person import draw_person
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Solids, Target
+from training.simulator.synthesis import synthesise, synthesise_sequence, synthesise_story
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
 from .furnished_room import ROOM, TABLE_SPOTS, empty_room, target_of

@@ -24,7 +24,7 @@ from training.datasets.clips.shards import Manifest, open_clips, write_shard  # 
 from training.simulator import example_bag as bag  # noqa: E402
 from training.simulator.render.body_geoms import Clothing, hand_points  # noqa: E402
 from training.simulator.render.canvas import Moves  # noqa: E402
-from training.simulator.render.views import FOV, EgoRenderer, Labels, outside_camera  # noqa: E402
+from training.simulator.render.ego_renderer import FOV, EgoRenderer, Labels, outside_camera  # noqa: E402
 from training.simulator.rooms.scene import build_room, empty_spec  # noqa: E402
 from training.simulator.rooms.site import ELLIPSOID, Frame, Site  # noqa: E402
 

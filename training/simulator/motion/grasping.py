@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
+from training.simulator.motion.approaching import go_to, look
 from training.simulator.motion.choosing import is_portable, pick, within_reach
 from training.simulator.motion.grasps import Hold, hold_of, scaled, touch_of
-from training.simulator.motion.moving import go_to, look
 from training.simulator.motion.performing import performs_at_target
 from training.simulator.motion.timeline import Grip, Span, Timeline
 from training.simulator.people.hand_task import HandTask

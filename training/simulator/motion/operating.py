@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
+from training.simulator.motion.approaching import go_to
 from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.grasping import candidates
 from training.simulator.motion.grasps import Hold, scaled
-from training.simulator.motion.moving import go_to
 from training.simulator.motion.performing import performs_at_target
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.hand_motion import attitude, grip_point
 from training.simulator.people.hand_task import HandTask
+from training.simulator.people.motion_plan import Gaze
 from training.simulator.people.posture import SIDES, STANDING
-from training.simulator.people.tracks import Gaze
 from training.simulator.rooms.plan import Articulation, MissingTargetError, NoRoomError, Target
 from training.simulator.rooms.routes import segment_distance
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import HEAD
-from training.simulator.motion.posing import Pose
+from training.simulator.motion.animation import Pose
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.person import JOINT
 from training.simulator.people.posture import PREFIX

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from training.actions.registry import kind_of
 from training.simulator.motion.performing import CourseRequest, Roaming, find_performance, roams
 from training.simulator.people.easing import ease
-from training.simulator.people.tracks import Segment, grid
+from training.simulator.people.motion_plan import Segment, grid
 
 Array = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from training.simulator.motion.grasps import Hold
 from training.simulator.people.easing import GRID_HZ, Moves, ease, integrate
 from training.simulator.people.hand_task import HandTask
+from training.simulator.people.motion_plan import POST_S, PRE_S, Gaze, Segment, Track
 from training.simulator.people.person import Person
 from training.simulator.people.posture import STANDING, ReachTable
-from training.simulator.people.tracks import POST_S, PRE_S, Gaze, Segment, Track
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Target
 from training.simulator.rooms.routes import Ground
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_y, rotation_z
 from training.simulator.people.gaits import SAMPLES, WalkCycle, walk_cycle
-from training.simulator.people.tracks import Track
+from training.simulator.people.motion_plan import Track
 
 Array = NDArray[np.float64]
 

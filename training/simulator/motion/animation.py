@@ -17,9 +17,9 @@ from training.simulator.people import posture
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.footsteps import foot_motion, gait_phase, plan_steps, step_phase
 from training.simulator.people.gaits import sample_cycle
+from training.simulator.people.motion_plan import Gaze, Track
 from training.simulator.people.person import ARMS, JOINT, SPINE, UPPER_BODY, Person, idle_rotvecs, sway
 from training.simulator.people.posture import PREFIX, chain
-from training.simulator.people.tracks import Gaze, Track
 
 Array = NDArray[np.float64]
 

@@ -11,18 +11,18 @@ from egotwin_model.geometry.skeleton import HEAD
 from training.actions.scripts import clip_scripts
 from training.actions.standing import STAND_STILL
 from training.actions.wording import AMBIGUOUS_SHARE
-from training.simulator.captured import CaptureLibrary
+from training.simulator.capture_library import CaptureLibrary
+from training.simulator.motion.animation import animate
+from training.simulator.motion.long_planner import compose_long_sequence
 from training.simulator.motion.outcome import find_fault, object_poses
 from training.simulator.motion.performing import find_performance, performed_names
-from training.simulator.motion.planner import compose
-from training.simulator.motion.posing import animate
 from training.simulator.motion.roaming import is_roaming
-from training.simulator.motion.stories import compose_long_sequence
+from training.simulator.motion.script_planner import compose
 from training.simulator.motion.timeline import Span, Timeline
-from training.simulator.narration import telling
-from training.simulator.people.observing import head_yaw
+from training.simulator.narration.clip_text import tell_clip
+from training.simulator.narration.pose_text import head_yaw
+from training.simulator.people.motion_plan import PRE_S
 from training.simulator.people.person import Person, draw_person
-from training.simulator.people.tracks import PRE_S
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, RoomPlan
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 
@@ -207,7 +207,7 @@ def _finish(
     if fault:
         raise NoRoomError(f"room {line.room.seed}: {fault}")
     spans = [span for span in line.spans if _shown(span, begin_s, duration_s) >= _LEAST_S]
-    told = telling.tell_clip(rng, line, spans, pose, time, split, plain, ambiguous)
+    told = tell_clip(rng, line, spans, pose, time, split, plain, ambiguous)
     yaw, steps = head_yaw(pose.rotations), np.diff(pose.positions[:, HEAD, :2], axis=0)
     about = next((span for span in spans if span.side and span.target), None)
     meta = {

@@ -12,7 +12,7 @@ from training.simulator.motion.choosing import pick
 from training.simulator.motion.performing import performs, performs_at_target
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
-from training.simulator.people.tracks import Gaze
+from training.simulator.people.motion_plan import Gaze
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Target
 
 Array = NDArray[np.float64]

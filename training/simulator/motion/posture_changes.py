@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.simulator.motion.approaching import few_steps, go_to
 from training.simulator.motion.choosing import pick
-from training.simulator.motion.moving import few_steps, go_to
 from training.simulator.motion.performing import performs, performs_at_target
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.hand_motion import attitude

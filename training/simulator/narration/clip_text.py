@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from training.actions.registry import action_of, kind_of
 from training.actions.wording import AMBIGUOUS_SHARE, Clause, goal_text
-from training.simulator.motion.posing import Pose
+from training.simulator.motion.animation import Pose
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.narration.naming import Viewpoint, name_of, rivals
-from training.simulator.people.observing import focus_text, head_yaw, posture_text
+from training.simulator.narration.pose_text import focus_text, head_yaw, posture_text
 from training.simulator.rooms.plan import Target
 
 Array = NDArray[np.float64]
@@ -22,7 +22,7 @@ _SEEN = np.radians(45)  # aside: what lies further is not in the picture, and wo
 
 @dataclass(frozen=True)
 class Told:
-    """A clip's goal in words and what `behaviours.SynthMotion.meta` says of its texts and actions."""
+    """A clip's goal in words and what `SynthMotion.meta` says of its texts and actions."""
 
     text: str
     meta: dict[str, Any]

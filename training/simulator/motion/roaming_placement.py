@@ -9,7 +9,7 @@ from training.actions.registry import kind_of
 from training.simulator.motion.roaming import roam, roaming_of
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.easing import GRID_HZ, integrate
-from training.simulator.people.tracks import PRE_S, Segment
+from training.simulator.people.motion_plan import PRE_S, Segment
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 
 Array = NDArray[np.float64]

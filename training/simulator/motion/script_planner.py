@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from training.actions.action import Condition
 from training.actions.registry import action_of, kind_of
-from training.simulator.motion import grasping, operating, settling
+from training.simulator.motion import grasping, operating, posture_changes
 from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.performing import AtTarget, InPlace, find_performance
-from training.simulator.motion.placement import continue_roaming, place_roaming
 from training.simulator.motion.roaming import is_roaming, roaming_seconds
+from training.simulator.motion.roaming_placement import continue_roaming, place_roaming
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.person import Person
 from training.simulator.people.posture import ReachTable
@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 _ARRANGE: dict[Condition, Callable[[Timeline], None]] = {
     Condition.HOLDING: grasping.begin_holding,
     Condition.OPEN: operating.begin_opened,
-    Condition.LOW: settling.begin_low,
+    Condition.LOW: posture_changes.begin_low,
 }
 """How what an action needs is made so from the beginning, where no earlier action of the script leaves it so."""
 
@@ -183,7 +183,7 @@ def act(line: Timeline, action: str, seconds: float | None, last: bool) -> None:
         NoRoomError: it cannot be done here.
     """
     if line.is_low and Condition.STANDING in action_of(action).needs:
-        settling.stand_up(line)
+        posture_changes.stand_up(line)
     begin, performance = line.now, find_performance(action)
     if is_roaming(action):
         continue_roaming(line, action, seconds or roaming_seconds(line.rng, action))

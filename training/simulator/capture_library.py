@@ -16,9 +16,9 @@ from training.actions.wording import Clause, goal_text
 from training.datasets.mocap.capture_folder import CaptureFolder
 from training.datasets.mocap.retarget import Captured
 from training.datasets.mocap.segments import Cut
+from training.simulator.narration.pose_text import focus_text, head_yaw, posture_text
 from training.simulator.people.captured_gaits import gaits_of
 from training.simulator.people.gaits import WalkCycle
-from training.simulator.people.observing import focus_text, head_yaw, posture_text
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
 

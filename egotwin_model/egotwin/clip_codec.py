@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.motion.root_centric import RootCentric
@@ -81,8 +82,7 @@ def anchored(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
     last = start.positions.shape[1] - 1
     apart = start.head_rotations[:, last] @ np.swapaxes(motion.head_rotations[:, last], -1, -2)
     yaw = np.arctan2(apart[:, 1, 0] - apart[:, 0, 1], apart[:, 0, 0] + apart[:, 1, 1])
-    sin, cos, zero, one = np.sin(yaw), np.cos(yaw), np.zeros_like(yaw), np.ones_like(yaw)
-    turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+    turn = rotation_z(yaw)
     shift = start.head_positions[:, last] - (turn @ motion.head_positions[:, last, :, None])[..., 0]
     return motion.transformed(turn, shift)
 

@@ -61,15 +61,51 @@ def rotation_y(angle: Array) -> Array:
     return matrix
 
 
+def rotation_about(axis: Array, angle: NDArray[np.floating]) -> Array:
+    """Rotations (..., 3, 3) about one unit vector (3,) by angles (...) in radians (Rodrigues)."""
+    skew = _cross_product_matrix(axis)
+    return np.eye(3) + np.sin(angle)[..., None, None] * skew + (1 - np.cos(angle))[..., None, None] * (skew @ skew)
+
+
+def rotate_2d(points: Array, angle: Array | float) -> Array:
+    """Points (..., 2) turned by angles (...) in radians, to the left where x is forward and y left."""
+    c, s = np.cos(angle), np.sin(angle)
+    x, y = points[..., 0], points[..., 1]
+    return np.stack([c * x - s * y, s * x + c * y], axis=-1)
+
+
 def shortest_arc(start: Array, end: Array) -> Array:
-    """The smallest rotations (..., 3, 3) that take unit vectors ``start`` to ``end`` (not defined when opposite)."""
+    """The smallest rotations (..., 3, 3) that take unit vectors ``start`` to ``end``.
+
+    Opposite vectors are turned about an axis of this function's choice.
+    """
     normal = cross(start, end)
-    cosine = np.einsum("...i,...i->...", start, end)
-    skew = np.zeros((*cosine.shape, 3, 3))
-    x, y, z = normal[..., 0], normal[..., 1], normal[..., 2]
+    cosine = np.asarray(np.einsum("...i,...i->...", start, end))
+    skew = _cross_product_matrix(normal)
+    turn = np.asarray(np.eye(3) + skew + skew @ skew / np.maximum(1 + cosine, 1e-6)[..., None, None])
+    opposite = 1 + cosine < 1e-6  # the division would magnify what rounding leaves of the normal
+    if opposite.any():
+        one, other = (np.broadcast_to(each, normal.shape)[opposite] for each in (start, end))
+        turn[opposite] = shortest_arc(-one, other) @ _half_turn(one, normal[opposite])
+    return turn
+
+
+def _half_turn(start: Array, axis: Array) -> Array:
+    """Rotations (N, 3, 3) that reverse unit vectors (N, 3), about an axis near ``axis`` (N, 3) or, where that
+    vanishes, any other."""
+    least = np.eye(3)[np.argmin(np.abs(start), axis=-1)]
+    axis = np.where(np.linalg.norm(axis, axis=-1, keepdims=True) > 1e-9, axis, cross(start, least))
+    axis = unit(unit(axis) - start * np.einsum("ni,ni->n", start, unit(axis))[:, None])
+    return 2.0 * axis[:, :, None] * axis[:, None, :] - np.eye(3)
+
+
+def _cross_product_matrix(vectors: Array) -> Array:
+    """Matrices (..., 3, 3) whose products with a vector are the cross products of ``vectors`` (..., 3) with it."""
+    skew = np.zeros((*vectors.shape[:-1], 3, 3))
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     skew[..., 0, 1], skew[..., 0, 2], skew[..., 1, 2] = -z, y, -x
     skew[..., 1, 0], skew[..., 2, 0], skew[..., 2, 1] = z, -y, x
-    return np.eye(3) + skew + skew @ skew / np.maximum(1 + cosine, 1e-6)[..., None, None]
+    return skew
 
 
 def rotation_angle(first: ArrayLike, second: ArrayLike) -> Array:

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from egotwin_model.motion import head_path
+
 Array = NDArray[np.float64]
 IMAGINED, TRUE, OTHER = "#e8590c", "#495057", "#ffc9a3"
 
@@ -25,7 +27,7 @@ class HeadPath:
     @property
     def yaw(self) -> Array:
         """Heading (T,) radians, continuous: about z, of the head's forward axis."""
-        return np.unwrap(np.arctan2(self.rotations[:, 1, 0], self.rotations[:, 0, 0]))
+        return head_path.heading(self.rotations)
 
 
 def write_chart(path: Path, goal: str, samples: list[HeadPath], before: HeadPath, after: HeadPath) -> None:

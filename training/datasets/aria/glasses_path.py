@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.rotations import shortest_arc
 
 if TYPE_CHECKING:  # paths are read without projectaria-tools
     from training.datasets.aria.vrs import ImuSamples
@@ -148,11 +149,7 @@ def upright(up: Array) -> Array:
     length = np.linalg.norm(up, axis=-1, keepdims=True)
     if not np.isfinite(up).all() or (length < 1e-6).any():
         raise RecordingError("gravity has no direction (zero or not finite): the recording's gravity or IMU is broken")
-    axis = np.cross(up / length, UP)
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.arctan2(sine, up[..., 2:] / length)
-    axis = np.where(sine > 1e-9, axis / np.maximum(sine, 1e-12), np.array([1.0, 0.0, 0.0]))
-    return Rotation.from_rotvec((axis * angle).reshape(-1, 3)).as_matrix().reshape(*up.shape, 3)
+    return shortest_arc(up / length, UP)
 
 
 def attitude_from_imu(imu: ImuSamples, R_device_head: Array, stamps_ns: Stamps, height_m: float) -> DevicePath:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from projectaria_tools.projects.adt import AriaDigitalTwinSkeletonProvider
-from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.rotations import partway, shortest_arc, unit
 from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS, reference_offsets
 from training.datasets.aria.glasses_path import Stamps, covered, interpolate
 
@@ -163,7 +163,7 @@ def _rotations(positions: Array, joints: Array, head_rotations: Array) -> Array:
     for share, name, above in zip(_spine_fractions()[:3], _SPINE, _SPINE[1:], strict=False):
         turns[name] = aimed(Z, bone(name, above), Y, hips * (1 - share) + shoulders * share)
     turns["T8"] = aimed(Z, bone("T8", "Neck"), Y, shoulders)
-    turns["Neck"] = half_way(turns["T8"], head_rotations)
+    turns["Neck"] = partway(turns["T8"], head_rotations, 0.5)
     for side, outward in (("L", Y), ("R", -Y)):
         shoulder, upper, fore, hand = (f"{side}_{part}" for part in ("Shoulder", "UpperArm", "Forearm", "Hand"))
         turns[shoulder] = swung(turns["T8"], outward, bone(shoulder, upper))
@@ -183,11 +183,6 @@ def _rotations(positions: Array, joints: Array, head_rotations: Array) -> Array:
     return np.stack([turns[name] for name in XSENS_JOINTS], axis=1)
 
 
-def unit(vectors: Array) -> Array:
-    """Vectors (..., 3) at length one; zero stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
 def _basis(first: Array, second: Array) -> Array:
     """Orthonormal columns (..., 3, 3): along the first, towards the second, and their cross product."""
     a = unit(first)
@@ -203,11 +198,7 @@ def aimed(axis: Array, direction: Array, second_axis: Array, second: Array) -> A
 
 def swung(parents: Array, axis: Array, direction: Array) -> Array:
     """The parents' rotations (T, 3, 3) after the smallest turn that takes their ``axis`` onto ``direction``."""
-    before, after = parents @ axis, unit(direction)
-    turn = np.cross(before, after)
-    sine, cosine = np.linalg.norm(turn, axis=-1), (before * after).sum(axis=-1)
-    angle = np.arctan2(sine, cosine) / np.maximum(sine, 1e-12)
-    return Rotation.from_rotvec(turn * angle[:, None]).as_matrix() @ parents
+    return shortest_arc(parents @ axis, unit(direction)) @ parents
 
 
 def hinged(parents: Array, axis: Array, direction: Array, hinge: Array, bend: Array) -> Array:
@@ -220,9 +211,3 @@ def hinged(parents: Array, axis: Array, direction: Array, hinge: Array, bend: Ar
     low, high = _BENT
     trust = np.clip((np.linalg.norm(bend, axis=-1, keepdims=True) - low) / (high - low), 0.0, 1.0)
     return aimed(axis, direction, hinge, (1.0 - trust) * (free @ hinge) + trust * unit(bend))
-
-
-def half_way(first: Array, second: Array) -> Array:
-    """Rotations (T, 3, 3) in the middle between two."""
-    between = (Rotation.from_matrix(first).inv() * Rotation.from_matrix(second)).as_rotvec()
-    return first @ Rotation.from_rotvec(0.5 * between).as_matrix()

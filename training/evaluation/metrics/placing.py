@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import HEAD
 
 Array = NDArray[np.float64]
@@ -30,4 +31,4 @@ def laid_at(
 def _heading(rotation: Array) -> Array:
     """The rotation about z that has the same heading, (3, 3)."""
     yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
-    return np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])
+    return rotation_z(yaw)

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from egotwin_model.geometry.inverse_kinematics import hinge_frames, supported_height, two_bone
 from egotwin_model.geometry.rotations import cross, partway, rotation_y, rotation_z, unit
 from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS, forward_kinematics
+from egotwin_model.motion.head_path import heading
 from training.simulator.people import hand_motion as hands
 from training.simulator.people import posture
 from training.simulator.people.easing import GRID_HZ, ease
@@ -193,7 +194,7 @@ def _gaze(person: Person, f: _Frames, gazes: tuple[Gaze, ...], positions: Array,
     """Aim the head: ahead of turns, level while walking, at what is looked at and a little at the hand that acts."""
     yaw = f.look + f.sway[:, 4]
     pitch = person.gaze_pitch + f.sway[:, 5] + 0.01 * np.minimum(f.walk, 1) * np.cos(4 * np.pi * f.phase)
-    trunk_yaw = np.unwrap(np.arctan2(rotations[:, JOINT["T8"], 1, 0], rotations[:, JOINT["T8"], 0, 0]))
+    trunk_yaw = heading(rotations[:, JOINT["T8"]])
     trunk_yaw += np.round((f.heading - trunk_yaw) / (2 * np.pi)) * 2 * np.pi
     for gaze in gazes:
         weight = ease(f.time, gaze.start_s, gaze.start_s + 0.55)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.rotations import rotation_z
+from egotwin_model.geometry.rotations import rotate_2d, rotation_z
 from training.simulator.motion.approaching import go_to
 from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.grasping import candidates
@@ -174,10 +174,8 @@ def _free(line: Timeline, part: Articulation, points: Array, slack: float) -> ND
     free = line.ground.clear(points, slack=slack, ignore=part.id)
     for doorway in line.room.doorways:
         if doorway.articulation == part.id:
-            away = points - np.array(doorway.position)
-            c, s = np.cos(doorway.heading), np.sin(doorway.heading)
-            through, aside = c * away[..., 0] + s * away[..., 1], c * away[..., 1] - s * away[..., 0]
-            free |= (np.abs(through) < _DOORWAY_M) & (np.abs(aside) < doorway.width / 2 - _SHOULDERS_M)
+            away = np.abs(rotate_2d(points - np.array(doorway.position), -doorway.heading))
+            free |= (away[..., 0] < _DOORWAY_M) & (away[..., 1] < doorway.width / 2 - _SHOULDERS_M)
     return free
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.rotations import rotate_2d
 from training.actions.registry import kind_of
 from training.simulator.motion.roaming import roam, roaming_of
 from training.simulator.motion.timeline import Timeline
@@ -20,12 +21,6 @@ _LEAVING_M, _BODY_M = 0.45, 0.2
 _PLACES = 96
 _MOST_M = 5.0
 _ZERO = round(PRE_S * GRID_HZ)  # index of time 0 in a first segment
-
-
-def _turned(points: Array, angles: Array) -> Array:
-    """Points (P, 2) turned by each of the angles (N,): (N, P, 2)."""
-    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    return np.stack([points[:, 0] * c - points[:, 1] * s, points[:, 0] * s + points[:, 1] * c], axis=-1)
 
 
 def place_roaming(rng: np.random.Generator, room: RoomPlan, actions: list[str], seconds: list[float]) -> Placed:
@@ -51,7 +46,7 @@ def place_roaming(rng: np.random.Generator, room: RoomPlan, actions: list[str], 
         way = np.concatenate([way[_ZERO::16], way[-1:]]) - way[_ZERO]
         places = room.sample(rng, _PLACES)
         angles = rng.uniform(-np.pi, np.pi, _PLACES)
-        fits = room.contains(places[:, None] + _turned(way, angles)).all(axis=1)
+        fits = room.contains(places[:, None] + rotate_2d(way, angles[:, None])).all(axis=1)
         if fits.any():
             chosen = int(np.argmax(fits))
             return segments, places[chosen], float(angles[chosen])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.rotations import rotation_z
 from training.simulator.motion.grasps import Hold
 from training.simulator.people.easing import GRID_HZ, Moves, ease, integrate
 from training.simulator.people.hand_task import HandTask
@@ -245,8 +246,7 @@ class Timeline:
     def initial_place(self, target: Target) -> Array:
         """Where the room has an object: (4, 4)."""
         pose = np.eye(4)
-        c, s = np.cos(target.yaw), np.sin(target.yaw)
-        pose[:2, :2] = [[c, -s], [s, c]]
+        pose[:3, :3] = rotation_z(target.yaw)
         pose[:3, 3] = target.position
         return pose
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import HEAD
+from egotwin_model.motion.head_path import heading
 from training.simulator.people.person import JOINT
 
 Array = NDArray[np.float64]
@@ -139,4 +140,4 @@ def focus_text(rng: np.random.Generator, looked_at: Sequence[str], turn: float, 
 
 def head_yaw(rotations: Array) -> Array:
     """Heading (T,) of the head, continuous, rad."""
-    return np.asarray(np.unwrap(np.arctan2(rotations[:, HEAD, 1, 0], rotations[:, HEAD, 0, 0])))
+    return heading(rotations[:, HEAD])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from egotwin_model.geometry.rotations import rotate_2d
 from training.simulator.rooms.plan import Rectangle
 
 ROOM_KINDS = ("kitchen", "living room", "bedroom", "office")
@@ -134,9 +135,7 @@ def openings(layout: Layout, room: int) -> list[list[tuple[float, float, Door]]]
         if room == door.rooms[1]:
             point = point + WALL * np.array([np.cos(door.heading), np.sin(door.heading)])
         for k, (middle, yaw, length) in enumerate(walls_of(layout.rooms[room][1])):
-            away = point - middle
-            x = float(np.cos(yaw) * away[0] + np.sin(yaw) * away[1])
-            y = float(np.cos(yaw) * away[1] - np.sin(yaw) * away[0])
+            x, y = rotate_2d(point - middle, -yaw).tolist()
             if abs(y) < 1e-6 and abs(x) < length / 2:
                 found[k].append((x, door.width, door))
     return [sorted(wall, key=lambda opening: opening[0]) for wall in found]

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.rotations import rotate_2d, rotation_about
+
 Array = NDArray[np.float64]
 Rectangle = tuple[float, float, float, float]
 Vector = tuple[float, float, float]
@@ -63,9 +65,7 @@ class Articulation:
         if self.kind == "slide":
             matrix[..., :3, 3] = value[..., None] * axis
             return matrix
-        x, y, z = axis
-        skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        turn = np.eye(3) + np.sin(value)[..., None, None] * skew + (1 - np.cos(value))[..., None, None] * (skew @ skew)
+        turn = rotation_about(axis, value)
         origin = np.array(self.origin)
         matrix[..., :3, :3] = turn
         matrix[..., :3, 3] = origin - turn @ origin
@@ -181,8 +181,7 @@ class Solids:
         if not len(self.centre):
             return np.full(points.shape[:-1], np.inf)
         away = np.asarray(points, dtype=np.float64)[..., None, :] - self.centre
-        c, s = np.cos(self.yaw), np.sin(self.yaw)
-        local = np.stack([c * away[..., 0] + s * away[..., 1], c * away[..., 1] - s * away[..., 0], away[..., 2]], -1)
+        local = np.concatenate([rotate_2d(away[..., :2], -self.yaw), away[..., 2:]], axis=-1)
         beyond = np.abs(local) - self.half
         outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
         return np.min(outside + np.minimum(beyond.max(axis=-1), 0), axis=-1)

@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.rotations import rotate_2d
 from training.simulator.rooms import furniture as make
 from training.simulator.rooms import textures
 from training.simulator.rooms.layout import (
@@ -84,9 +85,7 @@ def build_walls(site: Site, rng: np.random.Generator, layout: Layout, look: Look
             accent = textures.hsv(hues[wall] + rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.85))
             size = textures.texture_size(length, look.height)
             image = textures.wall(rng, colour, accent, look.style, size)
-            lamp = np.array(look.lamps[index]) - middle
-            across = float(np.cos(yaw) * lamp[0] + np.sin(yaw) * lamp[1])
-            distance = float(np.cos(yaw) * lamp[1] - np.sin(yaw) * lamp[0])
+            across, distance = rotate_2d(np.array(look.lamps[index]) - middle, -yaw).tolist()
             image *= textures.lamp_light(
                 size, (length, look.height), (length / 2 - across, 0.3), distance, LAMP_STRENGTH
             )

@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.rotations import rotate_2d
 from training.simulator.rooms import textures
 from training.simulator.rooms.plan import Articulation, Solids, Stand, Target, Vector
 from training.simulator.rooms.textures import Colour
@@ -95,8 +96,8 @@ class Site:
         body, local, angle = self.spec.worldbody, np.asarray(centre, dtype=np.float64), yaw
         if part:
             body, origin, turn = self._bodies[part]
-            away, c, s = local - origin, np.cos(turn), np.sin(turn)
-            local, angle = np.array([c * away[0] + s * away[1], c * away[1] - s * away[0], away[2]]), yaw - turn
+            away, angle = local - origin, yaw - turn
+            local = np.array([*rotate_2d(away[:2], -turn), away[2]])
         name = self.name(f"{INSIDE}{','.join(inside)}/") if inside else ""
         body.add_geom(
             name=name, type=kind, pos=local, quat=[np.cos(angle / 2), 0, 0, np.sin(angle / 2)], rgba=[*colour, 1.0],
@@ -151,8 +152,7 @@ class Frame:
 
     def point(self, x: float, y: float, z: float) -> NDArray[np.float64]:
         """World coordinates of a local point."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        return self.origin + np.array([cos * x - sin * y, sin * x + cos * y, z])
+        return self.origin + np.array([*rotate_2d(np.array([x, y]), self.yaw), z])
 
     def at(self, x: float, y: float, z: float = 0.0, turn: float = 0.0) -> Frame:
         """A frame within this one."""

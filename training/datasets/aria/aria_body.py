@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.mount import Mount
+from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import (
     HEAD,
     NUM_JOINTS,
@@ -81,7 +82,7 @@ def standing_bodies(head_positions: Array, head_rotations: Array, scale: float =
         drop = Rotation.from_euler("x", sign * ARM_DROP).as_matrix()
         for part in ("UpperArm", "Forearm", "Hand"):
             stance[XSENS_JOINTS.index(f"{side}_{part}")] = drop
-    rotations = Rotation.from_euler("z", headings[:, None]).as_matrix()[:, None] @ stance
+    rotations = rotation_z(headings)[:, None] @ stance
     hung = forward_kinematics(np.zeros((len(headings), 3)), rotations, scale * reference_offsets())
     positions = np.asarray(hung + (head_positions - hung[:, HEAD])[:, None], np.float64)
     rotations[:, HEAD] = head_rotations

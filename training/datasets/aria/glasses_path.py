@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.rotations import shortest_arc
+from egotwin_model.geometry.rotations import rotation_z, shortest_arc
 
 if TYPE_CHECKING:  # paths are read without projectaria-tools
     from training.datasets.aria.vrs import ImuSamples
@@ -171,8 +171,8 @@ def attitude_from_imu(imu: ImuSamples, R_device_head: Array, stamps_ns: Stamps, 
     level = upright(up) @ R_first_device
     path = DevicePath(imu.stamps_ns, np.tile([0.0, 0.0, height_m], (len(level), 1)), level, np.eye(3))
     forward = path.at(stamps_ns[:1])[1][0] @ R_device_head[:, 0]
-    heading = Rotation.from_euler("z", -np.arctan2(forward[1], forward[0])).as_matrix()
-    return DevicePath(path.stamps_ns, path.positions, heading @ level, np.eye(3))
+    turn = rotation_z(-np.arctan2(forward[1], forward[0]))
+    return DevicePath(path.stamps_ns, path.positions, turn @ level, np.eye(3))
 
 
 def still_path(stamps_ns: Stamps, R_map_device: Array, height_m: float) -> DevicePath:

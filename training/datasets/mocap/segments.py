@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from egotwin_model.motion.head_path import heading
 from training.actions.capture_frame import CaptureFrame
 from training.actions.registry import ACTIONS
 from training.datasets.mocap.retarget import JOINT, Captured
@@ -34,7 +35,7 @@ def frame_actions(captured: Captured) -> list[str]:
     rate = captured.rate_hz
     path = gaussian_filter1d(captured.pelvis, _SMOOTH_S * rate, axis=0, mode="nearest")
     velocity = np.gradient(path[:, :2], axis=0) * rate
-    yaw = np.unwrap(np.arctan2(captured.rotations[:, 0, 1, 0], captured.rotations[:, 0, 0, 0]))
+    yaw = heading(captured.rotations[:, 0])
     yaw = gaussian_filter1d(yaw, _SMOOTH_S * rate, mode="nearest")
     turning = np.gradient(yaw) * rate
     speed = np.linalg.norm(velocity, axis=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.drawing.limbs import GHOST, MIDDLE, RIGHT, mix, side_colour
 from egotwin_model.drawing.strokes import draw_disc, draw_line
-from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.camera import Pinhole, looking_at
 from egotwin_model.geometry.skeleton import XSENS, Skeleton
 
 Array = NDArray[np.float64]
@@ -152,9 +152,7 @@ def _view_rotation(head: Array) -> Array:
     """R_world_camera (optical axes as columns): along the head's heading, from its left side and above."""
     azimuth, elevation = np.arctan2(head[1, 0], head[0, 0]) - np.radians(24.0), np.radians(24.0)
     look = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), -np.sin(elevation)])
-    right = np.cross(look, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(look, right), look], axis=1)
+    return looking_at(-look, np.zeros(3))[:3, :3]
 
 
 def _smoothed(path: Array, poses: float) -> Array:

@@ -84,6 +84,27 @@ class Pinhole:
         return np.stack([u, v], axis=-1), inside
 
 
+def looking_at(place: NDArray[np.floating], goal: NDArray[np.floating]) -> NDArray[np.float64]:
+    """T_world_camera (4, 4) of a level camera at `place` (3,) whose optical axis meets `goal` (3,), in a world with z
+    up. The axis must not be vertical: such a camera is never level."""
+    forward = (goal - place) / np.linalg.norm(goal - place)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = place
+    return pose
+
+
+def check_image(image: NDArray[np.uint8]) -> None:
+    """`ImageError` unless this is an (H, W, 3) uint8 array with pixels."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"image is {came}: wanted a uint8 array of shape (height, width, 3)")
+    if 0 in image.shape:
+        raise ImageError(f"image of shape {image.shape} has no pixels")
+
+
 def check_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
     """K as float64 (3, 3), given as (3, 3) or 9 numbers; `CalibrationError` where it cannot be a camera's."""
     try:
@@ -159,11 +180,7 @@ def rectify(
         CalibrationError: impossible intrinsics or distortion.
         ImageError: not an (H, W, 3) uint8 image.
     """
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ImageError(f"image is {came}: wanted a uint8 array of shape (height, width, 3)")
-    if 0 in image.shape:
-        raise ImageError(f"image of shape {image.shape} has no pixels")
+    check_image(image)
     k = check_matrix(matrix)
     coefficients = check_distortion(distortion, model)
     r = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from rosbags.highlevel import AnyReader
@@ -25,8 +24,10 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.errors import ImageError, RecordingError
+from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.camera import check_image
 from egotwin_model.geometry.skeleton import NUM_JOINTS
+from egotwin_model.io.images import encode_image
 from egotwin_model.io.share import share_folder
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -119,7 +120,8 @@ class BagWriter:
 
     def write_image(self, topic: str, stamp_ns: int, frame_id: str, rgb: NDArray[np.uint8]) -> None:
         """Writes (H, W, 3) uint8 RGB as a raw ``rgb8`` sensor_msgs/Image."""
-        height, width, _ = _checked_rgb(rgb).shape
+        check_image(rgb)
+        height, width, _ = rgb.shape
         message = self.message(
             IMAGE, header=self.header(stamp_ns, frame_id), height=height, width=width, encoding="rgb8",
             is_bigendian=0, step=3 * width, data=np.ascontiguousarray(rgb).reshape(-1),
@@ -130,12 +132,9 @@ class BagWriter:
         self, topic: str, stamp_ns: int, frame_id: str, rgb: NDArray[np.uint8], quality: int = 95
     ) -> None:
         """Writes (H, W, 3) uint8 RGB as a JPEG sensor_msgs/CompressedImage; topics end in ``/compressed`` by custom."""
-        bgr = cv2.cvtColor(_checked_rgb(rgb), cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        jpeg = np.frombuffer(encode_image(rgb, ".jpg", quality), np.uint8)
         header = self.header(stamp_ns, frame_id)
-        message = self.message(
-            COMPRESSED_IMAGE, header=header, format="rgb8; jpeg compressed bgr8", data=jpeg.reshape(-1)
-        )
+        message = self.message(COMPRESSED_IMAGE, header=header, format="rgb8; jpeg compressed bgr8", data=jpeg)
         self.write(topic, message, stamp_ns)
 
     def write_camera_info(
@@ -191,12 +190,6 @@ class BagWriter:
     def _quaternion(self, xyzw: NDArray[np.float64]) -> Any:
         x, y, z, w = xyzw.tolist()
         return self.message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
-
-
-def _checked_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ImageError(f"wanted an (H, W, 3) uint8 RGB picture; came {rgb.dtype} of shape {rgb.shape}")
-    return rgb
 
 
 class BagReader:

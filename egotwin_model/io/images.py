@@ -1,4 +1,4 @@
-"""Images: decoded from ROS image messages without ROS, and written as PNG files."""
+"""Images: decoded from ROS image messages without ROS, and encoded as files of their own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rosbags.image import ImageError as BridgeError
 from rosbags.image import image_to_cvimage
 
 from egotwin_model.errors import ImageError
+from egotwin_model.geometry.camera import check_image
 from egotwin_model.io.files import write_atomically
 
 _OTHER_8BIT = ("mono8", "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8")
@@ -71,11 +72,26 @@ def _decode_compressed(message: Any) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def encode_image(image: NDArray[np.uint8], extension: str, quality: int = 95) -> bytes:
+    """Encodes (H, W, 3) uint8 RGB as ".png" (lossless and small), or as ".jpg" or ".webp" of a quality up to 100.
+
+    Raises:
+        ImageError: not an (H, W, 3) uint8 image.
+    """
+    check_image(image)
+    options = {
+        ".png": [cv2.IMWRITE_PNG_COMPRESSION, 9],
+        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+    }[extension]
+    _, encoded = cv2.imencode(extension, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    return encoded.tobytes()
+
+
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
     """Writes (H, W, 3) uint8 RGB as a PNG file, whole or not at all."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
     def write(temporary: Path) -> None:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encode_image(image, ".png"))
 
     write_atomically(path, write)

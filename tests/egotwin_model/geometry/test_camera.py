@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import CalibrationError, ImageError
-from egotwin_model.geometry.camera import Pinhole, rectify
+from egotwin_model.geometry.camera import Pinhole, looking_at, rectify
 from egotwin_model.geometry.mount import Mount
 
 MINI = Pinhole.from_fov(64, 64, math.pi / 2)
@@ -175,3 +175,16 @@ def test_impossible_cameras_and_mounts_are_refused_by_name() -> None:
         Pinhole(0, 64, 1.0, 1.0, 0.0, 0.0)
     with pytest.raises(CalibrationError, match="not a rotation"):
         Mount((0.0, 0.0, 0.0), np.diag([1.0, 1.0, -1.0]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("goal", [[3.0, 1.0, 0.2], [-2.0, 0.5, 4.0], [0.0, -5.0, 1.5]])
+def test_a_camera_that_looks_at_a_point_is_level_and_sees_it_in_the_middle(goal: list[float]) -> None:
+    place = np.array([0.0, 0.0, 1.5])
+    pose = looking_at(place, np.array(goal))
+    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(pose[:3, :3]) == pytest.approx(1.0)
+    assert abs(pose[2, 0]) < 1e-12  # right is horizontal
+    assert pose[2, 1] < 0  # down is down
+    pixel, inside = Pinhole.from_fov(65, 49, 1.0).project((np.array(goal) - pose[:3, 3]) @ pose[:3, :3])
+    assert inside
+    np.testing.assert_allclose(pixel, [32.0, 24.0], atol=1e-9)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import matplotlib as mpl
 import numpy as np
 from jinja2 import Environment
@@ -20,6 +19,7 @@ from matplotlib.figure import Figure
 
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.io.files import write_text
+from egotwin_model.io.images import encode_image
 from training.datasets.clips.dataset import ClipSet
 from training.datasets.clips.facts import (
     IDENTITIES,
@@ -191,8 +191,8 @@ def _sheet(clips: ClipSet) -> list[tuple[str, str]]:
     for clip in np.unique(np.linspace(0, len(clips) - 1, SHEET_CLIPS).astype(int)).tolist():
         frames = clips.tensor("frames", clip)
         strip = np.hstack(frames[np.linspace(0, len(frames) - 1, SHEET_COLUMNS).astype(int)])
-        _, webp = cv2.imencode(".webp", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
-        rows.append((str(clips.records[clip]["text"]), _as_url(webp.tobytes(), "webp")))
+        webp = encode_image(strip, ".webp", QUALITY)
+        rows.append((str(clips.records[clip]["text"]), _as_url(webp, "webp")))
     return rows
 
 

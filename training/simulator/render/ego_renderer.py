@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.camera import Pinhole, looking_at
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, reference_offsets
 from training.simulator.render import body_geoms
@@ -220,14 +220,3 @@ def outside_camera(rng: np.random.Generator, plan: RoomPlan, path: Matrix) -> Ma
     gap = np.minimum(plan.solids.distance(lines).min(axis=1), 0.3)
     far = np.linalg.norm(corners - middle, axis=1)
     return looking_at(corners[int(np.argmax(10 * gap + 0.1 * far))], middle)
-
-
-def looking_at(place: Matrix, goal: Matrix) -> NDArray[np.float64]:
-    """T_world_camera (4, 4) of a level camera at `place` (3,) whose optical axis meets `goal` (3,)."""
-    forward = (goal - place) / np.linalg.norm(goal - place)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
-    pose[:3, 3] = place
-    return pose

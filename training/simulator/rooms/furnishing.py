@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.simulator.rooms import furniture as make
-from training.simulator.rooms import textures
+from training.simulator.rooms import furniture, storage, textures
+from training.simulator.rooms.furniture_parts import DARK, fabric
 from training.simulator.rooms.layout import Layout, openings, walls_of
 from training.simulator.rooms.plan import Rectangle
 from training.simulator.rooms.shell import panel, upright
@@ -124,7 +124,7 @@ class Furnisher:
                 continue
             if self._meets(grown(foot, 0.3), self.kept_free):
                 continue
-            (make.coffee_table if coffee else make.table)(frame, rng, width, depth, height)
+            (furniture.coffee_table if coffee else furniture.table)(frame, rng, width, depth, height)
             self.blocked.append(foot)
             if not coffee:
                 self._chairs(frame, width, depth)
@@ -140,7 +140,7 @@ class Furnisher:
             foot = rectangle(sides[k], 0.0, 0.0, 0.44, 0.44)
             if self._meets(grown(foot, 0.5), self.blocked[:-1]) or self._outside(grown(foot, 0.7)):
                 continue
-            make.chair(sides[k], self.rng, 0.44, 0.44, float(self.rng.uniform(0.8, 0.95)))
+            furniture.chair(sides[k], self.rng, 0.44, 0.44, float(self.rng.uniform(0.8, 0.95)))
             self.blocked.append(foot)
 
     def rug(self) -> None:
@@ -149,7 +149,7 @@ class Furnisher:
         half = np.array([rng.uniform(0.7, 1.3), rng.uniform(0.55, 0.95)])
         half = np.minimum(half, [(x1 - x0) / 2 - 0.3, (y1 - y0) / 2 - 0.3])
         centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.uniform(-0.18, 0.18, 2) * (x1 - x0, y1 - y0)
-        image = textures.rug(rng, make.fabric(rng), make.fabric(rng), textures.texture_size(*(2 * half)))
+        image = textures.rug(rng, fabric(rng), fabric(rng), textures.texture_size(*(2 * half)))
         panel(self.site, f"rug_{self.index}", np.array([*centre, 0.006]), np.eye(3), tuple(half), image)
 
     def pictures(self) -> None:
@@ -167,7 +167,7 @@ class Furnisher:
         rng = self.rng
         half = np.minimum(rng.uniform(0.2, 0.5, 2), [room, 0.42])
         z, edge = rng.uniform(1.5, 1.7), 0.04
-        colour = make.fabric(rng) if rng.uniform() < 0.5 else make.DARK
+        colour = fabric(rng) if rng.uniform() < 0.5 else DARK
         low, high = (x - half[0] - edge, 0, z - half[1] - edge), (x + half[0] + edge, 0.025, z + half[1] + edge)
         wall.frame.box(low, high, colour, solid=False)
         image = textures.painting(rng, textures.texture_size(*(4 * half)))
@@ -185,34 +185,35 @@ class Furnisher:
 def _pieces(kind: str, rng: np.random.Generator) -> list[Piece]:
     """What a kind of room has at its walls, most needed first."""
     u = rng.uniform
-    window = Piece(make.window, u(1.2, 1.9), 0.12, u(1.1, 1.35), on_wall=True, side=0.38)
-    plant, lamp = Piece(make.plant, 0.5, 0.5, u(1.1, 1.5), 0.1), Piece(make.lamp, 0.4, 0.4, u(1.45, 1.7), 0.1)
-    shelf = Piece(make.shelf, u(0.9, 1.5), 0.34, u(1.5, 1.95))
-    cabinet = Piece(make.cabinet, u(1.0, 1.7), 0.45, u(0.78, 0.95), 0.9)
-    chest = Piece(make.drawers, u(0.7, 1.0), 0.46, u(0.75, 0.95), 0.9)
-    chair = Piece(make.chair, 0.44, 0.44, u(0.8, 0.95), 0.6)
-    sofa, armchair = Piece(make.sofa, u(1.6, 2.1), 0.85, u(0.78, 0.9), 0.7), Piece(make.sofa, 0.92, 0.82, 0.8, 0.7)
+    window = Piece(furniture.window, u(1.2, 1.9), 0.12, u(1.1, 1.35), on_wall=True, side=0.38)
+    plant, lamp = Piece(furniture.plant, 0.5, 0.5, u(1.1, 1.5), 0.1), Piece(furniture.lamp, 0.4, 0.4, u(1.45, 1.7), 0.1)
+    shelf = Piece(storage.shelf, u(0.9, 1.5), 0.34, u(1.5, 1.95))
+    cabinet = Piece(storage.cabinet, u(1.0, 1.7), 0.45, u(0.78, 0.95), 0.9)
+    chest = Piece(storage.drawers, u(0.7, 1.0), 0.46, u(0.75, 0.95), 0.9)
+    chair = Piece(furniture.chair, 0.44, 0.44, u(0.8, 0.95), 0.6)
+    sofa = Piece(furniture.sofa, u(1.6, 2.1), 0.85, u(0.78, 0.9), 0.7)
+    armchair = Piece(furniture.sofa, 0.92, 0.82, 0.8, 0.7)
     wanted: dict[str, list[Piece]] = {
         "kitchen": [
-            Piece(make.counter, u(1.9, 2.7), 0.62, u(0.88, 0.94), 0.9), window,
-            Piece(make.fridge, u(0.6, 0.72), 0.62, u(1.6, 1.85), 0.9), cabinet,
-            Piece(make.stool, 0.36, 0.36, u(0.5, 0.6), 0.5), chair, shelf, plant,
+            Piece(storage.counter, u(1.9, 2.7), 0.62, u(0.88, 0.94), 0.9), window,
+            Piece(storage.fridge, u(0.6, 0.72), 0.62, u(1.6, 1.85), 0.9), cabinet,
+            Piece(furniture.stool, 0.36, 0.36, u(0.5, 0.6), 0.5), chair, shelf, plant,
         ],
         "living room": [sofa, window, cabinet, shelf, armchair, lamp, plant, chest],
         "bedroom": [
-            Piece(make.bed, u(1.0, 1.7), u(1.95, 2.05), u(0.46, 0.54), 0.6), window,
-            Piece(make.wardrobe, u(1.0, 1.6), 0.58, u(1.9, 2.05), 0.9),
-            Piece(make.nightstand, 0.45, 0.4, u(0.5, 0.58), 0.8), chest, chair, lamp, armchair,
+            Piece(furniture.bed, u(1.0, 1.7), u(1.95, 2.05), u(0.46, 0.54), 0.6), window,
+            Piece(storage.wardrobe, u(1.0, 1.6), 0.58, u(1.9, 2.05), 0.9),
+            Piece(storage.nightstand, 0.45, 0.4, u(0.5, 0.58), 0.8), chest, chair, lamp, armchair,
         ],
         "office": [
-            Piece(make.desk, u(1.3, 1.7), 0.72, u(0.72, 0.77), 0.9), window, shelf,
-            Piece(make.chair, 0.46, 0.46, 0.92, 0.6), chest, cabinet,
-            Piece(make.desk, u(1.2, 1.4), 0.68, u(0.72, 0.77), 0.9), plant, shelf,
+            Piece(furniture.desk, u(1.3, 1.7), 0.72, u(0.72, 0.77), 0.9), window, shelf,
+            Piece(furniture.chair, 0.46, 0.46, 0.92, 0.6), chest, cabinet,
+            Piece(furniture.desk, u(1.2, 1.4), 0.68, u(0.72, 0.77), 0.9), plant, shelf,
         ],
         "corridor": [
-            Piece(make.drawers, u(0.8, 1.1), 0.38, u(0.75, 0.9), 0.9),
-            Piece(make.coat_rack, u(0.8, 1.2), 0.14, u(1.65, 1.75), 0.3, on_wall=True),
-            Piece(make.stool, 0.36, 0.36, 0.48, 0.5),
+            Piece(storage.drawers, u(0.8, 1.1), 0.38, u(0.75, 0.9), 0.9),
+            Piece(furniture.coat_rack, u(0.8, 1.2), 0.14, u(1.65, 1.75), 0.3, on_wall=True),
+            Piece(furniture.stool, 0.36, 0.36, 0.48, 0.5),
         ],
     }  # fmt: skip
     return wanted[kind]

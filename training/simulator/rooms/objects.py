@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.simulator.rooms.furniture import shade
+from training.simulator.rooms.furniture_parts import shade
 from training.simulator.rooms.plan import Target
 from training.simulator.rooms.site import BOX, CAPSULE, CYLINDER, ELLIPSOID, Frame, Site, Spot, vector
 from training.simulator.rooms.textures import Colour

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotate_2d
-from training.simulator.rooms import furniture as make
 from training.simulator.rooms import textures
+from training.simulator.rooms.furniture_parts import shade, wood
 from training.simulator.rooms.layout import (
     DOOR_HEIGHT,
     OUTSIDE,
@@ -143,7 +143,7 @@ def build_floor(site: Site, rng: np.random.Generator, layout: Layout, look: Look
         extent = (room[2] - room[0], room[3] - room[1])
         size = textures.texture_size(*extent)
         planks = 0 if kind == "kitchen" else round(extent[1] / rng.uniform(0.12, 0.3))
-        image = textures.floor(rng, make.shade(make.wood(rng), 1.05), planks, size)
+        image = textures.floor(rng, shade(wood(rng), 1.05), planks, size)
         lamp = look.lamps[index]
         image *= textures.lamp_light(size, extent, (lamp[0] - room[0], room[3] - lamp[1]), look.height, 0.3)
         for box in shadows:
@@ -176,7 +176,7 @@ def _niche(site: Site, rng: np.random.Generator, door: Door) -> None:
     for side, (at, extent, _) in plans.items():
         image = textures.blotched(rng, colour, textures.texture_size(*extent), 0.12)
         panel(site, f"{name}_{side}", at.point(0, 0, h / 2), upright(at), (extent[0] / 2, h / 2), image)
-    frame.box((-w, far, -0.02), (w, -WALL, -0.005), make.wood(rng), solid=False)
+    frame.box((-w, far, -0.02), (w, -WALL, -0.005), wood(rng), solid=False)
     frame.box((-w, far, h), (w, -WALL, h + 0.02), (0.6, 0.6, 0.6), solid=False)
     frame.box((-w, -WALL - 0.02, DOOR_HEIGHT + 0.05), (w, -WALL - 0.015, h), (0.6, 0.6, 0.6), solid=False)
 
@@ -204,7 +204,7 @@ def _leaf(site: Site, rng: np.random.Generator, door: Door) -> str:
     frame.box((-w, back, 0.01), (w, front, DOOR_HEIGHT - 0.02), colour)
     for low, high in ((0.15, 0.9), (1.12, DOOR_HEIGHT - 0.15)):
         for y0, y1 in ((front, front + 0.005), (back - 0.005, back)):
-            frame.box((-w + 0.13, y0, low), (w - 0.13, y1, high), make.shade(colour, 0.82), solid=False)
+            frame.box((-w + 0.13, y0, low), (w - 0.13, y1, high), shade(colour, 0.82), solid=False)
     # Seen from the first room (facing local -y), left is local +x.
     hinge, free = (w, -w) if door.hinge_left else (-w, w)
     grip = free - 0.07 * np.sign(free)

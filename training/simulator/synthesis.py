@@ -233,7 +233,7 @@ def _finish(
         offsets=line.person.offsets,
         meta=meta,
         contacts=pose.contacts,
-        articulations={part: line.values_at(part, time) for part in line.value_moves},
+        articulations={part: line.state.values_at(part, time) for part in line.state.moved_parts},
         objects=objects,
         step_phase=pose.step_phase,
         fingers=pose.fingers,

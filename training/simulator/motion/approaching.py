@@ -112,7 +112,7 @@ def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, tow
     begin, distance = line.now, float(np.linalg.norm(place - line.here))
     ahead_until = walk(line, place, facing)
     if distance > _FEW_STEPS_M:
-        place_then = None if target is None else line.place_of(target)[:2, 3]
+        place_then = None if target is None else line.state.place_of(target)[:2, 3]
         line.spans.append(Span("walk_to", begin, line.now, target=target, target_place=place_then))
         if toward is not None and line.now - begin > 1.6:
             until = min(ahead_until, line.now + 0.2)
@@ -135,7 +135,7 @@ def prepare_walk(line: Timeline, target: Target) -> Visit:
     Raises:
         NoRoomError: there is none.
     """
-    rng, centre = line.rng, line.place_of(target)[:2, 3]
+    rng, centre = line.rng, line.state.place_of(target)[:2, 3]
     angles, distances = rng.uniform(-np.pi, np.pi, 64), np.sort(rng.uniform(0.45, 1.3, 64))
     around = centre + distances[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     named = np.array(target.stands, dtype=float).reshape(-1, 3)[:, :2]
@@ -161,7 +161,7 @@ def walk_up_to(line: Timeline, job: Visit, last: bool) -> None:
     """
     if np.linalg.norm(job.stand[0] - line.here) < 0.8:
         raise NoRoomError(f"the body stands at the {job.target.name} already")
-    go_to(line, job.stand, job.target, line.place_of(job.target)[:3, 3])
+    go_to(line, job.stand, job.target, line.state.place_of(job.target)[:3, 3])
 
 
 def look(point: Array, start_s: float, end_s: float, hand: str = "", target: Target | None = None) -> Gaze:
@@ -177,12 +177,12 @@ def look_at(line: Timeline) -> None:
         MissingTargetError: nothing is at a good distance.
     """
     aims = line.room.of_kind(*action_of("look_at").aims_at)
-    away = [np.linalg.norm(line.place_of(target)[:2, 3] - line.here) for target in aims]
+    away = [np.linalg.norm(line.state.place_of(target)[:2, 3] - line.here) for target in aims]
     near = [target for target, distance in zip(aims, away, strict=True) if _LOOK_M[0] < distance < _LOOK_M[1]]
     if not near:
         raise MissingTargetError(f"room {line.room.seed} has nothing near to look at")
     target = pick(line, near)
-    position = line.place_of(target)[:3, 3]
+    position = line.state.place_of(target)[:3, 3]
     begin = line.now + float(line.rng.uniform(0.1, 0.5))
     aside = wrap(float(np.arctan2(*(position[:2] - line.here)[::-1])) - line.heading)
     stay = float(line.rng.uniform(1.4, 2.4))

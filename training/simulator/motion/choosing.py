@@ -40,4 +40,4 @@ def _shut_in(line: Timeline, target: Target) -> bool:
     if not target.within:
         return False
     part = line.room.articulations[target.within]
-    return line.value(part.id) <= 0.6 * part.limits[1]
+    return line.state.value(part.id) <= 0.6 * part.limits[1]

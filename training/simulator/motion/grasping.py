@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,116 +10,23 @@ from training.simulator.motion.approaching import go_to, look
 from training.simulator.motion.choosing import is_portable, pick, within_reach
 from training.simulator.motion.grasps import Hold, hold_of, scaled, touch_of
 from training.simulator.motion.performing import performs_at_target
-from training.simulator.motion.timeline import Grip, Span, Timeline
+from training.simulator.motion.room_state import Grip
+from training.simulator.motion.stands import Job, find_stand
+from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.hand_task import HandTask
-from training.simulator.people.posture import SIDES, STANDING, key_of
+from training.simulator.people.posture import SIDES, STANDING
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Target
 
 Array = NDArray[np.float64]
 
 _BOTH_HANDS_M = 0.2  # things this wide need both hands
-_CANDIDATES = 60
-_HIGH_M = 1.05
-_HEAD_CLEARANCE = 0.16
-_KNEE_CLEARANCE = 0.12
 _STAY_SHARE = 0.6  # of reaches that end a clip: the hand stays there
-
-
-@dataclass(frozen=True)
-class Job:
-    """An action made ready: what, with which hold, where from, and how.
-
-    Attributes:
-        stand: (2,) m and heading rad. yaw: direction in which the hands point, rad, world.
-        posture: (5,) at the thing. wrist: world (3,) of each hand there.
-        goal: world (3,) where the held or touched point is.
-    """
-
-    action: str
-    target: Target
-    hold: Hold
-    stand: tuple[Array, float]
-    yaw: float
-    posture: Array
-    wrist: dict[str, Array]
-    goal: Array
-    place: Target | None = None
-
-    @property
-    def hand(self) -> str:
-        return "both" if len(self.hold.hands) > 1 else self.hold.hands[0]
-
-    def task(self, hand: str, start_s: float, arrive_s: float, **more: Any) -> HandTask:
-        """A stay of one hand at its wrist point."""
-        rotation = rotation_z(np.array(self.yaw)) @ self.hold.attitude[hand]
-        more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # lest the elbow folds up
-        return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, **more)
-
-
-def candidates(line: Timeline, target: Target, goal: Array, near: float = 0.3, far: float = 0.8) -> Array:
-    """Stands (N, 3) (x, y, heading) from which one might act on a world point: where the body is, those the plan
-    names, and others around it."""
-    rng = line.rng
-    angles, distances = rng.uniform(-np.pi, np.pi, _CANDIDATES), rng.uniform(near, far, _CANDIDATES)
-    around = goal[:2] + distances[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    facing = angles + np.pi + rng.uniform(-0.35, 0.35, _CANDIDATES)
-    named = np.array(target.stands, dtype=float).reshape(-1, 3)
-    here = np.array([[*line.here, line.heading]])
-    return np.concatenate([here, named, np.column_stack([around, facing])])
-
-
-def find_stand(line: Timeline, job_action: str, target: Target, goal: Array, hold: Hold) -> Job:
-    """Where to stand and how to bend so that the hold's point comes to the world point ``goal``.
-
-    Raises:
-        NoRoomError: nowhere.
-    """
-    stands = candidates(line, target, goal)
-    stands = stands[line.ground.clear(stands[:, :2], slack=0.03)]
-    away = goal - np.column_stack([stands[:, :2], np.zeros(len(stands))])
-    local = np.einsum("nji,nj->ni", rotation_z(stands[:, 2]), away)
-    aside = np.arctan2(local[:, 1], local[:, 0])
-    lateral = np.mean([SIDES[hand] for hand in hold.hands]) * 0.12
-    yaw = np.arctan2(local[:, 1] - lateral, local[:, 0] + 0.1)
-    wrists = {hand: local - rotation_z(yaw) @ hold.attitude[hand] @ hold.point[hand] for hand in hold.hands}
-    reached = line.table.fits(wrists)
-    chosen = np.argmax(reached, axis=-1)
-    fits = (np.abs(aside) < np.radians(60)) & reached.any(axis=-1)
-    for wrist in wrists.values():
-        fits &= wrist[:, 0] > 0.12
-    cost = line.table.cost[chosen] + 0.4 * np.abs(aside) + line.rng.uniform(0, 0.15, len(stands))
-    cost += 0.25 * np.minimum(np.linalg.norm(stands[:, :2] - line.here, axis=1), 2.0)
-    key = key_of(hold.hands)
-    fits &= _unhindered(line, stands, chosen, key)
-    if not fits.any():
-        raise NoRoomError(f"room {line.room.seed}: {target.name} is out of reach of the free area")
-    best = int(np.argmin(np.where(fits, cost, np.inf)))
-    place, heading = stands[best, :2], float(stands[best, 2])
-    facing = rotation_z(np.array(heading))
-    base = np.array([*place, 0.0])
-    posture = line.table.measured(key)[0][chosen[best]]
-    return Job(
-        job_action, target, hold, (place, heading), heading + float(yaw[best]), posture,
-        {hand: base + facing @ wrists[hand][best] for hand in hold.hands}, np.asarray(goal, dtype=float),
-    )  # fmt: skip
-
-
-def _unhindered(line: Timeline, stands: Array, chosen: NDArray[np.intp], key: str) -> NDArray[np.bool_]:
-    """Whether head and knees have space in the posture of each stand."""
-    postures, _, heads = line.table.measured(key)
-    facing = rotation_z(stands[:, 2])
-    base = np.column_stack([stands[:, :2], np.zeros(len(stands))])
-    head = base + np.einsum("nij,nj->ni", facing, heads[chosen])
-    clear = line.room.distance_to_solids(head) > _HEAD_CLEARANCE
-    knees = base + facing @ np.array([0.3, 0.0, 0.45])
-    low = postures[chosen, 0] > 0.2
-    return np.asarray(clear & (~low | (line.room.distance_to_solids(knees) > _KNEE_CLEARANCE)))
 
 
 def prepare_reach(line: Timeline, target: Target) -> Job:
     """Make ready to touch something with a free hand."""
     hold = scaled(touch_of(line.free_hand()), line.person.scale)
-    centre = line.place_of(target)[:3, 3]
+    centre = line.state.place_of(target)[:3, 3]
     radius = 0.4 * min(s for s in (*target.size, 0.2) if s > 0)
     return find_stand(line, "reach", target, centre + np.array([0.0, 0.0, 0.3 * radius]), hold)
 
@@ -133,7 +37,7 @@ def prepare_take(line: Timeline, target: Target) -> Job:
     if wide and line.held:
         raise NoRoomError(f"{target.name} needs both hands")
     hands = ("right", "left") if wide else (line.free_hand(),)
-    pose = line.place_of(target)
+    pose = line.state.place_of(target)
     hold = scaled(hold_of(target, hands, pose[2, 3] < 0.45), line.person.scale)
     return find_stand(line, "pick_up", target, pose[:3, 3], hold)
 
@@ -145,7 +49,7 @@ def prepare_put(line: Timeline, surface: Target) -> Job:
     hand = sorted(line.held)[int(line.rng.integers(len(line.held)))]
     held = line.held[hand]
     spots = np.array(surface.spots or [surface.position], dtype=float)
-    taken = np.array([place[:2, 3] for place in line.places.values()]).reshape(-1, 2)
+    taken = np.array([place[:2, 3] for place in line.state.places.values()]).reshape(-1, 2)
     free = [s for s in spots if not len(taken) or np.linalg.norm(taken - s[:2], axis=1).min() > 0.2]
     if not free:
         raise NoRoomError(f"no free spot on the {surface.name}")
@@ -230,10 +134,10 @@ def take(line: Timeline, job: Job, last: bool) -> None:
     line.pose_to(STANDING, lift + 0.05, up + 0.1)
     line.gazes.append(look(job.goal, start - 0.35, lift, job.hold.hands[0], job.target))
     in_hand = _in_hand(line, job)
-    line.grips.append(Grip(job.target, job.hold.hands[0], lift - 0.1, in_hand=in_hand))
+    line.state.grips.append(Grip(job.target, job.hold.hands[0], lift - 0.1, in_hand=in_hand))
     for hand in job.hold.hands:
         line.held[hand], line.holds[hand] = job.target, job.hold
-    line.spans.append(Span("pick_up", start, up, job.hand, job.target, support=line.support_of(job.target)))
+    line.spans.append(Span("pick_up", start, up, job.hand, job.target, support=line.state.support_of(job.target)))
     line.shown_s = up - 0.2
     line.wait_until(up - 0.1)
 
@@ -244,7 +148,7 @@ def _in_hand(line: Timeline, job: Job) -> Array:
     grasp = np.eye(4)
     grasp[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[hand]
     grasp[:3, 3] = job.wrist[hand]
-    return np.asarray(np.linalg.inv(grasp) @ line.place_of(job.target))
+    return np.asarray(np.linalg.inv(grasp) @ line.state.place_of(job.target))
 
 
 def _with_free_spots(line: Timeline, surfaces: list[Target]) -> list[Target]:
@@ -265,11 +169,11 @@ def put(line: Timeline, job: Job, last: bool) -> None:
         )
     line.pose_to(STANDING, away + 0.1, back + 0.1)
     line.gazes.append(look(job.goal, start - 0.35, away, job.hold.hands[0], job.place))
-    grip = next(g for g in reversed(line.grips) if g.target.id == job.target.id and g.placed is None)
+    grip = next(g for g in reversed(line.state.grips) if g.target.id == job.target.id and g.placed is None)
     placed = np.eye(4)
     placed[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[grip.hand]
     placed[:3, 3] = job.wrist[grip.hand]
-    line.put_down(grip, away, placed @ grip.in_hand, job.place)
+    line.state.put_down(grip, away, placed @ grip.in_hand, job.place)
     for hand in job.hold.hands:
         del line.held[hand], line.holds[hand]
     line.shown_s = away + 0.3
@@ -293,6 +197,6 @@ def begin_holding(line: Timeline) -> None:
     in_hand = np.eye(4)
     in_hand[:3, :3] = hold.attitude[hands[0]].T
     in_hand[:3, 3] = hold.point[hands[0]]
-    line.grips.append(Grip(target, hands[0], -99.0, in_hand=in_hand))
+    line.state.grips.append(Grip(target, hands[0], -99.0, in_hand=in_hand))
     for hand in hands:
         line.held[hand], line.holds[hand] = target, hold

@@ -47,6 +47,6 @@ def compose_long_sequence(
 def _is_possible(line: Timeline, action: str) -> bool:
     """Whether what an action needs is so; the rest shows when it is tried."""
     needs = action_of(action).needs
-    if Condition.OPEN in needs and line.opened is None:
+    if Condition.OPEN in needs and line.state.opened is None:
         return False
     return (Condition.LOW in needs) == line.is_low  # whoever sits or crouches stands up next

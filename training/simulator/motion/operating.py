@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.rotations import rotate_2d, rotation_z
 from training.simulator.motion.approaching import go_to
 from training.simulator.motion.choosing import shuffled
-from training.simulator.motion.grasping import candidates
 from training.simulator.motion.grasps import Hold, scaled
 from training.simulator.motion.performing import performs_at_target
+from training.simulator.motion.stands import candidates
 from training.simulator.motion.timeline import Span, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.hand_motion import attitude, grip_point
@@ -89,7 +89,7 @@ def prepare(line: Timeline, target: Target, action: str) -> Operation:
         NoRoomError: nowhere, or the part is open (closed) already.
     """
     part = line.room.articulations[target.articulation]
-    value, top = line.value(part.id), part.limits[1]
+    value, top = line.state.value(part.id), part.limits[1]
     if (action == "open" and value > 0.3 * top) or (action == "close" and value < 0.2 * top):
         raise NoRoomError(f"the {target.name} is {'open' if action == 'open' else 'closed'} already")
     far = top * float(line.rng.uniform(*_OPEN_SHARE[target.kind]))
@@ -193,21 +193,21 @@ def _movable(line: Timeline, targets: list[Target]) -> list[Target]:
 
 def _opened(line: Timeline, targets: list[Target]) -> list[Target]:
     """The part that was opened last; any, where none was."""
-    return [line.opened] if line.opened else _movable(line, targets)
+    return [line.state.opened] if line.state.opened else _movable(line, targets)
 
 
 @performs_at_target("open", _prepare_open, _movable)
 def open_part(line: Timeline, job: Operation, last: bool) -> None:
     """Open a door, cupboard or drawer."""
     operate(line, job)
-    line.opened = job.target
+    line.state.opened = job.target
 
 
 @performs_at_target("close", _prepare_close, _opened)
 def close_part(line: Timeline, job: Operation, last: bool) -> None:
     """Close a door, cupboard or drawer."""
     operate(line, job)
-    line.opened = None
+    line.state.opened = None
 
 
 def begin_opened(line: Timeline) -> None:
@@ -221,14 +221,14 @@ def begin_opened(line: Timeline) -> None:
         raise MissingTargetError(f"room {line.room.seed} has nothing to close")
     target = parts[int(shuffled(line.rng, parts)[0])]
     part = line.room.articulations[target.articulation]
-    line.start_value(part.id, part.limits[1] * float(line.rng.uniform(0.7, 0.95)))
-    line.ground.leaves[part.id] = leaf(target, part, line.value(part.id))
-    line.opened = target
+    line.state.start_value(part.id, part.limits[1] * float(line.rng.uniform(0.7, 0.95)))
+    line.ground.leaves[part.id] = leaf(target, part, line.state.value(part.id))
+    line.state.opened = target
 
 
 def operate(line: Timeline, job: Operation) -> None:
     """Go there, take the handle, move it, let go."""
-    handle = job.part.move(job.grip, line.value(job.part.id))
+    handle = job.part.move(job.grip, line.state.value(job.part.id))
     go_to(line, job.stand, job.target, handle)
     start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
     arrive = start + float(line.rng.uniform(0.8, 1.1)) + float(job.posture[0])
@@ -241,8 +241,8 @@ def operate(line: Timeline, job: Operation) -> None:
 
     time = np.arange(1, round((moved - line.now) * GRID_HZ) + 2) / GRID_HZ + line.now
     share = ease(time, move, moved)
-    part, before = job.part, line.value(job.part.id)
-    line.move_value(part.id, job.goal, move, moved)
+    part, before = job.part, line.state.value(job.part.id)
+    line.state.move_value(part.id, job.goal, move, moved)
     way = np.stack([np.interp(share, job.share, job.way[:, k]) for k in (0, 1)], axis=-1)
     velocity = np.gradient(way, axis=0) * GRID_HZ
     facing = np.array([np.cos(line.heading), np.sin(line.heading)])
@@ -285,7 +285,7 @@ def _follow(
 
 def _afterwards(line: Timeline, job: Operation) -> None:
     """What an opened or closed part means for where one can walk."""
-    part, value = job.part, line.value(job.part.id)
+    part, value = job.part, line.state.value(job.part.id)
     line.ground.leaves.pop(part.id, None)
     if value > 0.05:
         line.ground.leaves[part.id] = leaf(job.target, part, value)

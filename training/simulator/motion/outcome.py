@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import HEAD
 from training.simulator.motion.animation import Pose
+from training.simulator.motion.room_state import initial_place
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.person import JOINT
 from training.simulator.people.posture import PREFIX
@@ -23,14 +24,14 @@ def object_poses(line: Timeline, pose: Pose, time: Array) -> dict[str, Array]:
     """{id: (T, 4, 4)} of objects that hands carry or that ride in a drawer that moves."""
     poses: dict[str, Array] = {}
     for target in line.room.of_kind("object"):
-        gripped = [grip for grip in line.grips if grip.target.id == target.id]
-        rides = target.within in line.value_moves and line.room.articulations[target.within].kind == "slide"
+        gripped = [grip for grip in line.state.grips if grip.target.id == target.id]
+        rides = target.within in line.state.moved_parts and line.room.articulations[target.within].kind == "slide"
         if not gripped and not rides:
             continue
-        path = np.repeat(line.initial_place(target)[None], len(time), axis=0)
+        path = np.repeat(initial_place(target)[None], len(time), axis=0)
         if rides:
             part = line.room.articulations[target.within]
-            path = part.transform(line.values_at(part.id, time) - part.initial) @ path
+            path = part.transform(line.state.values_at(part.id, time) - part.initial) @ path
         for grip in gripped:
             hand = JOINT[f"{PREFIX[grip.hand]}_Hand"]
             held = (time >= grip.from_s) & (time < grip.until_s)

@@ -158,7 +158,7 @@ def _prepare(line: Timeline, action: str, performance: AtTarget) -> Any:
         )
     order = shuffled(line.rng, targets)
     if line.spans:  # rather continue with what is near
-        away = np.array([np.linalg.norm(line.place_of(target)[:2, 3] - line.here) for target in targets])
+        away = np.array([np.linalg.norm(line.state.place_of(target)[:2, 3] - line.here) for target in targets])
         order = np.argsort(away + line.rng.uniform(0, 1.5, len(targets)))
     for index in order[:_TARGET_TRIES]:
         try:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.rotations import rotation_z
 from training.simulator.motion.grasps import Hold
+from training.simulator.motion.room_state import RoomState
 from training.simulator.people.easing import GRID_HZ, Moves, ease, integrate
 from training.simulator.people.hand_task import HandTask
 from training.simulator.people.motion_plan import POST_S, PRE_S, Gaze, Segment, Track
@@ -47,36 +47,22 @@ class Span:
     in_words: bool = True
 
 
-@dataclass(frozen=True, eq=False)
-class Grip:
-    """An object in a hand from when to when; ``in_hand`` (4, 4) is T_hand_object, and ``placed`` (4, 4)
-    where it stands after that."""
-
-    target: Target
-    hand: str
-    from_s: float
-    until_s: float = np.inf
-    in_hand: Array = field(default_factory=lambda: np.eye(4))
-    placed: Array | None = None
-
-
 @dataclass
 class Timeline:
     """See the module; times are seconds, the body stands at ``here`` facing ``heading`` when its way so far ends.
 
     Attributes:
-        posture: of `posture.POSTURE`, at the end. values: of articulations, at the end.
-        places: (4, 4) where moved objects stand at the end. held: object in "left" / "right" hand.
-        holds: how. supports: what moved objects stand on.
+        state: of the room at the end. posture: (5,) of `posture.POSTURE`, at the end.
+        held: object in the "left" and "right" hand, holds: how.
         seat: what the body sits on at the end, seated_since: from when on. sittings: times of sitting that are over.
-        opened: the part that closing is about. shown_s: a clip must show what comes before this time.
+        shown_s: a clip must show what comes before this time.
     """
 
     person: Person
     room: RoomPlan
     rng: np.random.Generator
     table: ReachTable
-    ground: Ground
+    state: RoomState
     heading_: list[Array] = field(default_factory=list)
     path_: list[Array] = field(default_factory=list)
     speed_: list[Array] = field(default_factory=list)
@@ -85,19 +71,12 @@ class Timeline:
     moves: list[tuple[float, float, Array]] = field(default_factory=list)
     tasks: list[HandTask] = field(default_factory=list)
     gazes: list[Gaze] = field(default_factory=list)
-    values: dict[str, float] = field(default_factory=dict)
-    value_moves: dict[str, list[tuple[float, float, Array]]] = field(default_factory=dict)
-    initial_values: dict[str, float] = field(default_factory=dict)
-    places: dict[str, Array] = field(default_factory=dict)
     held: dict[str, Target] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
-    supports: dict[str, str] = field(default_factory=dict)
-    grips: list[Grip] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     seat: Target | None = None
     seated_since: float = -np.inf
     sittings: list[tuple[float, float]] = field(default_factory=list)
-    opened: Target | None = None
     shown_s: float = 0.0
 
     @classmethod
@@ -105,7 +84,7 @@ class Timeline:
         cls, person: Person, room: RoomPlan, rng: np.random.Generator, table: ReachTable, here: Array, heading: float
     ) -> Timeline:
         """A body that stands still until time 0."""
-        line = cls(person, room, rng, table, Ground(room))
+        line = cls(person, room, rng, table, RoomState.of(room))
         line.heading_.append(np.array([heading]))
         line.path_.append(np.array(here, dtype=float)[None])
         line.speed_.append(np.zeros(1))
@@ -125,7 +104,7 @@ class Timeline:
     ) -> Timeline:
         """A body on its way: the segment includes `PRE_S` before time 0, when the body is at ``start``; ``heading`` is
         that of its first sample."""
-        line = cls(person, room, rng, table, Ground(room))
+        line = cls(person, room, rng, table, RoomState.of(room))
         angle = segment.heading - segment.heading[0] + heading
         path = integrate(angle, segment.speed)
         zero = round(PRE_S * GRID_HZ)
@@ -136,16 +115,13 @@ class Timeline:
         return line
 
     def copy(self) -> Timeline:
-        """One that can go on without changing this one."""
-        ground = Ground(self.room)
-        ground.rectangles, ground.leaves = self.ground.rectangles, dict(self.ground.leaves)
+        """A time line that can be continued without changing this one."""
         own = {
             f.name: getattr(self, f.name).copy()
             for f in fields(self)
-            if isinstance(getattr(self, f.name), (list, dict, np.ndarray))
+            if isinstance(getattr(self, f.name), (list, dict, np.ndarray, RoomState))
         }
-        own["value_moves"] = {part: list(moves) for part, moves in self.value_moves.items()}
-        return replace(self, ground=ground, **own)
+        return replace(self, **own)
 
     def relocate(self, here: Array, heading: float) -> None:
         """Let a body that has not moved yet begin somewhere else."""
@@ -162,6 +138,11 @@ class Timeline:
         if not self.ground.clear(path[::8], slack=0.05).all():
             raise NoRoomError(f"room {self.room.seed}: no space to stop at {self.here.round(2)}")
         self.extend(heading, path, speed)
+
+    @property
+    def ground(self) -> Ground:
+        """Where a body may walk at the end."""
+        return self.state.ground
 
     @property
     def here(self) -> Array:
@@ -202,28 +183,6 @@ class Timeline:
         self.moves.append((start_s, end_s, posture - self.posture))
         self.posture = posture
 
-    def value(self, part: str) -> float:
-        """Value of an articulation at the end."""
-        return self.values.get(part, self.room.articulations[part].initial)
-
-    def start_value(self, part: str, value: float) -> None:
-        """Let a part be at another value than the room's from the beginning."""
-        self.initial_values[part] = self.values[part] = value
-        self.value_moves.setdefault(part, [])
-
-    def move_value(self, part: str, value: float, start_s: float, end_s: float) -> None:
-        """Move an articulation between two times."""
-        change = np.array([value - self.value(part)])
-        self.initial_values.setdefault(part, self.room.articulations[part].initial)
-        self.value_moves.setdefault(part, []).append((start_s, end_s, change))
-        self.values[part] = value
-
-    def values_at(self, part: str, time: Array) -> Array:
-        """Values (T,) of an articulation."""
-        moves = Moves.of(self.value_moves.get(part, []), 1)
-        start = self.initial_values.get(part, self.room.articulations[part].initial)
-        return np.asarray(start + moves.at(time)[:, 0])
-
     def let_go(self, hand: str, at_s: float, back_s: float) -> None:
         """End the stay of a hand, if it has one."""
         for index in reversed(range(len(self.tasks))):
@@ -232,23 +191,6 @@ class Timeline:
                 if not np.isfinite(task.back_s):
                     self.tasks[index] = replace(task, leave_s=at_s, back_s=back_s)
                 return
-
-    def place_of(self, target: Target) -> Array:
-        """Where an object is at the end: (4, 4), upright."""
-        if target.id in self.places:
-            return self.places[target.id]
-        pose = self.initial_place(target)
-        part = self.room.articulations.get(target.within)
-        if part is not None and part.kind == "slide":
-            return np.asarray(part.transform(self.value(part.id) - part.initial) @ pose)
-        return pose
-
-    def initial_place(self, target: Target) -> Array:
-        """Where the room has an object: (4, 4)."""
-        pose = np.eye(4)
-        pose[:3, :3] = rotation_z(target.yaw)
-        pose[:3, 3] = target.position
-        return pose
 
     def where(self, time: float) -> tuple[Array, float]:
         """Place (2,) and heading of the body at a time."""
@@ -289,16 +231,6 @@ class Timeline:
             gaze.target for gaze in self.gazes
             if gaze.target is not None and min(gaze.end_s, end_s) - max(gaze.start_s + 0.2, start_s) > 0.4
         ]  # fmt: skip
-
-    def support_of(self, target: Target) -> str:
-        """What an object stands on."""
-        return self.supports.get(target.id, target.support)
-
-    def put_down(self, grip: Grip, until_s: float, placed: Array, where: Target | None) -> None:
-        """End a grip: the object stands at ``placed`` (4, 4) from then on."""
-        self.grips[self.grips.index(grip)] = replace(grip, until_s=until_s, placed=placed)
-        self.places[grip.target.id] = placed
-        self.supports[grip.target.id] = where.name if where else "floor"
 
     def free_hand(self) -> str:
         """A hand that holds nothing; raises `NoRoomError` if none is free."""

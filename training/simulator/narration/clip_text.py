@@ -102,7 +102,7 @@ def _clauses(line: Timeline, told: list[Span], begin_s: float, leave_open: str =
             bearing = found if abs(found) > _SEEN else None
         support = span.support
         if not support and span.target is not None and action.mentions("support"):
-            support = line.support_of(span.target)
+            support = line.state.support_of(span.target)
         identity = span.target.id or name if span.target is not None else ""
         told_, there = bool(identity) and identity == last, bool(support) and last_name == support
         clauses.append(Clause(span.action, span.side, name, support, told_, there, bearing))

@@ -24,10 +24,10 @@ from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.videos import PLAYABLE, encode_clip
 from training.actions.registry import action_of
-from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, draw_motion, moves_of
+from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, room_motion_of, sample_motion
 from training.simulator.generate import CLIPS_PER_ROOM
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.ego_renderer import EgoRenderer, Labels
+from training.simulator.render.ego_renderer import EgoRenderer, LabelOptions
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import build_room
 
@@ -50,14 +50,14 @@ def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float],
             rng = np.random.default_rng([seed, clip])
             start = time.process_time()
             try:
-                motion = draw_motion(rng, plan, "train", Counter())
+                motion = sample_motion(rng, plan, "train", Counter())
             except NoRoomError:
                 continue
             spent["motion"] += time.process_time() - start
             start = time.process_time()
-            renderer.wear(motion.offsets, Clothing.draw(rng))
+            renderer.wear(motion.offsets, Clothing.sample(rng))
             poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-            seen = renderer.render(*poses, moves_of(motion))
+            seen = renderer.render(*poses, room_motion_of(motion))
             spent["render"] += time.process_time() - start
             start = time.process_time()
             written += len(encode_clip(seen.images, 8, PLAYABLE))
@@ -97,15 +97,16 @@ def agreement(count: int, size: int) -> None:
         spec, plan = build_room(seed, "train")
         rng = np.random.default_rng([seed, 77])
         try:
-            motion = draw_motion(rng, plan, "train", Counter())
+            motion = sample_motion(rng, plan, "train", Counter())
         except NoRoomError:
             continue
         if not any(action_of(name).with_hand for name in motion.behaviour.split("+")):
             continue
         renderer = EgoRenderer(spec, size, articulations=plan.articulations)
-        renderer.wear(motion.offsets, Clothing.draw(rng))
+        renderer.wear(motion.offsets, Clothing.sample(rng))
         poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-        frames = renderer.render(*poses, moves_of(motion), Labels(hand_pixels=True, depth=True, segmentation=True))
+        labels = LabelOptions(hand_pixels=True, depth=True, segmentation=True)
+        frames = renderer.render(*poses, room_motion_of(motion), labels)
         rows = [1 + renderer.things.index(f"body_{side}_Hand") for side in "LR"]
         renderer.close()
         assert frames.hand_pixels is not None

@@ -25,13 +25,13 @@ from training.simulator.people.hand_motion import grip_point
 from training.simulator.rooms.plan import RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
 from training.simulator.synthesis import synthesise
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 JOINT = {name: index for index, name in enumerate(XSENS_JOINTS)}
 HANDLE_RADIUS_M = 0.011
 
 
-def stance_speeds(motion: SynthMotion) -> NDArray[np.float64]:
+def stance_speeds(motion: SyntheticMotion) -> NDArray[np.float64]:
     """Speeds (N,) m/s of standing feet."""
     toe = motion.offsets[JOINT["L_Toe"]]
     points = np.array([[-0.05, 0.0, 1.5 * toe[2]], toe])
@@ -42,7 +42,7 @@ def stance_speeds(motion: SynthMotion) -> NDArray[np.float64]:
     return np.asarray(speed[motion.contacts[1:] & motion.contacts[:-1]])
 
 
-def handle_miss(motion: SynthMotion, room: RoomPlan) -> float:
+def handle_miss(motion: SyntheticMotion, room: RoomPlan) -> float:
     """Metres from the grip to the handle while a part moves, at worst; nan where nothing does."""
     worst = np.nan
     for name, values in motion.articulations.items():
@@ -58,7 +58,7 @@ def handle_miss(motion: SynthMotion, room: RoomPlan) -> float:
     return float(worst)
 
 
-def drift_in_hand(motion: SynthMotion) -> float:
+def drift_in_hand(motion: SyntheticMotion) -> float:
     """Metres that a carried object moves in the hand that is nearest to it, at worst; nan where none is carried."""
     worst = np.nan
     for path in motion.objects.values():
@@ -83,7 +83,7 @@ def main() -> int:
     options = parser.parse_args()
     begin = SPLIT_SEEDS["train"].start
     rooms = [build_room(begin + index, "train")[1] for index in range(options.rooms)]
-    made: list[tuple[SynthMotion, RoomPlan]] = []
+    made: list[tuple[SyntheticMotion, RoomPlan]] = []
     synthesise(np.random.default_rng(0), rooms[0])  # reads the captured gait
     start = time.process_time()
     for index, room in enumerate(rooms):

@@ -23,9 +23,9 @@ from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.images import write_png
-from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, moves_of
+from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, room_motion_of
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.ego_renderer import EgoRenderer, Frames
+from training.simulator.render.ego_renderer import EgoRenderer, RenderedFrames
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
 from training.simulator.synthesis import synthesise
@@ -33,8 +33,8 @@ from training.simulator.synthesis import synthesise
 LEAST_WAY_M = 0.5  # a camera that stays in place shows no depth: such clips say nothing about structure
 
 
-def moving_clip(seed: int, size: int, split: str) -> Frames:
-    """A clip of a train, val or test room in which the head moves half a metre or more."""
+def moving_clip(seed: int, size: int, split: str) -> RenderedFrames:
+    """A clip of a train, val or test room in which the head room_motion half a metre or more."""
     rooms = SPLIT_SEEDS[split]
     for attempt in range(50):
         rng = np.random.default_rng([seed, attempt, 5])
@@ -46,9 +46,9 @@ def moving_clip(seed: int, size: int, split: str) -> Frames:
         if motion.meta["net_distance_m"] < LEAST_WAY_M or fault_of(motion, plan):
             continue
         renderer = EgoRenderer(spec, size, fine=True, articulations=plan.articulations)
-        renderer.wear(motion.offsets, Clothing.draw(rng))
+        renderer.wear(motion.offsets, Clothing.sample(rng))
         poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-        seen = renderer.render(*poses, moves_of(motion))
+        seen = renderer.render(*poses, room_motion_of(motion))
         renderer.close()
         return seen
     raise NoRoomError(f"no clip with a moving camera for seed {seed}")

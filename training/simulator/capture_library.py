@@ -20,7 +20,7 @@ from training.simulator.narration.pose_text import focus_text, head_yaw, posture
 from training.simulator.people.captured_gaits import gaits_of
 from training.simulator.people.gaits import WalkCycle
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class CaptureLibrary:
 
     def play(
         self, rng: np.random.Generator, room: RoomPlan, *, duration_s: float = 5.0, split: str = "train"
-    ) -> SynthMotion:
+    ) -> SyntheticMotion:
         """A part of a recording, at a place of the room where it fits.
 
         Args:
@@ -98,7 +98,7 @@ def _told(
     begin_s: float,
     duration_s: float,
     split: str,
-) -> SynthMotion:
+) -> SyntheticMotion:
     """A played part with its texts and labels."""
     wording = "test" if split == "test" else "train"
     end_s = begin_s + duration_s
@@ -127,7 +127,7 @@ def _told(
         "duration_s": duration_s, "hand": "", "target": "", "recording": motion.name, "texts": texts, "ambiguous": "",
         "actions": actions,
     }  # fmt: skip
-    return SynthMotion(
+    return SyntheticMotion(
         positions.astype(np.float32), rotations.astype(np.float32), text, "captured", motion.offsets, meta,
         contacts=contacts, step_phase=np.zeros((len(positions), 2)), fingers=np.zeros((len(positions), 2)),
         labels=labels,

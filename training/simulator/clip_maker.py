@@ -17,13 +17,13 @@ from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.simulator.capture_library import CaptureLibrary
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.canvas import Moves
-from training.simulator.render.ego_renderer import FOV, EgoRenderer, Frames, Labels, outside_camera
+from training.simulator.render.canvas import RoomMotion
+from training.simulator.render.ego_renderer import FOV, EgoRenderer, LabelOptions, RenderedFrames, outside_camera
 from training.simulator.rooms.collisions import ALLOWED_M, penetration
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room, wall_style
-from training.simulator.synthesis import synthesise, synthesise_story
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthesis import synthesise, synthesise_long_sequence
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz
 MOST_MOVED = 4  # articulations and objects whose states a clip holds
@@ -35,7 +35,7 @@ BODY_SEEDS = {split: range(k << 40, (k + 1) << 40) for k, split in enumerate(SPL
 
 
 @dataclass(frozen=True)
-class Options:
+class ClipOptions:
     """What a clip is made with; everything here is part of a data set's settings.
 
     Attributes:
@@ -58,12 +58,12 @@ class Options:
     ambiguous: float = AMBIGUOUS_SHARE
 
     @property
-    def labels(self) -> Labels:
-        return Labels(self.hand_pixels, self.depth, self.segmentation)
+    def labels(self) -> LabelOptions:
+        return LabelOptions(self.hand_pixels, self.depth, self.segmentation)
 
 
 def room_clips(
-    split: str, room_seed: int, rng: np.random.Generator, count: int, options: Options
+    split: str, room_seed: int, rng: np.random.Generator, count: int, options: ClipOptions
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
     """`count` clips in one room, each of another person: tensors of one clip and its "record"; and what was redrawn."""
     spec, plan = build_room(room_seed, split)
@@ -83,7 +83,7 @@ def library_of(folder: str) -> CaptureLibrary | None:
     return CaptureLibrary.load(folder) if folder else None
 
 
-def draw_motion(
+def sample_motion(
     rng: np.random.Generator,
     plan: RoomPlan,
     split: str,
@@ -91,7 +91,7 @@ def draw_motion(
     library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
     story_s: float = 0.0,
-) -> SynthMotion:
+) -> SyntheticMotion:
     """A motion that stays inside the room and passes through nothing; `redrawn` counts those that did not.
 
     Args:
@@ -102,7 +102,7 @@ def draw_motion(
     """
     for _ in range(MAX_TRIES):
         if story_s:
-            motion = synthesise_story(rng, plan, story_s, split=split)
+            motion = synthesise_long_sequence(rng, plan, story_s, split=split)
         else:
             motion = synthesise(rng, plan, split=split, library=library, ambiguous=ambiguous)
         fault = fault_of(motion, plan)
@@ -112,7 +112,7 @@ def draw_motion(
     raise NoRoomError(f"room {plan.seed}: no motion keeps clear of its walls and furniture in {MAX_TRIES} tries")
 
 
-def fault_of(motion: SynthMotion, plan: RoomPlan) -> str:
+def fault_of(motion: SyntheticMotion, plan: RoomPlan) -> str:
     """Why a motion cannot be kept: "outside", "snap" (a part turns faster than people do), "penetration", or ""."""
     half = np.array(plan.size) / 2
     if (np.abs(motion.positions[..., :2]).reshape(-1, 2).max(axis=0) > half - 0.03).any() and not plan.rooms:
@@ -126,7 +126,7 @@ def fault_of(motion: SynthMotion, plan: RoomPlan) -> str:
     return "penetration" if deep > ALLOWED_M else ""
 
 
-def draw_camera(rng: np.random.Generator, options: Options) -> tuple[Mount, Pinhole]:
+def sample_camera(rng: np.random.Generator, options: ClipOptions) -> tuple[Mount, Pinhole]:
     """A clip's camera: the mini model's, or one near it."""
     default = Mount()
     if not options.vary_camera:
@@ -136,10 +136,10 @@ def draw_camera(rng: np.random.Generator, options: Options) -> tuple[Mount, Pinh
     return mount, Pinhole.from_fov(options.size, options.size, float(np.radians(rng.uniform(75, 105))))
 
 
-def moves_of(motion: SynthMotion) -> Moves:
+def room_motion_of(motion: SyntheticMotion) -> RoomMotion:
     """What moves besides the wearer, one row a frame."""
     step = POSES_PER_FRAME
-    return Moves(
+    return RoomMotion(
         {name: values[::step] for name, values in motion.articulations.items()},
         {name: poses[::step] for name, poses in motion.objects.items()},
         motion.fingers[::step],
@@ -147,12 +147,12 @@ def moves_of(motion: SynthMotion) -> Moves:
 
 
 def _clip(
-    renderer: EgoRenderer, plan: RoomPlan, split: str, body_seed: int, options: Options, redrawn: Counter[str]
+    renderer: EgoRenderer, plan: RoomPlan, split: str, body_seed: int, options: ClipOptions, redrawn: Counter[str]
 ) -> dict[str, Any]:
     rng = np.random.default_rng(body_seed)
-    motion = draw_motion(rng, plan, split, redrawn, library_of(options.mocap), options.ambiguous)
-    seen = film(renderer, motion, rng, options)
-    moves = moves_of(motion)
+    motion = sample_motion(rng, plan, split, redrawn, library_of(options.mocap), options.ambiguous)
+    seen = render_view(renderer, motion, rng, options)
+    room_motion = room_motion_of(motion)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
     clip = {
         "frames": seen.images, "positions": motion.positions, "rotations": motion.rotations,
@@ -160,29 +160,31 @@ def _clip(
         "hand_visible": seen.hand_visible, "intrinsics": _intrinsics(seen.intrinsics),
         "mount": renderer.mount.matrix.astype(np.float32), "contacts": motion.contacts.astype(np.uint8),
         "step_phase": motion.step_phase.astype(np.float32), "fingers": motion.fingers.astype(np.float32),
-        **states(motion), **optional(seen),
+        **moved_states(motion), **optional_labels(seen),
     }  # fmt: skip
     if options.outside:
         view = outside_camera(rng, plan, poses[0][:, HEAD])
-        other = renderer.render_outside(view, *poses, moves)
+        other = renderer.render_outside(view, *poses, room_motion)
         clip |= {
             "outside_frames": other.images, "outside_pose": view.astype(np.float32),
             "outside_intrinsics": _intrinsics(other.intrinsics),
         }  # fmt: skip
-    about = {"text": motion.text, "behaviour": motion.behaviour, **origin(motion, plan, split, body_seed)}
+    about = {"text": motion.text, "behaviour": motion.behaviour, **origin_of(motion, plan, split, body_seed)}
     return clip | {"record": about | motion.meta}
 
 
-def film(renderer: EgoRenderer, motion: SynthMotion, rng: np.random.Generator, options: Options) -> Frames:
+def render_view(
+    renderer: EgoRenderer, motion: SyntheticMotion, rng: np.random.Generator, options: ClipOptions
+) -> RenderedFrames:
     """What the wearer of a motion sees at 8 Hz, in clothes and through a camera (the renderer keeps it) from `rng`."""
-    renderer.wear(motion.offsets, Clothing.draw(rng))
-    renderer.mount, renderer.camera = draw_camera(rng, options)
+    renderer.wear(motion.offsets, Clothing.sample(rng))
+    renderer.mount, renderer.camera = sample_camera(rng, options)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-    return renderer.render(*poses, moves_of(motion), options.labels)
+    return renderer.render(*poses, room_motion_of(motion), options.labels)
 
 
-def origin(
-    motion: SynthMotion, plan: RoomPlan, split: str, body_seed: int, most_moved: int = MOST_MOVED
+def origin_of(
+    motion: SyntheticMotion, plan: RoomPlan, split: str, body_seed: int, most_moved: int = MOST_MOVED
 ) -> dict[str, Any]:
     """What a record says of where a motion takes place, of whom, and what moves in it."""
     return {
@@ -193,7 +195,7 @@ def origin(
     }  # fmt: skip
 
 
-def states(motion: SynthMotion, most_moved: int = MOST_MOVED) -> dict[str, NDArray[np.float32]]:
+def moved_states(motion: SyntheticMotion, most_moved: int = MOST_MOVED) -> dict[str, NDArray[np.float32]]:
     """Values (T, most) and poses (T, most, 4, 4) of what moves, in the order of their names."""
     count = len(motion.positions)
     values = np.zeros((count, most_moved), np.float32)
@@ -209,7 +211,7 @@ def _intrinsics(camera: Pinhole) -> NDArray[np.float32]:
     return np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
 
 
-def optional(seen: Frames) -> dict[str, NDArray[Any]]:
+def optional_labels(seen: RenderedFrames) -> dict[str, NDArray[Any]]:
     """The labels that cost time, where they were asked for."""
     named = {"hand_pixels": seen.hand_pixels, "depth": seen.depth, "segmentation": seen.segmentation}
     return {name: values for name, values in named.items() if values is not None}

@@ -16,13 +16,13 @@ import numpy as np
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.bags import BagWriter, Topics
-from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, moves_of
+from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, room_motion_of
 from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.ego_renderer import FOV, EgoRenderer
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
 from training.simulator.synthesis import synthesise_sequence
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 START_NS = 1_760_000_000_000_000_000  # an arbitrary wall time, so that stamps look like a real recording's
 IMAGE_SIZE = 192
@@ -31,7 +31,9 @@ SECONDS_EACH = 4.0
 ROOM, WEARER = 31, 1  # a living room whose other half comes into view with the turn
 
 
-def record(path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Sequence[str] = BEHAVIOURS) -> SynthMotion:
+def record(
+    path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Sequence[str] = BEHAVIOURS
+) -> SyntheticMotion:
     """Write the recording of one person in one room of the test split.
 
     Args:
@@ -48,9 +50,9 @@ def record(path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Seque
     if fault := fault_of(motion, plan):
         raise NoRoomError(f"room {room}, wearer {wearer}: the motion has a fault ({fault}); choose another wearer")
     renderer = EgoRenderer(spec, IMAGE_SIZE, fine=True, articulations=plan.articulations)
-    renderer.wear(motion.offsets, Clothing.draw(rng))
+    renderer.wear(motion.offsets, Clothing.sample(rng))
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-    seen = renderer.render(*poses, moves_of(motion))
+    seen = renderer.render(*poses, room_motion_of(motion))
     renderer.close()
     matrix = Pinhole.from_fov(IMAGE_SIZE, IMAGE_SIZE, FOV).matrix
     with BagWriter(path) as bag:

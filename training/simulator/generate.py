@@ -29,7 +29,7 @@ from training.datasets.clips import clip_store
 from training.datasets.clips.cutting import Clip
 from training.datasets.clips.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
 from training.datasets.mocap.capture_folder import checksum
-from training.simulator.clip_maker import BODY_SEEDS, Options, library_of, room_clips
+from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, library_of, room_clips
 from training.simulator.render.canvas import screenless
 from training.simulator.rooms.objects import pairs_of
 from training.simulator.rooms.plan import NoRoomError
@@ -51,7 +51,7 @@ def generate(
     seed: int = 0,
     size: int = 64,
     workers: int = 2,
-    options: Options | None = None,
+    options: ClipOptions | None = None,
     compression: Compression | None = None,
     address: str | None = None,
 ) -> Manifest:
@@ -73,7 +73,7 @@ def generate(
             folder named.
         OSError: the disk is full.
     """
-    folder, options = Path(out_dir), options or Options(size)
+    folder, options = Path(out_dir), options or ClipOptions(size)
     folder.mkdir(parents=True, exist_ok=True)
     library = library_of(options.mocap)
     manifest = _resume(folder, _wanted(split, num_clips, seed, options, compression))
@@ -100,7 +100,7 @@ def generate(
     return manifest
 
 
-def _wanted(split: str, num_clips: int, seed: int, options: Options, compression: Compression | None) -> Manifest:
+def _wanted(split: str, num_clips: int, seed: int, options: ClipOptions, compression: Compression | None) -> Manifest:
     """The manifest of clips made with these settings, none of which are made yet."""
     rooms, bodies = SPLIT_SEEDS[split], BODY_SEEDS[split]
     return Manifest(
@@ -124,7 +124,7 @@ def _shard(
     split: str,
     seed: int,
     counts: list[int],
-    options: Options,
+    options: ClipOptions,
     compression: Compression | None,
     index: int,
 ) -> Made:
@@ -137,7 +137,7 @@ def make_shard(
     seed: int,
     index: int,
     count: int,
-    options: Options,
+    options: ClipOptions,
     compression: Compression | None = None,
 ) -> Made:
     """Make and write one shard of `count` clips; returns its entry in the manifest.
@@ -163,7 +163,7 @@ def make_shard(
 
 
 def shard_clips(
-    split: str, seed: int, index: int, count: int, options: Options
+    split: str, seed: int, index: int, count: int, options: ClipOptions
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
     """The clips of one shard and how many motions were redrawn, by reason; a room where nothing fits is passed over."""
     rooms = SPLIT_SEEDS[split]
@@ -191,7 +191,7 @@ def _resume(folder: Path, wanted: Manifest) -> Manifest:
     if not (folder / "manifest.json").exists():
         return wanted
     found = Manifest.load(folder)
-    found.options = asdict(Options()) | found.options  # settings that came later have what was usual before
+    found.options = asdict(ClipOptions()) | found.options  # settings that came later have what was usual before
     if found.settings() != wanted.settings():
         raise RecordingError(
             f"{folder} holds clips of {found.settings()}, asked for {wanted.settings()}: choose another folder"
@@ -248,7 +248,7 @@ def _parts(options: argparse.Namespace) -> list[tuple[Path, str, int]]:
 
 
 def _make(options: argparse.Namespace, folder: Path, split: str, count: int) -> int:
-    clip = Options(
+    clip = ClipOptions(
         options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation,
         options.mocap, options.ambiguous,
     )  # fmt: skip

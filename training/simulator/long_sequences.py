@@ -33,19 +33,19 @@ from training.simulator.clip_maker import (
     BODY_SEEDS,
     POSES_PER_FRAME,
     SUPERSAMPLE,
-    Options,
-    draw_motion,
-    film,
-    optional,
-    origin,
-    states,
+    ClipOptions,
+    moved_states,
+    optional_labels,
+    origin_of,
+    render_view,
+    sample_motion,
 )
 from training.simulator.generate import add_options
 from training.simulator.render.canvas import screenless
-from training.simulator.render.ego_renderer import EgoRenderer, Frames
+from training.simulator.render.ego_renderer import EgoRenderer, RenderedFrames
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 from training.workers.fanout import Report, run_command, run_shards
 
 SETTINGS = "made_with.json"
@@ -59,7 +59,7 @@ def record_sequences(
     count: int,
     seconds: float = 30.0,
     seed: int = 0,
-    options: Options | None = None,
+    options: ClipOptions | None = None,
     workers: int = 2,
     address: str | None = None,
 ) -> Report[int]:
@@ -73,7 +73,7 @@ def record_sequences(
     Raises:
         RecordingError: `out_dir` holds sequences made with other settings. OSError: the disk is full.
     """
-    folder, options = Path(out_dir), options or Options()
+    folder, options = Path(out_dir), options or ClipOptions()
     folder.mkdir(parents=True, exist_ok=True)
     _same_settings(folder, {"seed": seed, "seconds": seconds, "version": GENERATOR_VERSION, "options": asdict(options)})
     for leftover in folder.glob(f".{sequence_name(split)}-*"):  # of workers that were killed while writing
@@ -92,7 +92,7 @@ def sequence_name(split: str, index: int | None = None) -> str:
     return f"world-{split}" if index is None else f"world-{split}-{index:05d}"
 
 
-def record_sequence(folder: Path, split: str, seed: int, seconds: float, options: Options, index: int) -> str:
+def record_sequence(folder: Path, split: str, seed: int, seconds: float, options: ClipOptions, index: int) -> str:
     """Make and write one sequence; returns its name. The same in every process."""
     cv2.setNumThreads(1)
     rooms, bodies = SPLIT_SEEDS[split], BODY_SEEDS[split]
@@ -111,7 +111,7 @@ def record_sequence(folder: Path, split: str, seed: int, seconds: float, options
     raise NoRoomError(f"{name}: nothing that takes {seconds:g} s fits into any of {ROOMS_EACH} rooms; ask for less")
 
 
-def sequence_of(split: str, room_seed: int, body_seed: int, seconds: float, options: Options) -> SyntheticSequence:
+def sequence_of(split: str, room_seed: int, body_seed: int, seconds: float, options: ClipOptions) -> SyntheticSequence:
     """One body's story in one room, filmed and told.
 
     Raises:
@@ -119,10 +119,10 @@ def sequence_of(split: str, room_seed: int, body_seed: int, seconds: float, opti
     """
     rng = np.random.default_rng(body_seed)
     spec, plan = build_room(room_seed, split)
-    motion = draw_motion(rng, plan, split, Counter(), story_s=seconds)
+    motion = sample_motion(rng, plan, split, Counter(), story_s=seconds)
     renderer = EgoRenderer(spec, options.size, SUPERSAMPLE, fine=options.size >= 256, articulations=plan.articulations)
     try:
-        seen = film(renderer, motion, rng, options)
+        seen = render_view(renderer, motion, rng, options)
     finally:
         renderer.close()
     times = np.arange(len(motion.positions)) / RATE_HZ
@@ -140,7 +140,7 @@ def sequence_of(split: str, room_seed: int, body_seed: int, seconds: float, opti
     )
 
 
-def narrations_of(motion: SynthMotion) -> list[Narration]:
+def narrations_of(motion: SyntheticMotion) -> list[Narration]:
     """A row for each action, as annotators write it: what is done, how the body is held, what is attended to.
 
     Rows begin and end with a picture, so that a clip that begins with a row has a picture for each of its times.
@@ -157,21 +157,21 @@ def narrations_of(motion: SynthMotion) -> list[Narration]:
     ]
 
 
-def _metadata(motion: SynthMotion, plan: RoomPlan, split: str, body_seed: int) -> dict[str, Any]:
+def _metadata(motion: SyntheticMotion, plan: RoomPlan, split: str, body_seed: int) -> dict[str, Any]:
     return {
         "fake_name": f"body_{body_seed}", "location": f"room_{plan.seed}", "script": motion.behaviour, "split": split,
-        "record": origin(motion, plan, split, body_seed, MOST_MOVED), "person": motion.meta["person"],
+        "record": origin_of(motion, plan, split, body_seed, MOST_MOVED), "person": motion.meta["person"],
     }  # fmt: skip
 
 
-def _labels(motion: SynthMotion, seen: Frames) -> dict[str, NDArray[Any]]:
+def _labels(motion: SyntheticMotion, seen: RenderedFrames) -> dict[str, NDArray[Any]]:
     """Every label of a clip, one row a picture."""
     step = slice(None, None, POSES_PER_FRAME)
-    moved = {name: values[step] for name, values in states(motion, MOST_MOVED).items()}
+    moved = {name: values[step] for name, values in moved_states(motion, MOST_MOVED).items()}
     return {
         "hand_visible": seen.hand_visible, "contacts": motion.contacts[step].astype(np.uint8),
         "step_phase": motion.step_phase[step].astype(np.float32), "fingers": motion.fingers[step].astype(np.float32),
-        **moved, **optional(seen),
+        **moved, **optional_labels(seen),
     }  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make(given: argparse.Namespace) -> int:
-    options = Options(
+    options = ClipOptions(
         given.size, given.vary_camera, hand_pixels=given.hand_pixels, depth=given.depth,
         segmentation=given.segmentation,
     )  # fmt: skip

@@ -18,13 +18,13 @@ from training.simulator.motion.outcome import find_fault, object_poses
 from training.simulator.motion.performing import find_performance, performed_names
 from training.simulator.motion.roaming import is_roaming
 from training.simulator.motion.script_planner import compose
-from training.simulator.motion.timeline import Span, Timeline
-from training.simulator.narration.clip_text import tell_clip
+from training.simulator.motion.timeline import ActionSpan, Timeline
+from training.simulator.narration.clip_text import describe_clip
 from training.simulator.narration.pose_text import head_yaw
 from training.simulator.people.motion_plan import PRE_S
-from training.simulator.people.person import Person, draw_person
+from training.simulator.people.person import Person, sample_person
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, RoomPlan
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 Array = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def synthesise(
     split: str = "train",
     library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
-) -> SynthMotion:
+) -> SyntheticMotion:
     """One clip of a random person, at a random place of the room.
 
     Args:
@@ -61,7 +61,7 @@ def synthesise(
         NoRoomError: the room has no place or target for the behaviour.
         ValueError: there is no such behaviour.
     """
-    person = draw_person(rng, split, library.gaits if library else ())
+    person = sample_person(rng, split, library.gaits if library else ())
     if behaviour is None and library is not None and rng.random() < _PLAYED_SHARE:
         with suppress(NoRoomError):
             return library.play(rng, room, duration_s=duration_s, split=split)
@@ -95,7 +95,7 @@ def _clip(
     split: str,
     ambiguous: float,
     tries: int = _TRIES,
-) -> SynthMotion:
+) -> SyntheticMotion:
     """A script in a window of ``duration_s``: it may begin in mid-walk, and pauses fill what is left."""
     problem = NoRoomError(f"room {room.seed} has no place for {'+'.join(script)!r}")
     for _ in range(tries):
@@ -131,7 +131,7 @@ def synthesise_sequence(
     seconds_each: float | None = None,
     *,
     split: str = "train",
-) -> SynthMotion:
+) -> SyntheticMotion:
     """Several behaviours by one person, one after the other, on one continuous time line.
 
     Args:
@@ -144,7 +144,7 @@ def synthesise_sequence(
         NoRoomError: no way through the room fits all of them.
     """
     script = [action for behaviour in behaviours for action in _script(behaviour)]
-    person = draw_person(rng, split)
+    person = sample_person(rng, split)
     problem = NoRoomError(f"room {room.seed} has no way for the sequence {behaviours}; widen it or ask for less")
     for _ in range(_SEQUENCE_TRIES):
         try:
@@ -160,13 +160,13 @@ def synthesise_sequence(
     raise problem
 
 
-def synthesise_story(
+def synthesise_long_sequence(
     rng: np.random.Generator,
     room: RoomPlan,
     duration_s: float,
     *,
     split: str = "train",
-) -> SynthMotion:
+) -> SyntheticMotion:
     """A long sequence of whatever one person finds to do in a room, to be cut into clips by who reads it.
 
     Args:
@@ -176,7 +176,7 @@ def synthesise_story(
     Raises:
         NoRoomError: the room has not enough to do.
     """
-    person = draw_person(rng, split)
+    person = sample_person(rng, split)
     problem = NoRoomError(f"room {room.seed} has no place for a story of {duration_s} s")
     for _ in range(_TRIES):
         try:
@@ -198,16 +198,16 @@ def _finish(
     split: str,
     plain: bool = False,
     ambiguous: float = AMBIGUOUS_SHARE,
-) -> SynthMotion:
+) -> SyntheticMotion:
     """Pose a time line in a window and tell it."""
     time = begin_s + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ
-    pose = animate(line.person, line.track(), time, int(rng.integers(2)), float(rng.random()))
+    pose = animate(line.person, line.motion_plan(), time, int(rng.integers(2)), float(rng.random()))
     objects = object_poses(line, pose, time)
     fault = find_fault(line, pose, time)
     if fault:
         raise NoRoomError(f"room {line.room.seed}: {fault}")
     spans = [span for span in line.spans if _shown(span, begin_s, duration_s) >= _LEAST_S]
-    told = tell_clip(rng, line, spans, pose, time, split, plain, ambiguous)
+    told = describe_clip(rng, line, spans, pose, time, split, plain, ambiguous)
     yaw, steps = head_yaw(pose.rotations), np.diff(pose.positions[:, HEAD, :2], axis=0)
     about = next((span for span in spans if span.side and span.target), None)
     meta = {
@@ -225,7 +225,7 @@ def _finish(
         },
         **told.meta,
     }
-    return SynthMotion(
+    return SyntheticMotion(
         positions=pose.positions.astype(np.float32),
         rotations=pose.rotations.astype(np.float32),
         text=told.text,
@@ -241,11 +241,11 @@ def _finish(
     )
 
 
-def _shown(span: Span, begin_s: float, duration_s: float) -> float:
+def _shown(span: ActionSpan, begin_s: float, duration_s: float) -> float:
     return min(span.end_s, begin_s + duration_s) - max(span.start_s, begin_s)
 
 
-def _labels(spans: list[Span], time: Array) -> tuple[str, ...]:
+def _labels(spans: list[ActionSpan], time: Array) -> tuple[str, ...]:
     """The action of each pose; where two overlap, the later one."""
     labels = [STAND_STILL.name] * len(time)
     for span in spans:

@@ -14,7 +14,7 @@ RATE_HZ = 16
 
 
 @dataclass(frozen=True)
-class SynthMotion:
+class SyntheticMotion:
     """A body in motion, world frame (z up, metres), with what it does in words.
 
     Attributes:

@@ -21,7 +21,7 @@ from training.actions.rules import obeys
 from training.actions.scripts import clip_scripts, long_sequence_shares
 from training.actions.wording import Clause, goal_text
 from training.simulator.motion.performing import PERFORMANCES, performed_names, performs
-from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.people.posture import STANDING, crouching
 from training.simulator.synthesis import synthesise, synthesise_sequence
 
@@ -43,7 +43,7 @@ def curtsy(line: Timeline) -> None:
     begin = line.now + 0.2
     line.pose_to(crouching(0.14 * line.person.scale, 0.1), begin, begin + 0.6)
     line.pose_to(STANDING, begin + 0.7, begin + 1.4)
-    line.spans.append(Span("curtsy", begin, begin + 1.4))
+    line.spans.append(ActionSpan("curtsy", begin, begin + 1.4))
     line.wait_until(begin + 1.4)
 
 

@@ -22,7 +22,7 @@ from training.datasets.mocap.formats import read
 from training.datasets.mocap.retarget import JOINT, Captured, match, retarget, sole_points, upright
 from training.datasets.mocap.segments import cut
 from training.simulator.capture_library import CaptureLibrary
-from training.simulator.people.person import draw_person
+from training.simulator.people.person import sample_person
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.synthesis import synthesise
 
@@ -112,7 +112,7 @@ def test_a_folder_becomes_gaits_and_clips() -> None:
     for gait in library.gaits:
         assert 1.0 < gait.stride < 1.8
         assert np.degrees(gait.foot_pitch.max()) > 40
-    people = [draw_person(np.random.default_rng(seed), "train", library.gaits) for seed in range(12)]
+    people = [sample_person(np.random.default_rng(seed), "train", library.gaits) for seed in range(12)]
     captured_gait = [any(person.feet.cycle is gait for gait in library.gaits) for person in people]
     assert 2 < sum(captured_gait) < 10
     for seed in range(12):  # the same people
@@ -130,9 +130,9 @@ def test_a_folder_becomes_gaits_and_clips() -> None:
         library.play(np.random.default_rng(0), ROOM, duration_s=60.0)
     mujoco = pytest.importorskip("mujoco", reason=missing_extra("world"))
     assert mujoco
-    from training.simulator.clip_maker import draw_motion  # a clip of a data set may be a captured one
+    from training.simulator.clip_maker import sample_motion  # a clip of a data set may be a captured one
 
-    drawn = [draw_motion(np.random.default_rng(s), ROOM, "train", Counter(), library) for s in range(30)]
+    drawn = [sample_motion(np.random.default_rng(s), ROOM, "train", Counter(), library) for s in range(30)]
     assert "captured" in {motion.behaviour for motion in drawn}
     played = [synthesise(np.random.default_rng(s), ROOM, library=library).behaviour == "captured" for s in range(40)]
     assert 0 < sum(played) < 20

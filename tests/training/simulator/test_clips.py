@@ -29,7 +29,7 @@ from egotwin_model.io.videos import Compression, VideoFile, write_video
 from training.datasets.clips import card, dataset, facts
 from training.datasets.clips.shards import Manifest, open_clips
 from training.simulator import generate, show
-from training.simulator.clip_maker import BODY_SEEDS, Options, fault_of
+from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, fault_of
 from training.simulator.rooms.collisions import penetration
 from training.simulator.rooms.plan import RoomPlan, Solids
 from training.simulator.rooms.scene import SPLIT_SEEDS
@@ -73,7 +73,7 @@ def test_clips_are_the_same_with_one_worker_and_with_two(tmp_path: Path, monkeyp
 
 
 def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
-    options = Options(32, vary_camera=True, outside=True, hand_pixels=True, depth=True, segmentation=True)
+    options = ClipOptions(32, vary_camera=True, outside=True, hand_pixels=True, depth=True, segmentation=True)
     made = generate.generate(tmp_path / "a", "val", 3, seed=4, workers=1, options=options)
     digest = made.shards["clips-00000"]["sha256"]
     assert generate.make_shard(tmp_path, "val", 4, 0, 3, options)["sha256"] == digest
@@ -145,7 +145,7 @@ def test_leaks_between_splits_are_found(tmp_path: Path) -> None:
 
 
 def test_compressed_clips_stream_and_are_the_same_but_for_the_pictures(tmp_path: Path) -> None:
-    options = Options(32, outside=True)
+    options = ClipOptions(32, outside=True)
     generate.generate(tmp_path / "raw", "val", 2, seed=4, workers=1, options=options)
     made = generate.generate(
         tmp_path / "tar", "val", 2, seed=4, workers=1, options=options, compression=Compression(crf=4)

@@ -19,8 +19,8 @@ from ...shared_data import missing_extra
 
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
-from training.simulator.synthesis import synthesise, synthesise_sequence, synthesise_story
-from training.simulator.synthetic_motion import SynthMotion
+from training.simulator.synthesis import synthesise, synthesise_long_sequence, synthesise_sequence
+from training.simulator.synthetic_motion import SyntheticMotion
 
 from .furnished_room import ROOM
 
@@ -30,17 +30,17 @@ POSES = slice(None, None, 16)  # one a second
 SEQUENCE = ["stand_up", "walk_to+open", "close", "pick_up", "turn_around_left", "put_down", "crouch", "look_at"]
 
 
-def made() -> dict[str, SynthMotion]:
+def made() -> dict[str, SyntheticMotion]:
     """Clips of every split, a sequence of wanted actions, and a long sequence."""
     clips = {f"{split} {seed}": synthesise(np.random.default_rng(seed), ROOM, split=split) for split, seed in CLIPS}
     return {
         **clips,
         "sequence": synthesise_sequence(np.random.default_rng(2), ROOM, SEQUENCE),
-        "long": synthesise_story(np.random.default_rng(1), ROOM, 40.0, split="test"),
+        "long": synthesise_long_sequence(np.random.default_rng(1), ROOM, 40.0, split="test"),
     }
 
 
-def words(motion: SynthMotion) -> dict[str, object]:
+def words(motion: SyntheticMotion) -> dict[str, object]:
     """All that a record says in words, and when."""
     told = ("action", "text", "posture", "focus", "side", "target_id", "support", "start_s", "end_s")
     return {
@@ -50,7 +50,7 @@ def words(motion: SynthMotion) -> dict[str, object]:
     }  # fmt: skip
 
 
-def poses(motion: SynthMotion) -> NDArray[np.float32]:
+def poses(motion: SyntheticMotion) -> NDArray[np.float32]:
     """Joint positions (T, 23, 3), one row a second."""
     return np.ascontiguousarray(motion.positions[POSES])
 

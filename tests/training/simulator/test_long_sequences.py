@@ -25,7 +25,7 @@ from training.datasets.nymeria import prepare
 from training.datasets.sequences.sequence_reader import SequenceReader, ViewSettings
 from training.datasets.sequences.sequence_writer import SequenceWriter
 from training.simulator import long_sequences as recordings
-from training.simulator.clip_maker import Options
+from training.simulator.clip_maker import ClipOptions
 from training.simulator.rooms.scene import SPLIT_SEEDS
 
 SIZE = 32
@@ -38,7 +38,7 @@ def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_opengl()
     folder = tmp_path_factory.mktemp("sequences")
     for split, count in (("train", 2), ("test", 1)):
-        made = recordings.record_sequences(folder, split, count, 16.0, options=Options(SIZE, depth=True), workers=1)
+        made = recordings.record_sequences(folder, split, count, 16.0, options=ClipOptions(SIZE, depth=True), workers=1)
         assert made.done == count
     return folder
 
@@ -46,7 +46,7 @@ def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_sequence_is_read_as_it_was_lived(sequences: Path, tmp_path: Path) -> None:
     name, again = "world-train-00000", tmp_path / "again"
     seeds = json.loads((sequences / name / "metadata.json").read_text())["record"]
-    options = Options(SIZE, depth=True)
+    options = ClipOptions(SIZE, depth=True)
     truth = recordings.sequence_of("train", seeds["room_seed"], seeds["body_seed"], 16.0, options)
     SequenceWriter(again).write(name, truth)
     for part in ("metadata.json", "narration/atomic_action.csv", "narration/motion_narration.csv"):
@@ -109,4 +109,4 @@ def test_sequences_that_are_there_are_not_made_again(sequences: Path, capsys: py
     assert recordings.main([*arguments, "--split", "test", "--count", "1"]) == 2
     assert "choose another folder" in capsys.readouterr().err
     with pytest.raises(RecordingError, match="choose another folder"):
-        recordings.record_sequences(sequences, "test", 1, 20.0, options=Options(SIZE, depth=True))
+        recordings.record_sequences(sequences, "test", 1, 20.0, options=ClipOptions(SIZE, depth=True))

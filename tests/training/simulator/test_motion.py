@@ -20,10 +20,10 @@ from training.actions.scripts import clip_scripts
 from training.actions.wording import Clause, goal_text, wordings
 from training.simulator.people.gaits import SAMPLES, walk_cycle
 from training.simulator.people.hand_motion import finger_point, grip_point
-from training.simulator.people.person import draw_person
+from training.simulator.people.person import sample_person
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Solids, Target
-from training.simulator.synthesis import synthesise, synthesise_sequence, synthesise_story
-from training.simulator.synthetic_motion import RATE_HZ, SynthMotion
+from training.simulator.synthesis import synthesise, synthesise_long_sequence, synthesise_sequence
+from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 from .furnished_room import ROOM, TABLE_SPOTS, empty_room, target_of
 
@@ -35,11 +35,11 @@ OPERATING = ("open", "close", "walk_to+open", "walk_to+close")
 
 
 @cache
-def clips(behaviour: str) -> list[SynthMotion]:
+def clips(behaviour: str) -> list[SyntheticMotion]:
     return [synthesise(np.random.default_rng(seed), ROOM, behaviour) for seed in SEEDS]
 
 
-def soles(motion: SynthMotion) -> np.ndarray:
+def soles(motion: SyntheticMotion) -> np.ndarray:
     """Heel and toe points of both feet: (T, 2 feet, 2 points, 3)."""
     ankle_height = -1.5 * motion.offsets[JOINT["L_Toe"], 2]
     points = []
@@ -50,29 +50,29 @@ def soles(motion: SynthMotion) -> np.ndarray:
     return np.stack(points, axis=1)
 
 
-def yaw_of(motion: SynthMotion, joint: int = HEAD) -> np.ndarray:
+def yaw_of(motion: SyntheticMotion, joint: int = HEAD) -> np.ndarray:
     return np.unwrap(np.arctan2(motion.rotations[:, joint, 1, 0], motion.rotations[:, joint, 0, 0]))
 
 
-def first_bearing(motion: SynthMotion, target: Target) -> float:
+def first_bearing(motion: SyntheticMotion, target: Target) -> float:
     """Degrees by which a target lies aside of the first pose's pelvis, left positive."""
     away = np.array(target.position[:2]) - motion.positions[0, 0, :2]
     bearing = np.arctan2(away[1], away[0]) - yaw_of(motion, 0)[0]
     return float(np.degrees(np.arctan2(np.sin(bearing), np.cos(bearing))))
 
 
-def hand_point(motion: SynthMotion, hand: str, point: np.ndarray) -> np.ndarray:
+def hand_point(motion: SyntheticMotion, hand: str, point: np.ndarray) -> np.ndarray:
     """World path (T, 3) of a point of a hand's frame, given for the reference body."""
     joint, scale = JOINT["L_Hand" if hand == "left" else "R_Hand"], size_of(motion)
     return motion.positions[:, joint].astype(float) + motion.rotations[:, joint].astype(float) @ (point * scale)
 
 
-def size_of(motion: SynthMotion) -> float:
+def size_of(motion: SyntheticMotion) -> float:
     shin = np.linalg.norm(motion.offsets[[JOINT["L_LowerLeg"], JOINT["L_Foot"]]], axis=1).sum()
     return float((motion.offsets[1:7, 2].sum() + shin) / (0.615 + 0.84))
 
 
-def spans(motion: SynthMotion, action: str) -> list[dict]:
+def spans(motion: SyntheticMotion, action: str) -> list[dict]:
     return [entry for entry in motion.meta["actions"] if entry["action"] == action]
 
 
@@ -410,7 +410,7 @@ def test_a_sequence_is_continuous() -> None:
 
 
 def test_a_story_goes_on_for_as_long_as_wanted() -> None:
-    story, again = (synthesise_story(np.random.default_rng(4), ROOM, 24.0) for _ in range(2))
+    story, again = (synthesise_long_sequence(np.random.default_rng(4), ROOM, 24.0) for _ in range(2))
     np.testing.assert_array_equal(story.positions, again.positions)
     assert story.text == again.text
     assert story.positions.shape == (24 * 16 + 1, 23, 3)
@@ -441,7 +441,7 @@ def test_heads_stay_out_of_furniture() -> None:
 
 
 def test_bodies_of_other_splits_are_not_seen_in_training() -> None:
-    drawn = {split: [draw_person(np.random.default_rng(seed), split) for seed in range(150)]
+    drawn = {split: [sample_person(np.random.default_rng(seed), split) for seed in range(150)]
              for split in ("train", "val", "test")}  # fmt: skip
     assert np.ptp([person.size for person in drawn["train"]]) > 0.18
     for split in ("val", "test"):

@@ -23,8 +23,8 @@ from egotwin_model.io.bags import BagReader, Topics  # noqa: E402
 from training.datasets.clips.shards import Manifest, open_clips, write_shard  # noqa: E402
 from training.simulator import example_bag as bag  # noqa: E402
 from training.simulator.render.body_geoms import Clothing, hand_points  # noqa: E402
-from training.simulator.render.canvas import Moves  # noqa: E402
-from training.simulator.render.ego_renderer import FOV, EgoRenderer, Labels, outside_camera  # noqa: E402
+from training.simulator.render.canvas import RoomMotion  # noqa: E402
+from training.simulator.render.ego_renderer import FOV, EgoRenderer, LabelOptions, outside_camera  # noqa: E402
 from training.simulator.rooms.scene import build_room, empty_spec  # noqa: E402
 from training.simulator.rooms.site import ELLIPSOID, Frame, Site  # noqa: E402
 
@@ -119,7 +119,7 @@ def test_neighbouring_headings_look_different_and_a_full_turn_the_same() -> None
 def test_every_hand_pixel_is_counted_and_the_wrist_projects_onto_its_hand() -> None:
     spec, _ = build_room(3, "train")
     renderer = EgoRenderer(spec, size=64)
-    everything = Labels(hand_pixels=True, depth=True, segmentation=True)
+    everything = LabelOptions(hand_pixels=True, depth=True, segmentation=True)
     (positions, rotations), (hanging, turned) = stand("forward"), stand("down")
     seen = renderer.render(np.concatenate([positions, hanging]), np.concatenate([rotations, turned]), labels=everything)
     things = renderer.things
@@ -155,10 +155,10 @@ def test_doors_open_and_objects_move_in_the_picture() -> None:
     positions, rotations = stand(yaw=heading, at=(x + 0.3 * np.cos(fridge.yaw), y + 0.3 * np.sin(fridge.yaw)))
     before = np.eye(4)
     before[:3, 3] = positions[0, 6] + 0.45 * np.array([np.cos(heading), np.sin(heading), -0.3])
-    moves = Moves({fridge.articulation: np.array([0.0, 1.2])}, {mug.id: np.stack([before, before])})
+    room_motion = RoomMotion({fridge.articulation: np.array([0.0, 1.2])}, {mug.id: np.stack([before, before])})
     twice = np.concatenate([positions] * 2), np.concatenate([rotations] * 2)
     shut = renderer.render(positions, rotations).images[0].astype(int)
-    opened = renderer.render(*twice, moves).images.astype(int)
+    opened = renderer.render(*twice, room_motion).images.astype(int)
     again = renderer.render(positions, rotations).images[0].astype(int)
     renderer.close()
     assert (np.abs(opened[1] - opened[0]).max(axis=-1) > 25).mean() > 0.03  # the door
@@ -169,9 +169,8 @@ def test_doors_open_and_objects_move_in_the_picture() -> None:
 def test_fingers_close() -> None:
     renderer = EgoRenderer(empty_spec(), size=64)
     positions, rotations = stand("forward")
-    open_, closed = (
-        renderer.render(positions, rotations, Moves(fingers=np.array([[f, f]]))).images[0].astype(int) for f in (0, 1)
-    )
+    fingers = [RoomMotion(fingers=np.array([[closed, closed]])) for closed in (0, 1)]
+    open_, closed = (renderer.render(positions, rotations, moved).images[0].astype(int) for moved in fingers)
     renderer.close()
     assert np.abs(open_ - closed).max() > 40
     assert hand_points(2)[:, 1].max() < hand_points(0)[:, 1].max() - 0.04
@@ -183,7 +182,7 @@ def test_an_outside_camera_sees_the_wearer_with_head() -> None:
     renderer.wear(reference_offsets(), PLAIN)
     positions, rotations = stand(at=tuple(plan.sample(np.random.default_rng(0), 1)[0]))
     view = outside_camera(np.random.default_rng(1), plan, positions[:, 6])
-    seen = renderer.render_outside(view, positions, rotations, labels=Labels(segmentation=True))
+    seen = renderer.render_outside(view, positions, rotations, labels=LabelOptions(segmentation=True))
     head = 1 + renderer.things.index("body_Head")
     renderer.close()
     assert seen.segmentation is not None

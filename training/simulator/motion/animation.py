@@ -1,4 +1,4 @@
-"""From a track to a whole body in motion: captured gait for trunk and arms, planted feet, postures, hands, gaze."""
+"""From a plan to a whole body in motion: captured gait for trunk and arms, planted feet, postures, hands, gaze."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.simulator.people import posture
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.footsteps import foot_motion, gait_phase, plan_steps, step_phase
 from training.simulator.people.gaits import sample_cycle
-from training.simulator.people.motion_plan import Gaze, Track
+from training.simulator.people.motion_plan import Gaze, MotionPlan
 from training.simulator.people.person import ARMS, JOINT, SPINE, UPPER_BODY, Person, idle_rotvecs, sway
 from training.simulator.people.posture import PREFIX, chain
 
@@ -44,7 +44,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class _Frames:
+class _PoseInputs:
     """What the layers share, one row per frame: look = heading the head aims at, walk = 0 standing … 1 walking,
     still = 1 - walk, shift = -1 … 1 weight on the right … left foot, sway as in `people.sway`, and each of
     `posture.POSTURE`."""
@@ -68,24 +68,24 @@ class _Frames:
         return np.asarray(1 - np.minimum(self.walk, 1))
 
 
-def animate(person: Person, track: Track, time: Array, first_foot: int, step_offset: float) -> Pose:
-    """Pose a body along a track.
+def animate(person: Person, plan: MotionPlan, time: Array, first_foot: int, step_offset: float) -> Pose:
+    """Pose a body along a plan.
 
     Args:
         person: the body and its habits.
-        track: where it goes, in the world, and what it does there.
+        plan: where it goes, in the world, and what it does there.
         time: (T,) seconds of the poses, evenly spaced.
         first_foot: 0 left, 1 right. step_offset: 0 … 1, see `plan_steps`.
     """
-    left, right = plan_steps(track, person.feet, first_foot, step_offset)
+    left, right = plan_steps(plan, person.feet, first_foot, step_offset)
     phase = gait_phase(left, right, time)
-    held = posture.STANDING + track.posture.at(time)
+    held = posture.STANDING + plan.posture.at(time)
     feet = [
         foot_motion(steps, person.feet, time, person.ankle_height, person.offsets[JOINT[f"{side}_Toe"]], held[:, 4])
         for steps, side in ((left, "L"), (right, "R"))
     ]
     flying = np.stack([foot.flying for foot in feet], axis=-1)
-    frames = _sample(person, track, time, phase, flying, held)
+    frames = _pose_inputs(person, plan, time, phase, flying, held)
     local = _layers(person, frames)
     posture.bend_trunk(local, frames.lean, frames.turn)
 
@@ -104,14 +104,14 @@ def animate(person: Person, track: Track, time: Array, first_foot: int, step_off
         _place_leg(person, rotations, pelvis, foot.ankle, foot.rotation, side)
     positions = _positions(person, pelvis, rotations)
     for side in PREFIX:
-        tasks = [task for task in track.hands if task.hand == side]
+        tasks = [task for task in plan.hands if task.hand == side]
         if tasks:
             hands.place_arm(person, rotations, positions, tasks, time, frames.heading)
             _move_along(person, positions, rotations, [JOINT[f"{PREFIX[side]}_{p}"] for p in ("Forearm", "Hand")])
-    _gaze(person, frames, track.gazes, positions, rotations)
+    _gaze(person, frames, plan.gazes, positions, rotations)
     _move_along(person, positions, rotations, [HEAD])
     phases = np.stack([step_phase(steps, time) for steps in (left, right)], axis=-1)
-    return Pose(positions, rotations, ~flying, phases, hands.grips(track.hands, time))
+    return Pose(positions, rotations, ~flying, phases, hands.grips(plan.hands, time))
 
 
 def _positions(person: Person, pelvis: Array, rotations: Array) -> Array:
@@ -125,19 +125,21 @@ def _move_along(person: Person, positions: Array, rotations: Array, joints: list
         positions[:, joint] = positions[:, parent] + rotations[:, parent] @ person.offsets[joint]
 
 
-def _sample(person: Person, track: Track, time: Array, phase: Array, flying: NDArray[np.bool_], held: Array) -> _Frames:
+def _pose_inputs(
+    person: Person, plan: MotionPlan, time: Array, phase: Array, flying: NDArray[np.bool_], held: Array
+) -> _PoseInputs:
     def at(values: Array, when: Array) -> Array:
-        return np.interp(when, track.time, values)
+        return np.interp(when, plan.time, values)
 
-    turning = np.abs(np.gradient(track.heading)) * GRID_HZ
-    effort = np.maximum(np.minimum(np.abs(track.speed), 1.15), np.minimum(turning / 2.0, 0.3))
+    turning = np.abs(np.gradient(plan.heading)) * GRID_HZ
+    effort = np.maximum(np.minimum(np.abs(plan.speed), 1.15), np.minimum(turning / 2.0, 0.3))
     unloaded = flying[:, 1].astype(float) - flying[:, 0]
-    backward = at(gaussian_filter1d(track.speed, 6, mode="nearest"), time) < -0.02
-    return _Frames(
+    backward = at(gaussian_filter1d(plan.speed, 6, mode="nearest"), time) < -0.02
+    return _PoseInputs(
         time=time,
-        path=np.stack([at(track.path[:, 0], time), at(track.path[:, 1], time)], axis=-1),
-        heading=at(track.heading, time),
-        look=at(gaussian_filter1d(track.heading, 6, mode="nearest"), time + person.gaze_lead_s),
+        path=np.stack([at(plan.path[:, 0], time), at(plan.path[:, 1], time)], axis=-1),
+        heading=at(plan.heading, time),
+        look=at(gaussian_filter1d(plan.heading, 6, mode="nearest"), time + person.gaze_lead_s),
         walk=at(gaussian_filter1d(effort, 10, mode="nearest"), time),
         shift=gaussian_filter1d(unloaded, 0.12 / float(time[1] - time[0]), mode="nearest"),
         phase=np.where(backward, person.feet.cycle.swing_fraction - phase, phase),  # a film of walking run backward
@@ -150,7 +152,7 @@ def _sample(person: Person, track: Track, time: Array, phase: Array, flying: NDA
     )
 
 
-def _layers(person: Person, f: _Frames) -> Array:
+def _layers(person: Person, f: _PoseInputs) -> Array:
     """Local rotations (T, 23, 3, 3) of trunk and arms: standing, blended with the captured walk, twisted into turns."""
     cycle = sample_cycle(person.feet.cycle.local_rotvecs, f.phase)
     idle = idle_rotvecs(person)
@@ -166,7 +168,7 @@ def _layers(person: Person, f: _Frames) -> Array:
     return Rotation.from_rotvec(blended.reshape(-1, 3)).as_matrix().reshape(-1, 23, 3, 3)
 
 
-def _pelvis(person: Person, f: _Frames) -> Array:
+def _pelvis(person: Person, f: _PoseInputs) -> Array:
     """Wanted pelvis positions (T, 3): the path, the captured sway, the sway of standing, and the posture."""
     walk = np.minimum(f.walk, 1.0)
     upright = 1 - np.clip(f.drop / 0.2, 0, 1)
@@ -190,7 +192,7 @@ def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, fo
     rotations[:, JOINT[f"{side}_Toe"]] = foot
 
 
-def _gaze(person: Person, f: _Frames, gazes: tuple[Gaze, ...], positions: Array, rotations: Array) -> None:
+def _gaze(person: Person, f: _PoseInputs, gazes: tuple[Gaze, ...], positions: Array, rotations: Array) -> None:
     """Aim the head: ahead of turns, level while walking, at what is looked at and a little at the hand that acts."""
     yaw = f.look + f.sway[:, 4]
     pitch = person.gaze_pitch + f.sway[:, 5] + 0.01 * np.minimum(f.walk, 1) * np.cos(4 * np.pi * f.phase)

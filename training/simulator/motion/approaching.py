@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.actions.registry import action_of
 from training.simulator.motion.choosing import pick
 from training.simulator.motion.performing import performs, performs_at_target
-from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.motion_plan import Gaze
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Target
@@ -47,7 +47,7 @@ def walk(line: Timeline, goal: Array, facing: float) -> float:
     if np.linalg.norm(goal - line.here) < _FEW_STEPS_M:
         few_steps(line, goal, facing)
         return line.now
-    way = line.ground.route(line.here, goal)
+    way = line.walkable.route(line.here, goal)
     if way is None:
         raise NoRoomError(f"room {line.room.seed}: no free way from {line.here.round(2)} to {goal.round(2)}")
     legs = np.diff(way, axis=0)
@@ -113,23 +113,23 @@ def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, tow
     ahead_until = walk(line, place, facing)
     if distance > _FEW_STEPS_M:
         place_then = None if target is None else line.state.place_of(target)[:2, 3]
-        line.spans.append(Span("walk_to", begin, line.now, target=target, target_place=place_then))
+        line.spans.append(ActionSpan("walk_to", begin, line.now, target=target, target_place=place_then))
         if toward is not None and line.now - begin > 1.6:
             until = min(ahead_until, line.now + 0.2)
             line.gazes.append(look(toward, max(begin + 0.3, until - 1.3), until, target=target))
     elif line.now - begin > 0.3:
-        line.spans.append(Span("step", begin, line.now, target=target, in_words=False))
+        line.spans.append(ActionSpan("step", begin, line.now, target=target, in_words=False))
 
 
 @dataclass(frozen=True)
-class Visit:
+class WalkPlan:
     """A walk made ready: to what, and the stand (2,) m and heading before it."""
 
     target: Target
     stand: tuple[Array, float]
 
 
-def prepare_walk(line: Timeline, target: Target) -> Visit:
+def prepare_walk(line: Timeline, target: Target) -> WalkPlan:
     """Find a stand near something, facing it.
 
     Raises:
@@ -140,11 +140,11 @@ def prepare_walk(line: Timeline, target: Target) -> Visit:
     around = centre + distances[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     named = np.array(target.stands, dtype=float).reshape(-1, 3)[:, :2]
     places = np.concatenate([named, around])
-    free = np.flatnonzero(line.ground.clear(places))
+    free = np.flatnonzero(line.walkable.clear(places))
     if not len(free):
         raise NoRoomError(f"room {line.room.seed}: no place to stand before the {target.name}")
     chosen = places[free[0]]
-    return Visit(target, (chosen, float(np.arctan2(*(centre - chosen)[::-1]))))
+    return WalkPlan(target, (chosen, float(np.arctan2(*(centre - chosen)[::-1]))))
 
 
 def _worth_walking_to(line: Timeline, targets: list[Target]) -> list[Target]:
@@ -153,15 +153,15 @@ def _worth_walking_to(line: Timeline, targets: list[Target]) -> list[Target]:
 
 
 @performs_at_target("walk_to", prepare_walk, _worth_walking_to, leads=True, clip_may_begin_inside=True)
-def walk_up_to(line: Timeline, job: Visit, last: bool) -> None:
+def walk_up_to(line: Timeline, plan: WalkPlan, last: bool) -> None:
     """Walk to something and stop there.
 
     Raises:
         NoRoomError: the body is there already, or no way leads there.
     """
-    if np.linalg.norm(job.stand[0] - line.here) < 0.8:
-        raise NoRoomError(f"the body stands at the {job.target.name} already")
-    go_to(line, job.stand, job.target, line.state.place_of(job.target)[:3, 3])
+    if np.linalg.norm(plan.stand[0] - line.here) < 0.8:
+        raise NoRoomError(f"the body stands at the {plan.target.name} already")
+    go_to(line, plan.stand, plan.target, line.state.place_of(plan.target)[:3, 3])
 
 
 def look(point: Array, start_s: float, end_s: float, hand: str = "", target: Target | None = None) -> Gaze:
@@ -191,4 +191,4 @@ def look_at(line: Timeline) -> None:
         turn(line, aside * float(line.rng.uniform(0.55, 0.95)), np.radians(60))
     line.wait_until(begin + 0.6 + stay)
     line.gazes.append(look(position, begin, line.now, target=target))
-    line.spans.append(Span("look_at", begin, line.now, target=target, target_place=position[:2]))
+    line.spans.append(ActionSpan("look_at", begin, line.now, target=target, target_place=position[:2]))

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.rotations import rotation_z
 from training.simulator.motion.approaching import go_to, look
 from training.simulator.motion.choosing import is_portable, pick, within_reach
-from training.simulator.motion.grasps import Hold, hold_of, scaled, touch_of
+from training.simulator.motion.grasps import Grasp, grasp_of, scaled, touching_grasp
 from training.simulator.motion.performing import performs_at_target
 from training.simulator.motion.room_state import Grip
-from training.simulator.motion.stands import Job, find_stand
-from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.motion.stands import HandlingPlan, find_stand
+from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.people.hand_task import HandTask
 from training.simulator.people.posture import SIDES, STANDING
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Target
@@ -23,26 +23,26 @@ _BOTH_HANDS_M = 0.2  # things this wide need both hands
 _STAY_SHARE = 0.6  # of reaches that end a clip: the hand stays there
 
 
-def prepare_reach(line: Timeline, target: Target) -> Job:
+def prepare_reach(line: Timeline, target: Target) -> HandlingPlan:
     """Make ready to touch something with a free hand."""
-    hold = scaled(touch_of(line.free_hand()), line.person.scale)
+    grasp = scaled(touching_grasp(line.free_hand()), line.person.scale)
     centre = line.state.place_of(target)[:3, 3]
     radius = 0.4 * min(s for s in (*target.size, 0.2) if s > 0)
-    return find_stand(line, "reach", target, centre + np.array([0.0, 0.0, 0.3 * radius]), hold)
+    return find_stand(line, "reach", target, centre + np.array([0.0, 0.0, 0.3 * radius]), grasp)
 
 
-def prepare_take(line: Timeline, target: Target) -> Job:
+def prepare_take(line: Timeline, target: Target) -> HandlingPlan:
     """Make ready to take an object with one hand, or with both if it is wide."""
     wide = max(target.size[:2]) > _BOTH_HANDS_M
     if wide and line.held:
         raise NoRoomError(f"{target.name} needs both hands")
     hands = ("right", "left") if wide else (line.free_hand(),)
     pose = line.state.place_of(target)
-    hold = scaled(hold_of(target, hands, pose[2, 3] < 0.45), line.person.scale)
-    return find_stand(line, "pick_up", target, pose[:3, 3], hold)
+    grasp = scaled(grasp_of(target, hands, pose[2, 3] < 0.45), line.person.scale)
+    return find_stand(line, "pick_up", target, pose[:3, 3], grasp)
 
 
-def prepare_put(line: Timeline, surface: Target) -> Job:
+def prepare_put(line: Timeline, surface: Target) -> HandlingPlan:
     """Make ready to put what is held on a surface (one of its free spots) or on a spot of the floor."""
     if not line.held:
         raise NoRoomError("there is nothing in the hands to put down")
@@ -55,61 +55,61 @@ def prepare_put(line: Timeline, surface: Target) -> Job:
         raise NoRoomError(f"no free spot on the {surface.name}")
     spot = free[int(line.rng.integers(len(free)))]
     goal = spot + np.array([0.0, 0.0, held.size[2] / 2 + 0.002])
-    job = find_stand(line, "put_down", held, goal, line.holds[hand])
-    return Job(
-        job.action, held, job.hold, job.stand, job.yaw, job.posture, job.wrist, job.goal, place=surface
+    plan = find_stand(line, "put_down", held, goal, line.grasps[hand])
+    return HandlingPlan(
+        plan.action, held, plan.grasp, plan.stand, plan.yaw, plan.posture, plan.wrist, plan.goal, place=surface
     )  # fmt: skip
 
 
-def _approach(line: Timeline, job: Job, low: float) -> tuple[float, float]:
+def _approach(line: Timeline, plan: HandlingPlan, low: float) -> tuple[float, float]:
     """Go to the stand, then bend and bring the hands there: the times of start and arrival."""
-    go_to(line, job.stand, job.place or job.target, job.goal)
+    go_to(line, plan.stand, plan.place or plan.target, plan.goal)
     start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
     arrive = start + float(line.rng.uniform(0.9, 1.25)) + low
-    line.pose_to(job.posture, start + 0.05, arrive)
+    line.pose_to(plan.posture, start + 0.05, arrive)
     return start, arrive
 
 
-def _low(job: Job) -> float:
-    return 1.1 * float(job.posture[0])
+def _low(plan: HandlingPlan) -> float:
+    return 1.1 * float(plan.posture[0])
 
 
 @performs_at_target("reach", prepare_reach, within_reach)
-def reach(line: Timeline, job: Job, last: bool) -> None:
+def reach(line: Timeline, plan: HandlingPlan, last: bool) -> None:
     """Touch something, look at it, and come back unless the clip ends there."""
     stay = last and line.rng.random() < _STAY_SHARE
-    hand = job.hand
-    start, arrive = _approach(line, job, _low(job))
+    hand = plan.hand
+    start, arrive = _approach(line, plan, _low(plan))
     leave = arrive + float(line.rng.uniform(0.5, 1.1))
     back = leave + 1.0
     line.tasks.append(
-        job.task(hand, start, arrive) if stay else job.task(hand, start, arrive, leave_s=leave, back_s=back)
+        plan.task(hand, start, arrive) if stay else plan.task(hand, start, arrive, leave_s=leave, back_s=back)
     )
-    line.gazes.append(look(job.goal, start - 0.35, leave + (0.2 if stay else -0.2), hand, job.target))
-    line.spans.append(Span("reach", start, leave if stay else back, hand, job.target))
+    line.gazes.append(look(plan.goal, start - 0.35, leave + (0.2 if stay else -0.2), hand, plan.target))
+    line.spans.append(ActionSpan("reach", start, leave if stay else back, hand, plan.target))
     line.shown_s = arrive + 0.3
     if not stay:
         line.pose_to(STANDING, leave + 0.1, back + 0.1)
     line.wait_until(leave if stay else back)
 
 
-def _higher(line: Timeline, job: Job) -> bool:
+def _higher(line: Timeline, plan: HandlingPlan) -> bool:
     """Whether something is done higher than where things are carried: out of a shelf, one goes back before down."""
-    return bool(job.goal[2] > line.person.standing_height + 0.05)
+    return bool(plan.goal[2] > line.person.standing_height + 0.05)
 
 
 def carrying(
-    line: Timeline, hold: Hold, start_s: float, arrive_s: float, wide: float, up_first: bool = True
+    line: Timeline, grasp: Grasp, start_s: float, arrive_s: float, wide: float, up_first: bool = True
 ) -> list[HandTask]:
     """The stays of hands that carry something before the body."""
     scale = line.person.scale
     tasks = []
-    for hand in hold.hands:
-        lateral = 0.0 if len(hold.hands) > 1 else SIDES[hand] * 0.17
+    for hand in grasp.hands:
+        lateral = 0.0 if len(grasp.hands) > 1 else SIDES[hand] * 0.17
         held = np.array([0.30 + 0.5 * wide, lateral, 0.05]) * scale
-        inward = -SIDES[hand] * (0.0 if len(hold.hands) > 1 else 0.12)
-        turned = rotation_z(np.array(inward)) @ hold.attitude[hand]
-        wrist = held - turned @ hold.point[hand]
+        inward = -SIDES[hand] * (0.0 if len(grasp.hands) > 1 else 0.12)
+        turned = rotation_z(np.array(inward)) @ grasp.attitude[hand]
+        wrist = held - turned @ grasp.point[hand]
         tasks.append(
             HandTask(
                 hand, wrist[None], turned, np.zeros(1), start_s, arrive_s, carried=True, grip=1.0, up_first=up_first
@@ -123,32 +123,33 @@ def _portable_within_reach(line: Timeline, objects: list[Target]) -> list[Target
 
 
 @performs_at_target("pick_up", prepare_take, _portable_within_reach)
-def take(line: Timeline, job: Job, last: bool) -> None:
-    """Take an object and hold it before the body."""
-    start, arrive = _approach(line, job, _low(job))
+def take(line: Timeline, plan: HandlingPlan, last: bool) -> None:
+    """Take an object and grasp it before the body."""
+    start, arrive = _approach(line, plan, _low(plan))
     lift = arrive + float(line.rng.uniform(0.28, 0.4))
-    up = lift + 0.85 + _low(job)
-    for hand in job.hold.hands:
-        line.tasks.append(job.task(hand, start, arrive, leave_s=up + 0.5, back_s=up + 0.6, grip=1.0))
-    line.tasks += carrying(line, job.hold, lift, up, max(job.target.size[:2]) / 2, not _higher(line, job))
+    up = lift + 0.85 + _low(plan)
+    for hand in plan.grasp.hands:
+        line.tasks.append(plan.task(hand, start, arrive, leave_s=up + 0.5, back_s=up + 0.6, grip=1.0))
+    line.tasks += carrying(line, plan.grasp, lift, up, max(plan.target.size[:2]) / 2, not _higher(line, plan))
     line.pose_to(STANDING, lift + 0.05, up + 0.1)
-    line.gazes.append(look(job.goal, start - 0.35, lift, job.hold.hands[0], job.target))
-    in_hand = _in_hand(line, job)
-    line.state.grips.append(Grip(job.target, job.hold.hands[0], lift - 0.1, in_hand=in_hand))
-    for hand in job.hold.hands:
-        line.held[hand], line.holds[hand] = job.target, job.hold
-    line.spans.append(Span("pick_up", start, up, job.hand, job.target, support=line.state.support_of(job.target)))
+    line.gazes.append(look(plan.goal, start - 0.35, lift, plan.grasp.hands[0], plan.target))
+    in_hand = _in_hand(line, plan)
+    line.state.grips.append(Grip(plan.target, plan.grasp.hands[0], lift - 0.1, in_hand=in_hand))
+    for hand in plan.grasp.hands:
+        line.held[hand], line.grasps[hand] = plan.target, plan.grasp
+    support = line.state.support_of(plan.target)
+    line.spans.append(ActionSpan("pick_up", start, up, plan.hand, plan.target, support=support))
     line.shown_s = up - 0.2
     line.wait_until(up - 0.1)
 
 
-def _in_hand(line: Timeline, job: Job) -> Array:
+def _in_hand(line: Timeline, plan: HandlingPlan) -> Array:
     """T_hand_object (4, 4) of a planned grasp."""
-    hand = job.hold.hands[0]
+    hand = plan.grasp.hands[0]
     grasp = np.eye(4)
-    grasp[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[hand]
-    grasp[:3, 3] = job.wrist[hand]
-    return np.asarray(np.linalg.inv(grasp) @ line.state.place_of(job.target))
+    grasp[:3, :3] = rotation_z(np.array(plan.yaw)) @ plan.grasp.attitude[hand]
+    grasp[:3, 3] = plan.wrist[hand]
+    return np.asarray(np.linalg.inv(grasp) @ line.state.place_of(plan.target))
 
 
 def _with_free_spots(line: Timeline, surfaces: list[Target]) -> list[Target]:
@@ -156,28 +157,29 @@ def _with_free_spots(line: Timeline, surfaces: list[Target]) -> list[Target]:
 
 
 @performs_at_target("put_down", prepare_put, _with_free_spots)
-def put(line: Timeline, job: Job, last: bool) -> None:
+def put(line: Timeline, plan: HandlingPlan, last: bool) -> None:
     """Put down what is held."""
-    start, arrive = _approach(line, job, _low(job))
+    start, arrive = _approach(line, plan, _low(plan))
     release = arrive + float(line.rng.uniform(0.15, 0.3))
     away = release + 0.2
-    back = away + 0.9 + 0.5 * _low(job)
-    for hand in job.hold.hands:
+    back = away + 0.9 + 0.5 * _low(plan)
+    for hand in plan.grasp.hands:
         line.let_go(hand, arrive + 0.02, arrive + 0.04)  # the carrying ends unseen, under the stay that follows
         line.tasks.append(
-            job.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=_higher(line, job), apart=0.3)
+            plan.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=_higher(line, plan), apart=0.3)
         )
     line.pose_to(STANDING, away + 0.1, back + 0.1)
-    line.gazes.append(look(job.goal, start - 0.35, away, job.hold.hands[0], job.place))
-    grip = next(g for g in reversed(line.state.grips) if g.target.id == job.target.id and g.placed is None)
+    line.gazes.append(look(plan.goal, start - 0.35, away, plan.grasp.hands[0], plan.place))
+    grip = next(g for g in reversed(line.state.grips) if g.target.id == plan.target.id and g.placed is None)
     placed = np.eye(4)
-    placed[:3, :3] = rotation_z(np.array(job.yaw)) @ job.hold.attitude[grip.hand]
-    placed[:3, 3] = job.wrist[grip.hand]
-    line.state.put_down(grip, away, placed @ grip.in_hand, job.place)
-    for hand in job.hold.hands:
-        del line.held[hand], line.holds[hand]
+    placed[:3, :3] = rotation_z(np.array(plan.yaw)) @ plan.grasp.attitude[grip.hand]
+    placed[:3, 3] = plan.wrist[grip.hand]
+    line.state.put_down(grip, away, placed @ grip.in_hand, plan.place)
+    for hand in plan.grasp.hands:
+        del line.held[hand], line.grasps[hand]
     line.shown_s = away + 0.3
-    line.spans.append(Span("put_down", start, back, job.hand, job.target, support=job.place.name if job.place else ""))
+    support = plan.place.name if plan.place else ""
+    line.spans.append(ActionSpan("put_down", start, back, plan.hand, plan.target, support=support))
     line.wait_until(back)
 
 
@@ -192,11 +194,11 @@ def begin_holding(line: Timeline) -> None:
         raise MissingTargetError(f"room {line.room.seed} has nothing to carry")
     target = pick(line, portable)
     hands = ("right", "left") if max(target.size[:2]) > _BOTH_HANDS_M else (line.free_hand(),)
-    hold = scaled(hold_of(target, hands, low=False), line.person.scale)
-    line.tasks += carrying(line, hold, -99.0, -98.0, max(target.size[:2]) / 2)
+    grasp = scaled(grasp_of(target, hands, low=False), line.person.scale)
+    line.tasks += carrying(line, grasp, -99.0, -98.0, max(target.size[:2]) / 2)
     in_hand = np.eye(4)
-    in_hand[:3, :3] = hold.attitude[hands[0]].T
-    in_hand[:3, 3] = hold.point[hands[0]]
+    in_hand[:3, :3] = grasp.attitude[hands[0]].T
+    in_hand[:3, 3] = grasp.point[hands[0]]
     line.state.grips.append(Grip(target, hands[0], -99.0, in_hand=in_hand))
     for hand in hands:
-        line.held[hand], line.holds[hand] = target, hold
+        line.held[hand], line.grasps[hand] = target, grasp

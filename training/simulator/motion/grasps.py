@@ -1,4 +1,4 @@
-"""How hands hold or touch things: their attitude and the point that is held, by the size of the thing."""
+"""How hands grasp or touch things: their attitude and the point that is held, by the size of the thing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TALL_M = 0.11  # things this high are taken from the side, others from above
 
 
 @dataclass(frozen=True)
-class Hold:
+class Grasp:
     """How a hand (or both) holds something: attitude (3, 3) relative to the heading, the held point (3,) in its frame,
     by hand."""
 
@@ -28,8 +28,8 @@ class Hold:
         return list(self.attitude)
 
 
-def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:
-    """How to hold an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
+def grasp_of(target: Target, hands: tuple[str, ...], low: bool) -> Grasp:
+    """How to grasp an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
     two hands."""
     width, height = (min(target.size[:2]) or 0.1), (target.size[2] or 0.1)
     if len(hands) > 1:
@@ -38,16 +38,16 @@ def hold_of(target: Target, hands: tuple[str, ...], low: bool) -> Hold:
         roll, pitch, radius = np.radians(78), np.radians(8), width / 2
     else:
         roll, pitch, radius = np.radians(20), np.radians(58 if low else 34), min(width, height) / 2
-    return Hold(
+    return Grasp(
         {hand: attitude(hand, roll, pitch) for hand in hands}, {hand: grip_point(hand, radius) for hand in hands}
     )
 
 
-def touch_of(hand: str) -> Hold:
+def touching_grasp(hand: str) -> Grasp:
     """A hand stretched out to touch with its fingertips."""
-    return Hold({hand: attitude(hand, np.radians(25), np.radians(20))}, {hand: finger_point(hand)})
+    return Grasp({hand: attitude(hand, np.radians(25), np.radians(20))}, {hand: finger_point(hand)})
 
 
-def scaled(hold: Hold, scale: float) -> Hold:
-    """The same hold for a hand of another size."""
-    return Hold(hold.attitude, {hand: point * scale for hand, point in hold.point.items()})
+def scaled(grasp: Grasp, scale: float) -> Grasp:
+    """The same grasp for a hand of another size."""
+    return Grasp(grasp.attitude, {hand: point * scale for hand, point in grasp.point.items()})

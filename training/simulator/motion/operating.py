@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.rotations import rotate_2d, rotation_z
 from training.simulator.motion.approaching import go_to
 from training.simulator.motion.choosing import shuffled
-from training.simulator.motion.grasps import Hold, scaled
+from training.simulator.motion.grasps import Grasp, scaled
 from training.simulator.motion.performing import performs_at_target
 from training.simulator.motion.stands import candidates
-from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.people.easing import GRID_HZ, ease
 from training.simulator.people.hand_motion import attitude, grip_point
 from training.simulator.people.hand_task import HandTask
@@ -37,7 +37,7 @@ _GAINS = np.stack([_FOLLOW, np.minimum(_FOLLOW, 0.45)], axis=-1)  # along the fr
 
 
 @dataclass(frozen=True)
-class Operation:
+class OperationPlan:
     """Opening or closing made ready; keys run over the handle's way.
 
     Attributes:
@@ -75,14 +75,14 @@ def _handle(target: Target) -> Array:
 
 
 def grips_of(target: Target) -> list[Array]:
-    """Where hands take hold of a closed part, (3,) m each: a door has a lever on either side, others one handle."""
+    """Where hands take grasp of a closed part, (3,) m each: a door has a lever on either side, others one handle."""
     if target.kind != "door":
         return [_handle(target)]
     out = _LEVER_M * np.array([np.cos(target.yaw), np.sin(target.yaw), 0.0])
     return [_handle(target) + out, _handle(target) - out]
 
 
-def prepare(line: Timeline, target: Target, action: str) -> Operation:
+def prepare(line: Timeline, target: Target, action: str) -> OperationPlan:
     """Find a hand, a stand and a way for the body such that the hand stays at the handle all along.
 
     Raises:
@@ -103,15 +103,15 @@ def prepare(line: Timeline, target: Target, action: str) -> Operation:
         ]  # fmt: skip
         if found:
             _, hand, stand, way, wrist, rotation, posture, grip = min(found, key=lambda option: option[0])
-            return Operation(action, target, part, hand, stand, way, share, wrist, rotation, posture, goal, grip)
+            return OperationPlan(action, target, part, hand, stand, way, share, wrist, rotation, posture, goal, grip)
     raise NoRoomError(f"room {line.room.seed}: nowhere to stand to {action} the {target.name}")
 
 
-def _hold(target: Target, hand: str) -> Hold:
+def _grasp(target: Target, hand: str) -> Grasp:
     """Fingers around an upright bar (cabinet) or over a lying one (drawer, a door's lever)."""
     lying = target.kind in ("drawer", "door")
     rolled = attitude(hand, np.radians(25 if lying else 62), np.radians(12 if lying else 5))
-    return Hold({hand: rolled}, {hand: grip_point(hand, _HANDLE_RADIUS)})
+    return Grasp({hand: rolled}, {hand: grip_point(hand, _HANDLE_RADIUS)})
 
 
 _Found = tuple[float, str, tuple[Array, float], Array, Array, Array, Array]
@@ -144,12 +144,12 @@ def _best_stand(
     clear = [segment_distance(way[:, :, k], edge).min(axis=-1) > _LEAF_M for k, edge in enumerate(edges)]
     roomy = [segment_distance(knees[:, :, k], edge).min(axis=-1) > _KNEE_LEAF_M for k, edge in enumerate(edges)]
     fits &= np.all(clear, axis=0)
-    hold = scaled(_hold(target, hand), line.person.scale)
+    grasp = scaled(_grasp(target, hand), line.person.scale)
     base = np.concatenate([way, np.zeros((*shape, 1))], axis=-1)
     local = np.einsum("ngkji,ngkj->ngki", rotation_z(heading), path - base)
     yaw = np.arctan2(local[..., 1] - SIDES[hand] * 0.12, local[..., 0] + 0.1)
-    turned = rotation_z(yaw) @ hold.attitude[hand]
-    wrist = local - turned @ hold.point[hand]
+    turned = rotation_z(yaw) @ grasp.attitude[hand]
+    wrist = local - turned @ grasp.point[hand]
     fits &= ((wrist[..., 0] > 0.1) & (np.abs(yaw) < 1.2)).all(axis=-1)
     kept = np.argwhere(fits)  # one posture for the whole way, so that the trunk is still
     reached = table.fits({hand: wrist[fits]}).all(axis=-2)
@@ -171,7 +171,7 @@ def _best_stand(
 
 def _free(line: Timeline, part: Articulation, points: Array, slack: float) -> NDArray[np.bool_]:
     """Which points (..., 2) a body may be at while it moves a part: also in the doorway that a door leads through."""
-    free = line.ground.clear(points, slack=slack, ignore=part.id)
+    free = line.walkable.clear(points, slack=slack, ignore=part.id)
     for doorway in line.room.doorways:
         if doorway.articulation == part.id:
             away = np.abs(rotate_2d(points - np.array(doorway.position), -doorway.heading))
@@ -179,11 +179,11 @@ def _free(line: Timeline, part: Articulation, points: Array, slack: float) -> ND
     return free
 
 
-def _prepare_open(line: Timeline, target: Target) -> Operation:
+def _prepare_open(line: Timeline, target: Target) -> OperationPlan:
     return prepare(line, target, "open")
 
 
-def _prepare_close(line: Timeline, target: Target) -> Operation:
+def _prepare_close(line: Timeline, target: Target) -> OperationPlan:
     return prepare(line, target, "close")
 
 
@@ -197,16 +197,16 @@ def _opened(line: Timeline, targets: list[Target]) -> list[Target]:
 
 
 @performs_at_target("open", _prepare_open, _movable)
-def open_part(line: Timeline, job: Operation, last: bool) -> None:
+def open_part(line: Timeline, plan: OperationPlan, last: bool) -> None:
     """Open a door, cupboard or drawer."""
-    operate(line, job)
-    line.state.opened = job.target
+    operate(line, plan)
+    line.state.opened = plan.target
 
 
 @performs_at_target("close", _prepare_close, _opened)
-def close_part(line: Timeline, job: Operation, last: bool) -> None:
+def close_part(line: Timeline, plan: OperationPlan, last: bool) -> None:
     """Close a door, cupboard or drawer."""
-    operate(line, job)
+    operate(line, plan)
     line.state.opened = None
 
 
@@ -222,18 +222,18 @@ def begin_opened(line: Timeline) -> None:
     target = parts[int(shuffled(line.rng, parts)[0])]
     part = line.room.articulations[target.articulation]
     line.state.start_value(part.id, part.limits[1] * float(line.rng.uniform(0.7, 0.95)))
-    line.ground.leaves[part.id] = leaf(target, part, line.state.value(part.id))
+    line.walkable.leaves[part.id] = leaf(target, part, line.state.value(part.id))
     line.state.opened = target
 
 
-def operate(line: Timeline, job: Operation) -> None:
+def operate(line: Timeline, plan: OperationPlan) -> None:
     """Go there, take the handle, move it, let go."""
-    handle = job.part.move(job.grip, line.state.value(job.part.id))
-    go_to(line, job.stand, job.target, handle)
+    handle = plan.part.move(plan.grip, line.state.value(plan.part.id))
+    go_to(line, plan.stand, plan.target, handle)
     start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
-    arrive = start + float(line.rng.uniform(0.8, 1.1)) + float(job.posture[0])
+    arrive = start + float(line.rng.uniform(0.8, 1.1)) + float(plan.posture[0])
     move = arrive + float(line.rng.uniform(0.15, 0.3))
-    length = float(np.linalg.norm(np.diff(job.wrist, axis=0), axis=1).sum())
+    length = float(np.linalg.norm(np.diff(plan.wrist, axis=0), axis=1).sum())
     moved = move + max(0.8, length / float(line.rng.uniform(0.42, 0.62)))
     leave = moved + float(line.rng.uniform(0.08, 0.25))
     back = leave + 0.9
@@ -241,29 +241,29 @@ def operate(line: Timeline, job: Operation) -> None:
 
     time = np.arange(1, round((moved - line.now) * GRID_HZ) + 2) / GRID_HZ + line.now
     share = ease(time, move, moved)
-    part, before = job.part, line.state.value(job.part.id)
-    line.state.move_value(part.id, job.goal, move, moved)
-    way = np.stack([np.interp(share, job.share, job.way[:, k]) for k in (0, 1)], axis=-1)
+    part, before = plan.part, line.state.value(plan.part.id)
+    line.state.move_value(part.id, plan.goal, move, moved)
+    way = np.stack([np.interp(share, plan.share, plan.way[:, k]) for k in (0, 1)], axis=-1)
     velocity = np.gradient(way, axis=0) * GRID_HZ
     facing = np.array([np.cos(line.heading), np.sin(line.heading)])
     size = np.linalg.norm(velocity, axis=1) * np.where(velocity @ facing < 0, -1, 1)
     heading = line.heading
     line.extend(np.full(len(time), heading), way, size)
 
-    handles = part.move(job.grip, before + share * (job.goal - before))
-    line.tasks.append(_follow(line, job, time, share, handles, start, arrive, leave, back))
-    line.pose_to(job.posture, start + 0.05, arrive)
+    handles = part.move(plan.grip, before + share * (plan.goal - before))
+    line.tasks.append(_follow(line, plan, time, share, handles, start, arrive, leave, back))
+    line.pose_to(plan.posture, start + 0.05, arrive)
     line.pose_to(STANDING, leave + 0.1, back + 0.1)
-    line.gazes.append(Gaze(handles[::8], time[::8], start - 0.35, leave - 0.15, job.hand, job.target))
-    line.spans.append(Span(job.action, start, back, job.hand, job.target))
+    line.gazes.append(Gaze(handles[::8], time[::8], start - 0.35, leave - 0.15, plan.hand, plan.target))
+    line.spans.append(ActionSpan(plan.action, start, back, plan.hand, plan.target))
     line.shown_s = leave
-    _afterwards(line, job)
+    _afterwards(line, plan)
     line.wait_until(back - 0.2)
 
 
 def _follow(
     line: Timeline,
-    job: Operation,
+    plan: OperationPlan,
     time: Array,
     share: Array,
     handles: Array,
@@ -273,22 +273,22 @@ def _follow(
     back: float,
 ) -> HandTask:
     """The hand's stay at the handle: its attitude turns with the way, its grip stays at the handle exactly."""
-    yaw = np.unwrap(np.arctan2(job.rotation[:, 1, :], job.rotation[:, 0, :])[:, 1])
-    turn = rotation_z(np.interp(share, job.share, yaw - yaw[0]))
-    rotation = turn @ job.rotation[0]
-    point = scaled(_hold(job.target, job.hand), line.person.scale).point[job.hand]
+    yaw = np.unwrap(np.arctan2(plan.rotation[:, 1, :], plan.rotation[:, 0, :])[:, 1])
+    turn = rotation_z(np.interp(share, plan.share, yaw - yaw[0]))
+    rotation = turn @ plan.rotation[0]
+    point = scaled(_grasp(plan.target, plan.hand), line.person.scale).point[plan.hand]
     return HandTask(
-        job.hand, handles - rotation @ point, rotation, time, start, arrive, leave, back, grip=1.0, up_first=False,
+        plan.hand, handles - rotation @ point, rotation, time, start, arrive, leave, back, grip=1.0, up_first=False,
         swing=0.03,
     )  # fmt: skip
 
 
-def _afterwards(line: Timeline, job: Operation) -> None:
+def _afterwards(line: Timeline, plan: OperationPlan) -> None:
     """What an opened or closed part means for where one can walk."""
-    part, value = job.part, line.state.value(job.part.id)
-    line.ground.leaves.pop(part.id, None)
+    part, value = plan.part, line.state.value(plan.part.id)
+    line.walkable.leaves.pop(part.id, None)
     if value > 0.05:
-        line.ground.leaves[part.id] = leaf(job.target, part, value)
+        line.walkable.leaves[part.id] = leaf(plan.target, part, value)
     for doorway in line.room.doorways:
         if doorway.articulation == part.id and doorway.passage is not None and value > _PASSABLE:
-            line.ground.open_passage(doorway.passage)
+            line.walkable.open_passage(doorway.passage)

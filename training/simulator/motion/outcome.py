@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 _HEAD_M = 0.13  # nearest a solid may come to the middle of the head
 _HEAD_CENTRE = np.array([0.02, 0.0, 0.095])  # in the head's frame
 _PALM_M = 0.085  # from the wrist to the grip
-_MISS_M = 0.006  # a hand this far from what it should hold has not got it
+_MISS_M = 0.006  # a hand this far from what it should grasp has not got it
 
 
 def object_poses(line: Timeline, pose: Pose, time: Array) -> dict[str, Array]:

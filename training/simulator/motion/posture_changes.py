@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.simulator.motion.approaching import few_steps, go_to
 from training.simulator.motion.choosing import pick
 from training.simulator.motion.performing import performs, performs_at_target
-from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.people.hand_motion import attitude
 from training.simulator.people.hand_task import HandTask
 from training.simulator.people.person import Person
@@ -35,7 +35,7 @@ def crouch(line: Timeline) -> None:
     line.pose_to(crouching(depth, float(np.radians(line.rng.uniform(14, 30)))), begin, end)
     if not line.held:
         _hands_on_thighs(line, begin + 0.2, end + 0.1, 0.24, 0.13)
-    line.spans.append(Span("crouch", begin, end))
+    line.spans.append(ActionSpan("crouch", begin, end))
     line.wait_until(end + 0.2)
 
 
@@ -60,7 +60,7 @@ def stand_up(line: Timeline) -> None:
     if not line.held:
         for hand in SIDES:
             line.let_go(hand, begin + 0.3, end)
-    line.spans.append(Span("stand_up", begin, end, target=line.seat))
+    line.spans.append(ActionSpan("stand_up", begin, end, target=line.seat))
     line.leave_seat(end - 0.5)
     line.wait_until(end + 0.1)
 
@@ -78,7 +78,7 @@ def seated(person: Person, seat: Target) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
-class Settle:
+class SittingPlan:
     """Sitting down made ready: the seat, where to turn ((2,) m, heading), where the feet stay, the posture."""
 
     target: Target
@@ -110,7 +110,7 @@ def _on_the_edge(line: Timeline, seat: Target, feet: Array) -> float:
     return float(shifts[int(np.argmax(clear))])
 
 
-def prepare_sit(line: Timeline, seat: Target) -> Settle:
+def prepare_sit(line: Timeline, seat: Target) -> SittingPlan:
     """Make ready to sit down on a seat.
 
     Raises:
@@ -122,18 +122,18 @@ def prepare_sit(line: Timeline, seat: Target) -> Settle:
     feet = feet + _on_the_edge(line, seat, feet) * np.array([np.cos(seat.yaw), np.sin(seat.yaw)])
     forward = np.array([np.cos(seat.yaw), np.sin(seat.yaw)])
     before = feet + np.arange(0.0, 0.8, 0.08)[:, None] * forward
-    free = line.ground.clear(before, slack=0.03)
+    free = line.walkable.clear(before, slack=0.03)
     if not free.any():
         raise NoRoomError(f"the {seat.name} is not free to get at")
-    return Settle(seat, (before[int(np.argmax(free))], seat.yaw), feet, posture)
+    return SittingPlan(seat, (before[int(np.argmax(free))], seat.yaw), feet, posture)
 
 
 @performs_at_target("sit", prepare_sit)
-def sit(line: Timeline, job: Settle, last: bool) -> None:
+def sit(line: Timeline, plan: SittingPlan, last: bool) -> None:
     """Walk to a seat, turn the back to it, and sit down."""
-    go_to(line, job.stand, job.target, np.array(job.target.position))
-    few_steps(line, job.feet, job.target.yaw)  # the last bit backward, until the legs feel the seat
-    down(line, job.target, job.posture, line.now)
+    go_to(line, plan.stand, plan.target, np.array(plan.target.position))
+    few_steps(line, plan.feet, plan.target.yaw)  # the last bit backward, until the legs feel the seat
+    down(line, plan.target, plan.posture, line.now)
     line.shown_s = line.spans[-1].end_s
     line.wait_until(line.shown_s)
 
@@ -148,7 +148,7 @@ def down(line: Timeline, seat: Target, posture: Array, begin: float) -> None:
     if not line.held:
         _hands_on_thighs(line, begin + 0.2, begin + seconds + 0.2, 0.27, 0.12)
     line.sit_on(seat, begin + 0.5)
-    line.spans.append(Span("sit", begin, begin + seconds, target=seat))
+    line.spans.append(ActionSpan("sit", begin, begin + seconds, target=seat))
 
 
 def begin_low(line: Timeline) -> None:
@@ -156,9 +156,9 @@ def begin_low(line: Timeline) -> None:
     seats = line.room.of_kind("seat")
     if seats and line.rng.random() < _SEATED_SHARE:
         seat = pick(line, seats)
-        job = prepare_sit(line, seat)
-        line.relocate(job.feet, seat.yaw)
-        line.pose_to(job.posture, -99.0, -98.0)
+        plan = prepare_sit(line, seat)
+        line.relocate(plan.feet, seat.yaw)
+        line.pose_to(plan.posture, -99.0, -98.0)
         line.sit_on(seat, -np.inf)
     else:
         depth = float(line.rng.uniform(*_CROUCH_M)) * line.person.scale

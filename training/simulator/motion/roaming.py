@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from training.actions.registry import kind_of
 from training.simulator.motion.performing import CourseRequest, Roaming, find_performance, roams
 from training.simulator.people.easing import ease
-from training.simulator.people.motion_plan import Segment, grid
+from training.simulator.people.motion_plan import RoamingSegment, grid
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def roaming_of(action: str) -> Roaming:
 
 def roam(
     rng: np.random.Generator, action: str, duration_s: float, speed: float, slow: float = 0.0, pre_s: float = 0.0
-) -> Segment:
+) -> RoamingSegment:
     """A segment of one roaming action.
 
     Args:
@@ -40,7 +40,7 @@ def roam(
     """
     sign = -1 if kind_of(action)[1] == "right" else 1
     heading, speeds = roaming_of(action).course(CourseRequest(rng, grid(duration_s, pre_s), speed, slow, sign))
-    return Segment(action, heading, speeds)
+    return RoamingSegment(action, heading, speeds)
 
 
 def roaming_seconds(rng: np.random.Generator, action: str) -> float:

@@ -10,11 +10,12 @@ from training.actions.registry import kind_of
 from training.simulator.motion.roaming import roam, roaming_of
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.easing import GRID_HZ, integrate
-from training.simulator.people.motion_plan import PRE_S, Segment
+from training.simulator.people.motion_plan import PRE_S, RoamingSegment
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 
 Array = NDArray[np.float64]
-Placed = tuple[list[Segment], Array, float]  # what is done, where (2,) m at time 0, heading (rad) of the first sample
+Placed = tuple[list[RoamingSegment], Array, float]
+"""Segments, where the body is at time 0 (2,) m, and the heading of its first sample, rad."""
 
 TRIES = 24
 _LEAVING_M, _BODY_M = 0.45, 0.2
@@ -53,7 +54,7 @@ def place_roaming(rng: np.random.Generator, room: RoomPlan, actions: list[str], 
     raise NoRoomError(f"room {room.seed} has no space for {'+'.join(actions)!r}; widen its free rectangles")
 
 
-def _joined(segments: list[Segment]) -> tuple[Array, Array]:
+def _joined(segments: list[RoamingSegment]) -> tuple[Array, Array]:
     """Heading (from 0) and speed of segments in a row."""
     heading, speed = [segments[0].heading - segments[0].heading[0]], [segments[0].speed]
     for segment in segments[1:]:
@@ -62,7 +63,7 @@ def _joined(segments: list[Segment]) -> tuple[Array, Array]:
     return np.concatenate(heading), np.concatenate(speed)
 
 
-def _worth(segment: Segment) -> bool:
+def _worth(segment: RoamingSegment) -> bool:
     """Whether a segment, seen from its time 0, clearly shows its action."""
     seconds = len(segment.speed[_ZERO:]) / GRID_HZ
     distance = np.abs(segment.speed[_ZERO:]).sum() / GRID_HZ
@@ -71,7 +72,7 @@ def _worth(segment: Segment) -> bool:
     return bool(least <= distance <= _MOST_M and _turned_enough(segment, _ZERO + GRID_HZ // 4))
 
 
-def _turned_enough(segment: Segment, since: int) -> bool:
+def _turned_enough(segment: RoamingSegment, since: int) -> bool:
     """Whether a segment, from a grid index on, turns as far as its action has to."""
     least = roaming_of(segment.action).least_turn_deg
     sign = -1 if kind_of(segment.action)[1] == "right" else 1
@@ -99,5 +100,5 @@ def continue_roaming(line: Timeline, action: str, duration_s: float) -> None:
 def _free(line: Timeline, way: Array) -> bool:
     """Whether a way is free; where it begins it may be as near to furniture as a body stands to use it."""
     leaving = np.linalg.norm(way - way[0], axis=1) < _LEAVING_M
-    free = line.ground.clear(way) | (leaving & (line.room.distance_to_solids(way) > _BODY_M))
+    free = line.walkable.clear(way) | (leaving & (line.room.distance_to_solids(way) > _BODY_M))
     return bool(free.all())

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
-from training.simulator.people.easing import Moves
+from training.simulator.people.easing import EasedChanges
 from training.simulator.rooms.plan import RoomPlan, Target
-from training.simulator.rooms.routes import Ground
+from training.simulator.rooms.routes import WalkableArea
 
 Array = NDArray[np.float64]
 
@@ -36,12 +36,12 @@ class RoomState:
     """What actions have changed in a room so far, and when.
 
     Attributes:
-        ground: where a body may walk. values: of articulations, by id. places: (4, 4) of moved objects, by id.
+        walkable: where a body may walk. values: of articulations, by id. places: (4, 4) of moved objects, by id.
         supports: what moved objects stand on. grips: objects in hands. opened: the part that closing is about.
     """
 
     room: RoomPlan
-    ground: Ground
+    walkable: WalkableArea
     values: dict[str, float] = field(default_factory=dict)
     places: dict[str, Array] = field(default_factory=dict)
     supports: dict[str, str] = field(default_factory=dict)
@@ -53,14 +53,14 @@ class RoomState:
     @classmethod
     def of(cls, room: RoomPlan) -> RoomState:
         """A room as its plan has it."""
-        return cls(room, Ground(room))
+        return cls(room, WalkableArea(room))
 
     def copy(self) -> RoomState:
         """A state that can change without this one."""
-        ground = Ground(self.room)
-        ground.rectangles, ground.leaves = self.ground.rectangles, dict(self.ground.leaves)
+        walkable = WalkableArea(self.room)
+        walkable.rectangles, walkable.leaves = self.walkable.rectangles, dict(self.walkable.leaves)
         return replace(
-            self, ground=ground, values=dict(self.values), places=dict(self.places), supports=dict(self.supports),
+            self, walkable=walkable, values=dict(self.values), places=dict(self.places), supports=dict(self.supports),
             grips=list(self.grips), _initial=dict(self._initial),
             _changes={part: list(changes) for part, changes in self._changes.items()},
         )  # fmt: skip
@@ -88,7 +88,7 @@ class RoomState:
 
     def values_at(self, part: str, time: Array) -> Array:
         """Values (T,) of an articulation at times (T,)."""
-        changes = Moves.of(self._changes.get(part, []), 1)
+        changes = EasedChanges.of(self._changes.get(part, []), 1)
         start = self._initial.get(part, self.room.articulations[part].initial)
         return np.asarray(start + changes.at(time)[:, 0])
 

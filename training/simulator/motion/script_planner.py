@@ -19,7 +19,7 @@ from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.performing import AtTarget, InPlace, find_performance
 from training.simulator.motion.roaming import is_roaming, roaming_seconds
 from training.simulator.motion.roaming_placement import continue_roaming, place_roaming
-from training.simulator.motion.timeline import Span, Timeline
+from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.people.person import Person
 from training.simulator.people.posture import ReachTable
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, RoomPlan
@@ -109,10 +109,10 @@ def _begin_acting(
     if not isinstance(performance, AtTarget):
         act(line, first, None, last=not rest)
         return line, rest
-    job = _prepare(line, first, performance)
-    stand = _afar(line, job.stand) if led or performance.leads else job.stand
+    plan = _prepare(line, first, performance)
+    stand = _afar(line, plan.stand) if led or performance.leads else plan.stand
     line.relocate(*stand)
-    performance.perform(line, job, not rest)
+    performance.perform(line, plan, not rest)
     return line, rest
 
 
@@ -138,11 +138,11 @@ def _afar(line: Timeline, stand: tuple[Array, float]) -> tuple[Array, float]:
     distance = np.linalg.norm(places - stand[0], axis=1)
     there = np.flatnonzero((distance > 1.2) & (distance < 3.2))[:_START_TRIES]
     for index in there:
-        if line.ground.straight(places[index], stand[0]):
+        if line.walkable.straight(places[index], stand[0]):
             course = np.arctan2(*(stand[0] - places[index])[::-1])
             return places[index], float(course + line.rng.normal(0, 0.5))
     for index in there[:4]:
-        way = line.ground.route(places[index], stand[0])
+        way = line.walkable.route(places[index], stand[0])
         if way is not None and np.linalg.norm(np.diff(way, axis=0), axis=1).sum() < 3.6:
             course = np.arctan2(*(way[1] - way[0])[::-1])
             return places[index], float(course + line.rng.normal(0, 0.4))
@@ -168,8 +168,8 @@ def _prepare(line: Timeline, action: str, performance: AtTarget) -> Any:
     raise problem
 
 
-def _roaming_span(action: str, start_s: float, end_s: float) -> Span:
-    return Span(action, start_s, end_s, kind_of(action)[1])
+def _roaming_span(action: str, start_s: float, end_s: float) -> ActionSpan:
+    return ActionSpan(action, start_s, end_s, kind_of(action)[1])
 
 
 def act(line: Timeline, action: str, seconds: float | None, last: bool) -> None:

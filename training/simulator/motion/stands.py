@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_z
-from training.simulator.motion.grasps import Hold
+from training.simulator.motion.grasps import Grasp
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.hand_task import HandTask
 from training.simulator.people.posture import SIDES, key_of
@@ -24,8 +24,8 @@ _KNEE_CLEARANCE = 0.12
 
 
 @dataclass(frozen=True)
-class Job:
-    """An action made ready: what, with which hold, where from, and how.
+class HandlingPlan:
+    """An action made ready: what, with which grasp, where from, and how.
 
     Attributes:
         stand: (2,) m and heading rad. yaw: direction in which the hands point, rad, world.
@@ -35,7 +35,7 @@ class Job:
 
     action: str
     target: Target
-    hold: Hold
+    grasp: Grasp
     stand: tuple[Array, float]
     yaw: float
     posture: Array
@@ -45,11 +45,11 @@ class Job:
 
     @property
     def hand(self) -> str:
-        return "both" if len(self.hold.hands) > 1 else self.hold.hands[0]
+        return "both" if len(self.grasp.hands) > 1 else self.grasp.hands[0]
 
     def task(self, hand: str, start_s: float, arrive_s: float, **more: Any) -> HandTask:
         """A stay of one hand at its wrist point."""
-        rotation = rotation_z(np.array(self.yaw)) @ self.hold.attitude[hand]
+        rotation = rotation_z(np.array(self.yaw)) @ self.grasp.attitude[hand]
         more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # lest the elbow folds up
         return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, **more)
 
@@ -66,20 +66,20 @@ def candidates(line: Timeline, target: Target, goal: Array, near: float = 0.3, f
     return np.concatenate([here, named, np.column_stack([around, facing])])
 
 
-def find_stand(line: Timeline, job_action: str, target: Target, goal: Array, hold: Hold) -> Job:
-    """Where to stand and how to bend so that the hold's point comes to the world point ``goal``.
+def find_stand(line: Timeline, action: str, target: Target, goal: Array, grasp: Grasp) -> HandlingPlan:
+    """Where to stand and how to bend so that the grasp's point comes to the world point ``goal``.
 
     Raises:
         NoRoomError: nowhere.
     """
     stands = candidates(line, target, goal)
-    stands = stands[line.ground.clear(stands[:, :2], slack=0.03)]
+    stands = stands[line.walkable.clear(stands[:, :2], slack=0.03)]
     away = goal - np.column_stack([stands[:, :2], np.zeros(len(stands))])
     local = np.einsum("nji,nj->ni", rotation_z(stands[:, 2]), away)
     aside = np.arctan2(local[:, 1], local[:, 0])
-    lateral = np.mean([SIDES[hand] for hand in hold.hands]) * 0.12
+    lateral = np.mean([SIDES[hand] for hand in grasp.hands]) * 0.12
     yaw = np.arctan2(local[:, 1] - lateral, local[:, 0] + 0.1)
-    wrists = {hand: local - rotation_z(yaw) @ hold.attitude[hand] @ hold.point[hand] for hand in hold.hands}
+    wrists = {hand: local - rotation_z(yaw) @ grasp.attitude[hand] @ grasp.point[hand] for hand in grasp.hands}
     reached = line.table.fits(wrists)
     chosen = np.argmax(reached, axis=-1)
     fits = (np.abs(aside) < np.radians(60)) & reached.any(axis=-1)
@@ -87,7 +87,7 @@ def find_stand(line: Timeline, job_action: str, target: Target, goal: Array, hol
         fits &= wrist[:, 0] > 0.12
     cost = line.table.cost[chosen] + 0.4 * np.abs(aside) + line.rng.uniform(0, 0.15, len(stands))
     cost += 0.25 * np.minimum(np.linalg.norm(stands[:, :2] - line.here, axis=1), 2.0)
-    key = key_of(hold.hands)
+    key = key_of(grasp.hands)
     fits &= _unhindered(line, stands, chosen, key)
     if not fits.any():
         raise NoRoomError(f"room {line.room.seed}: {target.name} is out of reach of the free area")
@@ -96,9 +96,9 @@ def find_stand(line: Timeline, job_action: str, target: Target, goal: Array, hol
     facing = rotation_z(np.array(heading))
     base = np.array([*place, 0.0])
     posture = line.table.measured(key)[0][chosen[best]]
-    return Job(
-        job_action, target, hold, (place, heading), heading + float(yaw[best]), posture,
-        {hand: base + facing @ wrists[hand][best] for hand in hold.hands}, np.asarray(goal, dtype=float),
+    return HandlingPlan(
+        action, target, grasp, (place, heading), heading + float(yaw[best]), posture,
+        {hand: base + facing @ wrists[hand][best] for hand in grasp.hands}, np.asarray(goal, dtype=float),
     )  # fmt: skip
 
 

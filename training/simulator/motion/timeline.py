@@ -1,4 +1,4 @@
-"""One wearer's time line under construction: where the body goes, what hands hold, what moves, and how it is called.
+"""One wearer's time line under construction: where the body goes, what hands grasp, what moves, and how it is called.
 
 An action adds to it and may find that it does not work out: it then raises `NoRoomError`, and the planner draws anew.
 """
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulator.motion.grasps import Hold
+from training.simulator.motion.grasps import Grasp
 from training.simulator.motion.room_state import RoomState
-from training.simulator.people.easing import GRID_HZ, Moves, ease, integrate
+from training.simulator.people.easing import GRID_HZ, EasedChanges, ease, integrate
 from training.simulator.people.hand_task import HandTask
-from training.simulator.people.motion_plan import POST_S, PRE_S, Gaze, Segment, Track
+from training.simulator.people.motion_plan import POST_S, PRE_S, Gaze, MotionPlan, RoamingSegment
 from training.simulator.people.person import Person
 from training.simulator.people.posture import STANDING, ReachTable
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Target
-from training.simulator.rooms.routes import Ground
+from training.simulator.rooms.routes import WalkableArea
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ _LOW_M = 0.1  # metres the pelvis is lower than in a stand from which a body cou
 
 
 @dataclass(frozen=True)
-class Span:
+class ActionSpan:
     """One action in time.
 
     Attributes:
@@ -68,12 +68,12 @@ class Timeline:
     speed_: list[Array] = field(default_factory=list)
     now: float = -PRE_S
     posture: Array = field(default_factory=lambda: STANDING.copy())
-    moves: list[tuple[float, float, Array]] = field(default_factory=list)
+    posture_changes: list[tuple[float, float, Array]] = field(default_factory=list)
     tasks: list[HandTask] = field(default_factory=list)
     gazes: list[Gaze] = field(default_factory=list)
     held: dict[str, Target] = field(default_factory=dict)
-    holds: dict[str, Hold] = field(default_factory=dict)
-    spans: list[Span] = field(default_factory=list)
+    grasps: dict[str, Grasp] = field(default_factory=dict)
+    spans: list[ActionSpan] = field(default_factory=list)
     seat: Target | None = None
     seated_since: float = -np.inf
     sittings: list[tuple[float, float]] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Timeline:
         room: RoomPlan,
         rng: np.random.Generator,
         table: ReachTable,
-        segment: Segment,
+        segment: RoamingSegment,
         start: Array,
         heading: float,
     ) -> Timeline:
@@ -135,14 +135,14 @@ class Timeline:
         speed = self.speed * (1 - ease(time, 0, _BRAKE_S))
         heading = np.full(len(time), self.heading)
         path = self.here + integrate(np.append(self.heading, heading), np.append(self.speed, speed))[1:]
-        if not self.ground.clear(path[::8], slack=0.05).all():
+        if not self.walkable.clear(path[::8], slack=0.05).all():
             raise NoRoomError(f"room {self.room.seed}: no space to stop at {self.here.round(2)}")
         self.extend(heading, path, speed)
 
     @property
-    def ground(self) -> Ground:
+    def walkable(self) -> WalkableArea:
         """Where a body may walk at the end."""
-        return self.state.ground
+        return self.state.walkable
 
     @property
     def here(self) -> Array:
@@ -172,7 +172,7 @@ class Timeline:
     def wait_until(self, time: float) -> None:
         self.wait(time - self.now)
 
-    def roam(self, segment: Segment) -> None:
+    def roam(self, segment: RoamingSegment) -> None:
         """Go on with a segment that begins here (its first sample is the last one so far)."""
         angle = self.heading + segment.heading - segment.heading[0]
         path = self.here + integrate(angle, segment.speed)
@@ -180,7 +180,7 @@ class Timeline:
 
     def pose_to(self, posture: Array, start_s: float, end_s: float) -> None:
         """Change to a posture (5,) between two times."""
-        self.moves.append((start_s, end_s, posture - self.posture))
+        self.posture_changes.append((start_s, end_s, posture - self.posture))
         self.posture = posture
 
     def let_go(self, hand: str, at_s: float, back_s: float) -> None:
@@ -201,9 +201,9 @@ class Timeline:
             index -= len(heading)
         return self.here, self.heading
 
-    def track_posture(self, time: Array) -> Array:
+    def postures_at(self, time: Array) -> Array:
         """Postures (T, 5) at times (T,)."""
-        return STANDING + Moves.of(self.moves, len(STANDING)).at(time)
+        return STANDING + EasedChanges.of(self.posture_changes, len(STANDING)).at(time)
 
     @property
     def is_low(self) -> bool:
@@ -239,7 +239,7 @@ class Timeline:
             raise NoRoomError("both hands are full; put something down first")
         return free[int(self.rng.integers(len(free)))]
 
-    def track(self) -> Track:
+    def motion_plan(self) -> MotionPlan:
         """Everything so far, with `POST_S` of standing (or of going on) after its end."""
         post = round(POST_S * GRID_HZ)
         heading = np.concatenate([*self.heading_, np.full(post, self.heading)])
@@ -247,7 +247,7 @@ class Timeline:
         onward = self.here + np.arange(1, post + 1)[:, None] * ahead
         speed = np.concatenate([*self.speed_, np.full(post, self.speed)])
         time = np.arange(len(heading)) / GRID_HZ - PRE_S
-        return Track(
-            time, heading, speed, np.concatenate([*self.path_, onward]), Moves.of(self.moves, len(STANDING)),
-            tuple(self.tasks), tuple(self.gazes),
+        return MotionPlan(
+            time, heading, speed, np.concatenate([*self.path_, onward]),
+            EasedChanges.of(self.posture_changes, len(STANDING)), tuple(self.tasks), tuple(self.gazes),
         )  # fmt: skip

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from training.actions.registry import action_of, kind_of
 from training.actions.wording import AMBIGUOUS_SHARE, Clause, goal_text
 from training.simulator.motion.animation import Pose
-from training.simulator.motion.timeline import Span, Timeline
-from training.simulator.narration.naming import Viewpoint, name_of, rivals
+from training.simulator.motion.timeline import ActionSpan, Timeline
+from training.simulator.narration.naming import Viewpoint, name_of, namesakes
 from training.simulator.narration.pose_text import focus_text, head_yaw, posture_text
 from training.simulator.rooms.plan import Target
 
@@ -21,23 +21,23 @@ _SEEN = np.radians(45)  # aside: what lies further is not in the picture, and wo
 
 
 @dataclass(frozen=True)
-class Told:
-    """A clip's goal in words and what `SynthMotion.meta` says of its texts and actions."""
+class ClipText:
+    """A clip's goal in words and what `SyntheticMotion.meta` says of its texts and actions."""
 
     text: str
     meta: dict[str, Any]
 
 
-def tell_clip(
+def describe_clip(
     rng: np.random.Generator,
     line: Timeline,
-    spans: list[Span],
+    spans: list[ActionSpan],
     pose: Pose,
     time: Array,
     split: str,
     plain: bool,
     ambiguous: float = AMBIGUOUS_SHARE,
-) -> Told:
+) -> ClipText:
     """Put a window of a time line in words.
 
     Args:
@@ -71,13 +71,13 @@ def tell_clip(
             "support": span.support, "text": goal_text(rng, [alone], wording, plain=True)[0],
             **_seen(rng, line, pose, time, shown, yaw, wording),
         })  # fmt: skip
-    return Told(text, {"texts": texts, "ambiguous": vague, "actions": actions})
+    return ClipText(text, {"texts": texts, "ambiguous": vague, "actions": actions})
 
 
-def _leave_open(line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
+def _leave_open(line: Timeline, told: list[ActionSpan], clauses: list[Clause]) -> str:
     """What a text may leave open: preferably which of several equal things, or where one is that is not seen, else the
     side or the hand."""
-    doubled = any(span.target is not None and rivals(line.room, span.target) for span in told)
+    doubled = any(span.target is not None and namesakes(line.room, span.target) for span in told)
     if doubled or any(clause.bearing is not None for clause in clauses):
         return "target"
     able = [clause for clause in clauses if clause.can_leave_open]
@@ -86,7 +86,7 @@ def _leave_open(line: Timeline, told: list[Span], clauses: list[Clause]) -> str:
     return "side" if kind_of(able[0].action)[1] else "hand"
 
 
-def _clauses(line: Timeline, told: list[Span], begin_s: float, leave_open: str = "") -> tuple[list[Clause], bool]:
+def _clauses(line: Timeline, told: list[ActionSpan], begin_s: float, leave_open: str = "") -> tuple[list[Clause], bool]:
     """Clauses of the actions of a window that begins then, and whether some name could mean another thing too."""
     clauses, doubtful, last, last_name = [], False, "", ""
     for span in told:
@@ -124,7 +124,7 @@ def _seen(
     if not shown.any():
         shown = np.ones(len(time), dtype=bool)
     when = time[shown]
-    drop = line.track_posture(when)[:, 0]
+    drop = line.postures_at(when)[:, 0]
     turn = float(yaw[shown][-1] - yaw[shown][0])
     walked = float(np.linalg.norm(pose.positions[shown][-1, 0, :2] - pose.positions[shown][0, 0, :2]))
     seated = line.is_seated_at(float(when[-1]))

@@ -36,8 +36,8 @@ class Viewpoint:
         return _wrapped(float(np.arctan2(away[1], away[0])) - self.heading)
 
 
-def rivals(room: RoomPlan, target: Target) -> list[Target]:
-    """Other targets of the same kind and name in the same room; places on one sofa or bed are no rivals."""
+def namesakes(room: RoomPlan, target: Target) -> list[Target]:
+    """Other targets of the same kind and name in the same room; places on one sofa or bed are no namesakes."""
     return [
         other for other in room.targets
         if other.name == target.name and other.kind == target.kind and other.room == target.room
@@ -53,9 +53,9 @@ def name_of(room: RoomPlan, target: Target, view: Viewpoint, leave_open: bool = 
 
     Args:
         room: with everything that might be meant. target: what is. view: from where.
-        leave_open: say only what all the rivals are called too.
+        leave_open: say only what all the namesakes are called too.
     """
-    others = rivals(room, target)
+    others = namesakes(room, target)
     if not others:
         return target.name, False
     if leave_open:

@@ -25,7 +25,7 @@ def integrate(heading: Array, speed: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Moves:
+class EasedChanges:
     """A value of D numbers that moves smoothly between targets: each change (K, D) is made from start to end (K,) s.
 
     Changes add up, so one may begin before the last one has ended.
@@ -36,7 +36,7 @@ class Moves:
     change: Array
 
     @classmethod
-    def of(cls, moves: list[tuple[float, float, Array]], width: int) -> Moves:
+    def of(cls, moves: list[tuple[float, float, Array]], width: int) -> EasedChanges:
         """From a list of (start, end, change (D,))."""
         change = np.array([c for _, _, c in moves], dtype=float).reshape(-1, width)
         return cls(np.array([m[0] for m in moves]), np.array([m[1] for m in moves]), change)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotation_y, rotation_z
 from training.simulator.people.gaits import SAMPLES, WalkCycle, walk_cycle
-from training.simulator.people.motion_plan import Track
+from training.simulator.people.motion_plan import MotionPlan
 
 Array = NDArray[np.float64]
 
@@ -52,16 +52,16 @@ class Steps:
     plants: Array
 
 
-class _Way:
-    """A track as plain numbers, for the few hundred look-ups of planning steps."""
+class _PathTable:
+    """A plan as plain numbers, for the few hundred look-ups of planning steps."""
 
-    def __init__(self, track: Track, style: FootStyle) -> None:
-        self.style, self.begin = style, float(track.time[0])
-        self.rate, self.last = 1 / float(track.time[1] - track.time[0]), len(track.time) - 1
-        self.path, self.heading = track.path.tolist(), track.heading.tolist()
-        self.gone = np.concatenate([[0.0], np.cumsum(track.speed)]).tolist()
-        moving = (np.abs(track.speed) > 0.01) | (np.abs(np.gradient(track.heading)) > 1e-4)
-        self.moving = track.time[moving].tolist()
+    def __init__(self, plan: MotionPlan, style: FootStyle) -> None:
+        self.style, self.begin = style, float(plan.time[0])
+        self.rate, self.last = 1 / float(plan.time[1] - plan.time[0]), len(plan.time) - 1
+        self.path, self.heading = plan.path.tolist(), plan.heading.tolist()
+        self.gone = np.concatenate([[0.0], np.cumsum(plan.speed)]).tolist()
+        moving = (np.abs(plan.speed) > 0.01) | (np.abs(np.gradient(plan.heading)) > 1e-4)
+        self.moving = plan.time[moving].tolist()
 
     def rest(self, side: float, time: float, speed: float) -> tuple[float, float, float]:
         """Pose (x, y, yaw) of a foot under the body at a time; narrower when walking."""
@@ -83,36 +83,36 @@ class _Way:
         return float((self.gone[high] - self.gone[low]) / (high - low))
 
 
-def plan_steps(track: Track, style: FootStyle, first: int, offset: float) -> tuple[Steps, Steps]:
-    """Steps of the left and right foot along a track.
+def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) -> tuple[Steps, Steps]:
+    """Steps of the left and right foot along a plan.
 
     Args:
-        track: the body's way.
+        plan: the body's path_table.
         style: how the person steps.
         first: 0 to begin with the left foot, 1 with the right.
         offset: 0 … 1, part of a step by which the first step of a walking start is shifted.
     """
     swing = style.cycle.swing_fraction
-    time, end = float(track.time[0]), float(track.time[-1])
-    start_speed = float(track.speed[0])
-    way = _Way(track, style)
-    plants = [[way.rest(side, time, start_speed)] for side in SIDES]
+    time, end = float(plan.time[0]), float(plan.time[-1])
+    start_speed = float(plan.speed[0])
+    path_table = _PathTable(plan, style)
+    plants = [[path_table.rest(side, time, start_speed)] for side in SIDES]
     records: list[list[tuple[float, float, float, float]]] = [[], []]
     foot = first
     time += offset * 0.5
     while time < end - 0.1:
-        signed = way.mean_speed(time, time + 0.7)
+        signed = path_table.mean_speed(time, time + 0.7)
         speed = abs(signed)
         stride = float(np.interp(speed, *_STRIDE_S)) * style.pace
         land, middle = time + swing * stride, time + (swing + (1 - swing) / 2) * stride
-        later_speed = way.mean_speed(land, middle + 0.1)
-        goals = [way.rest(side, middle, later_speed) for side in SIDES]
+        later_speed = path_table.mean_speed(land, middle + 0.1)
+        goals = [path_table.rest(side, middle, later_speed) for side in SIDES]
         errors = [_misplaced(goals[k], plants[k][-1]) for k in (0, 1)]
         if errors[foot] < 1.0 and errors[1 - foot] >= 1.0 and speed < 0.1:
             foot = 1 - foot
         if errors[foot] < 1.0 and speed < 0.1:
-            later = bisect_left(way.moving, time)
-            time = max(time + 1 / 16, (way.moving[later] if later < len(way.moving) else end) - 1.5)
+            later = bisect_left(path_table.moving, time)
+            time = max(time + 1 / 16, (path_table.moving[later] if later < len(path_table.moving) else end) - 1.5)
             continue
         goal = goals[foot]
         size = math.dist(goal[:2], plants[foot][-1][:2]) / 1.1

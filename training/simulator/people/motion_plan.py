@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulator.people.easing import GRID_HZ, Moves
+from training.simulator.people.easing import GRID_HZ, EasedChanges
 from training.simulator.people.hand_task import HandTask
 from training.simulator.rooms.plan import Target
 
@@ -18,7 +18,7 @@ POST_S = 2.0
 
 
 @dataclass(frozen=True)
-class Segment:
+class RoamingSegment:
     """A roaming action's course: heading change (N,) rad and speed (N,) m/s on the grid, from its start."""
 
     action: str
@@ -40,7 +40,7 @@ class Gaze:
 
 
 @dataclass(frozen=True)
-class Track:
+class MotionPlan:
     """What the whole body follows, on the grid: heading (N,) rad, signed speed along it (N,) m/s and path (N, 2) m in
     the world at ``time`` (N,) s; how the trunk is held (see `posture.POSTURE`), what hands do, what is looked at."""
 
@@ -48,7 +48,7 @@ class Track:
     heading: Array
     speed: Array
     path: Array
-    posture: Moves
+    posture: EasedChanges
     hands: tuple[HandTask, ...] = ()
     gazes: tuple[Gaze, ...] = ()
 

@@ -99,7 +99,7 @@ def _banded(rng: np.random.Generator, bands: tuple[tuple[float, float], ...]) ->
     return float(rng.uniform(low[chosen], high[chosen]))
 
 
-def draw_person(rng: np.random.Generator, split: str = "train", gaits: Sequence[WalkCycle] = ()) -> Person:
+def sample_person(rng: np.random.Generator, split: str = "train", gaits: Sequence[WalkCycle] = ()) -> Person:
     """A random body of a split, 0.88 to 1.11 of the reference's size with slightly other proportions, and its habits.
 
     Sizes, leg proportions and paces of val and test never occur in train.

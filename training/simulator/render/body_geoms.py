@@ -57,7 +57,7 @@ class Clothing:
     hair: Colour
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Clothing:
+    def sample(cls, rng: np.random.Generator) -> Clothing:
         """A random wearer."""
         tone = rng.uniform()
         skin = tuple(float(v) for v in (1 - tone) * np.array((0.96, 0.78, 0.66)) + tone * np.array((0.42, 0.26, 0.17)))

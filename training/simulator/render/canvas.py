@@ -38,8 +38,8 @@ def screenless() -> bool:
 
 
 @dataclass(frozen=True)
-class Moves:
-    """What moves in the room besides the wearer, one row per pose (F rows).
+class RoomMotion:
+    """What room_motion in the room besides the wearer, one row per pose (F rows).
 
     Attributes:
         articulations: {id: (F,) value}. objects: {id: (F, 4, 4) T_world_object}. All others stay as they were built.
@@ -118,27 +118,27 @@ class Canvas:
             mujoco.mjr_uploadMesh(self.model, self.context, int(mesh))
         self._reach = self._bounds()
 
-    def pose(self, positions: Array, rotations: Array, moves: Moves | None = None, row: int = 0) -> None:
-        """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and a row of `moves`."""
+    def pose(self, positions: Array, rotations: Array, room_motion: RoomMotion | None = None, row: int = 0) -> None:
+        """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and a row of `room_motion`."""
         data = self.data
         data.mocap_pos[:], data.mocap_quat[:] = self._resting
-        moves = moves or Moves()
+        room_motion = room_motion or RoomMotion()
         opened = set()
         for name, articulation in self._articulations.items():
-            values = moves.articulations.get(name)
+            values = room_motion.articulations.get(name)
             value = articulation.initial if values is None else float(values[row])
             if value:
                 opened.add(name)
                 self._place(name, articulation.transform(value))
         for names, geoms in self._insides.items():
             self._groups[geoms] = _HIDDEN_GROUP if opened.isdisjoint(names) else STATIC_GROUP
-        for name, poses in moves.objects.items():
+        for name, poses in room_motion.objects.items():
             self._place(name, poses[row])
         data.mocap_pos[self._joints] = positions
         turns = rotations if rotations.shape[-1] == 4 else body_geoms.quaternions(rotations)
         data.mocap_quat[self._joints] = turns
         for hand in range(2):
-            drawn = body_geoms.finger_pose(float(moves.fingers[row, hand])) if len(moves.fingers) else 0
+            drawn = body_geoms.finger_pose(float(room_motion.fingers[row, hand])) if len(room_motion.fingers) else 0
             self._groups[self._hands[hand]] = _HIDDEN_GROUP
             self._groups[self._hands[hand, drawn]] = body_geoms.BODY_GROUP
         mujoco.mj_kinematics(self.model, data)

@@ -19,7 +19,7 @@ from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, reference_offsets
 from training.simulator.render import body_geoms
 from training.simulator.render.body_geoms import Clothing
-from training.simulator.render.canvas import Canvas, Moves
+from training.simulator.render.canvas import Canvas, RoomMotion
 from training.simulator.render.hand_asset import FINGER_POSES
 from training.simulator.rooms.plan import Articulation, RoomPlan
 
@@ -30,7 +30,7 @@ _HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelOptions:
     """Which labels to draw besides the pictures; each costs time.
 
     Attributes:
@@ -44,7 +44,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Frames:
+class RenderedFrames:
     """One camera's view of a clip of F frames.
 
     Attributes:
@@ -100,7 +100,7 @@ class EgoRenderer:
         if fine:
             smooth(spec)
         self._canvas = Canvas(spec, size * supersample, size * supersample, articulations or {})
-        self.wear(reference_offsets(), Clothing.draw(np.random.default_rng(0)))
+        self.wear(reference_offsets(), Clothing.sample(np.random.default_rng(0)))
 
     def wear(self, offsets: Matrix, clothing: Clothing) -> None:
         """Change the wearer: joint offsets (23, 3) metres and colours."""
@@ -113,34 +113,40 @@ class EgoRenderer:
         return [model.body(i).name for i in range(model.nbody)]
 
     def render(
-        self, positions: Matrix, rotations: Matrix, moves: Moves | None = None, labels: Labels | None = None
-    ) -> Frames:
+        self,
+        positions: Matrix,
+        rotations: Matrix,
+        room_motion: RoomMotion | None = None,
+        labels: LabelOptions | None = None,
+    ) -> RenderedFrames:
         """The wearer's view of F poses.
 
         Args:
             positions: (F, 23, 3) metres, rotations: (F, 23, 3, 3) global, in the building's frame.
-            moves: what else moves, F rows. labels: what to draw besides pictures.
+            room_motion: what else moves, F rows. labels: what to draw besides pictures.
         """
         camera_pose = self.mount.camera_pose(positions[:, HEAD], rotations[:, HEAD])
-        return self._film(self.camera, camera_pose, positions, rotations, moves, labels or Labels(), own_head=False)
+        labels = labels or LabelOptions()
+        return self._render(self.camera, camera_pose, positions, rotations, room_motion, labels, own_head=False)
 
     def render_outside(
         self,
         camera_pose: Matrix,
         positions: Matrix,
         rotations: Matrix,
-        moves: Moves | None = None,
-        labels: Labels | None = None,
-    ) -> Frames:
+        room_motion: RoomMotion | None = None,
+        labels: LabelOptions | None = None,
+    ) -> RenderedFrames:
         """The same clip from outside cameras: T_world_camera (F, 4, 4) or one (4, 4); the wearer's head is drawn."""
         poses = np.broadcast_to(camera_pose, (len(positions), 4, 4))
         camera = Pinhole.from_fov(self.size, self.size, np.radians(70))
-        return self._film(camera, poses, positions, rotations, moves, labels or Labels(), own_head=True)
+        labels = labels or LabelOptions()
+        return self._render(camera, poses, positions, rotations, room_motion, labels, own_head=True)
 
-    def _film(
-        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None, labels: Labels,
-        own_head: bool,
-    ) -> Frames:  # fmt: skip
+    def _render(
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, room_motion: RoomMotion | None,
+        labels: LabelOptions, own_head: bool,
+    ) -> RenderedFrames:  # fmt: skip
         count, side, canvas = len(positions), self.size, self._canvas
         fine = camera.scaled(side * self._supersample, side * self._supersample)
         images, seen = np.empty((count, side, side, 3), np.uint8), np.zeros((count, 2), np.uint8)
@@ -148,9 +154,9 @@ class EgoRenderer:
         depth = np.empty((count, side, side), np.float16) if labels.depth else None
         things = np.empty((count, side, side), np.uint16) if labels.segmentation else None
         quaternions = body_geoms.quaternions(rotations)
-        at, distance, inside = self._hand_points(fine, poses, positions, rotations, moves)
+        at, distance, inside = self._hand_points(fine, poses, positions, rotations, room_motion)
         for i in range(count):
-            canvas.pose(positions[i], quaternions[i], moves, i)
+            canvas.pose(positions[i], quaternions[i], room_motion, i)
             canvas.draw(fine, poses[i], own_head)
             self._shrink(canvas.colour[::-1], images[i])
             if inside[i].any():  # a hand is seen where any of its points has nothing before it
@@ -166,7 +172,7 @@ class EgoRenderer:
                 if things is not None:
                     bodies = np.append(canvas.model.geom_bodyid, -1)
                     things[i] = self._middle(bodies[ids] + 1)
-        return Frames(images, np.asarray(poses, dtype=np.float32), camera, seen, pixels, depth, things)
+        return RenderedFrames(images, np.asarray(poses, dtype=np.float32), camera, seen, pixels, depth, things)
 
     def _shrink(self, drawn: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
         if self._supersample == 1:
@@ -180,11 +186,11 @@ class EgoRenderer:
         return drawn[start::step, start::step]
 
     def _hand_points(
-        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, moves: Moves | None
+        self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, room_motion: RoomMotion | None
     ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Points of the left and right hand in F pictures: pixels (F, 2, P, 2), distances, and whether inside."""
         count = len(positions)
-        fingers = moves.fingers if moves is not None and len(moves.fingers) else np.zeros((count, 2))
+        fingers = room_motion.fingers if room_motion is not None and len(room_motion.fingers) else np.zeros((count, 2))
         drawn = np.array([[body_geoms.finger_pose(float(v)) for v in row] for row in fingers]).reshape(count, 2)
         meshes = np.stack([body_geoms.hand_points(k) for k in range(len(FINGER_POSES))])
         points = meshes[drawn] * np.array([(1, 1, 1), (1, -1, 1)])[:, None]

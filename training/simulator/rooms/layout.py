@@ -47,7 +47,7 @@ class Layout:
     doors: tuple[Door, ...]
 
 
-def draw_layout(rng: np.random.Generator, kind: str) -> Layout:
+def sample_layout(rng: np.random.Generator, kind: str) -> Layout:
     """A floor plan of one of `KINDS`."""
     return _corridor(rng) if kind == "corridor" else _single(rng, kind)
 

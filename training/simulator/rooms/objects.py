@@ -39,7 +39,7 @@ def pairs_of(split: str) -> list[tuple[str, str]]:
     return [(colour, kind) for colour in COLOURS for kind in KINDS if split_of(colour, kind) == split]
 
 
-def draw_objects(rng: np.random.Generator, split: str, count: int) -> list[tuple[str, str]]:
+def sample_objects(rng: np.random.Generator, split: str, count: int) -> list[tuple[str, str]]:
     """Up to 9 different (colour, kind) pairs; each colour once, so that a colour alone tells objects apart."""
     pairs = []
     for colour in rng.permutation(list(COLOURS))[:count]:

@@ -27,7 +27,7 @@ def segment_distance(points: Array, segments: Array) -> Array:
     return np.asarray(np.linalg.norm(away - share[..., None] * along, axis=-1))
 
 
-class Ground:
+class WalkableArea:
     """The free area of a room, which changes as doors open, and open leaves that stand in it.
 
     Attributes:

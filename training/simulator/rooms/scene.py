@@ -10,10 +10,10 @@ import numpy as np
 from training.simulator.rooms import textures
 from training.simulator.rooms.free_space import clearance, maximal_rectangles
 from training.simulator.rooms.furnishing import Furnisher, grown
-from training.simulator.rooms.layout import OUTSIDE, Layout, draw_layout
-from training.simulator.rooms.objects import draw_objects, place_object
+from training.simulator.rooms.layout import OUTSIDE, Layout, sample_layout
+from training.simulator.rooms.objects import place_object, sample_objects
 from training.simulator.rooms.plan import Doorway, Rectangle, RoomArea, RoomPlan, Target, Vector
-from training.simulator.rooms.shell import WALL_STYLES, Look, build_doors, build_floor, build_walls
+from training.simulator.rooms.shell import WALL_STYLES, Appearance, build_doors, build_floor, build_walls
 from training.simulator.rooms.site import GLOW, Site, Spot
 
 SPLIT_SEEDS: dict[str, range] = {
@@ -45,11 +45,11 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
         raise ValueError(f"room seed {seed} is not of split {split!r} ({SPLIT_SEEDS[split]})")
     rng = np.random.default_rng([seed, 21])
     drawn = str(rng.choice(list(_KIND_SHARES), p=list(_KIND_SHARES.values())))
-    layout = draw_layout(rng, kind or drawn)
+    layout = sample_layout(rng, kind or drawn)
     site = Site(empty_spec(), tuple(int(g) for g in rng.permutation(textures.GRAINS)[:_GRAINS_IN_USE]))
     _add_grains(site)
-    look = _draw_look(rng, layout, wall_style(seed, split))
-    build_walls(site, rng, layout, look)
+    appearance = _sample_appearance(rng, layout, wall_style(seed, split))
+    build_walls(site, rng, layout, appearance)
     furnishers = []
     for index in range(len(layout.rooms)):
         site.room = index
@@ -57,12 +57,12 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
         furnishers[-1].furnish()
     doorways = build_doors(site, rng, layout)
     shadows = [box for furnisher in furnishers for box in furnisher.blocked]
-    build_floor(site, rng, layout, look, shadows)
+    build_floor(site, rng, layout, appearance, shadows)
     _light(site.spec, rng)
     rooms = tuple(_area(site, layout, doorways, furnisher) for furnisher in furnishers)
     _place_objects(site, rng, split, rooms)
     site.finish()
-    return site.spec, _plan(seed, site, layout, look, rooms, doorways)
+    return site.spec, _plan(seed, site, layout, appearance, rooms, doorways)
 
 
 def wall_style(seed: int, split: str) -> str:
@@ -95,12 +95,12 @@ def _add_grains(site: Site) -> None:
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
-def _draw_look(rng: np.random.Generator, layout: Layout, style: str) -> Look:
+def _sample_appearance(rng: np.random.Generator, layout: Layout, style: str) -> Appearance:
     lamps = []
     for _, (x0, y0, x1, y1) in layout.rooms:
         x, y = rng.uniform(0.35, 0.65, 2)
         lamps.append((float(x0 + x * (x1 - x0)), float(y0 + y * (y1 - y0))))
-    return Look(float(rng.uniform(2.45, 2.9)), style, tuple(lamps))
+    return Appearance(float(rng.uniform(2.45, 2.9)), style, tuple(lamps))
 
 
 def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
@@ -165,7 +165,7 @@ def _place_objects(site: Site, rng: np.random.Generator, split: str, rooms: tupl
     for index, room in enumerate(rooms):
         if room.free and rng.random() < 0.5:
             chosen.append(Spot(_floor_place(rng, room), "floor", "floor", index))
-    pairs = draw_objects(rng, split, min(len(chosen), _MOST_OBJECTS))
+    pairs = sample_objects(rng, split, min(len(chosen), _MOST_OBJECTS))
     for spot, pair in zip(chosen[-len(pairs) :], pairs, strict=True):
         site.targets.append(place_object(site, spot, *pair, rng))
     taken = {id(spot) for spot in chosen[-len(pairs) :]}
@@ -191,7 +191,7 @@ def _floor_place(rng: np.random.Generator, room: RoomArea) -> np.ndarray:
 
 
 def _plan(
-    seed: int, site: Site, layout: Layout, look: Look, rooms: tuple[RoomArea, ...], doorways: list[Doorway]
+    seed: int, site: Site, layout: Layout, appearance: Appearance, rooms: tuple[RoomArea, ...], doorways: list[Doorway]
 ) -> RoomPlan:
     floor_objects = [t for t in site.targets if t.kind == "object" and t.support == "floor"]
     rooms = tuple(_without(room, floor_objects) for room in rooms)
@@ -202,7 +202,7 @@ def _plan(
     floors += [d.passage for d in doorways if d.rooms[1] != OUTSIDE and d.passage]
     plan = RoomPlan(
         seed, layout.size, free, _spots(site, rooms), layout.kind, rooms, tuple(doorways), site.articulations,
-        solids, clearance(layout.size, floors, solids), look.height,
+        solids, clearance(layout.size, floors, solids), appearance.height,
     )  # fmt: skip
     targets = [t for t in plan.targets if t.kind not in ("door", "cabinet", "drawer") or _reachable(plan, t)]
     return replace(plan, targets=_qualified(targets))

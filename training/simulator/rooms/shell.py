@@ -37,7 +37,7 @@ WALL_STYLES = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How a building looks: its ceiling's height, wall style and the lamp's place (x, y) in each room."""
 
     height: float
@@ -63,7 +63,7 @@ def panel(
     """A flat textured rectangle: columns of `axes` are the image's right, its up, and the visible side's normal."""
     quat = np.empty(4)
     mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes, dtype=np.float64).ravel())
-    site.hang(name, centre, quat, (half[0], half[1]), textured(site.spec, name, image))
+    site.add_panel(name, centre, quat, (half[0], half[1]), textured(site.spec, name, image))
 
 
 def upright(frame: Frame) -> NDArray[np.float64]:
@@ -72,7 +72,7 @@ def upright(frame: Frame) -> NDArray[np.float64]:
     return np.stack([frame.point(-1, 0, 0) - origin, (0, 0, 1), frame.point(0, 1, 0) - origin], axis=1)
 
 
-def build_walls(site: Site, rng: np.random.Generator, layout: Layout, look: Look) -> None:
+def build_walls(site: Site, rng: np.random.Generator, layout: Layout, appearance: Appearance) -> None:
     """All walls with their openings, ceilings, lamps and doors; floors come last (`build_floor`)."""
     for index, (_, room) in enumerate(layout.rooms):
         site.room = index
@@ -83,14 +83,14 @@ def build_walls(site: Site, rng: np.random.Generator, layout: Layout, look: Look
             frame = Frame(site, np.array([*middle, 0.0]), yaw)
             colour = textures.hsv(hues[wall], rng.uniform(0.18, 0.48), rng.uniform(0.82, 0.97))
             accent = textures.hsv(hues[wall] + rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.85))
-            size = textures.texture_size(length, look.height)
-            image = textures.wall(rng, colour, accent, look.style, size)
-            across, distance = rotate_2d(np.array(look.lamps[index]) - middle, -yaw).tolist()
+            size = textures.texture_size(length, appearance.height)
+            image = textures.wall(rng, colour, accent, appearance.style, size)
+            across, distance = rotate_2d(np.array(appearance.lamps[index]) - middle, -yaw).tolist()
             image *= textures.lamp_light(
-                size, (length, look.height), (length / 2 - across, 0.3), distance, LAMP_STRENGTH
+                size, (length, appearance.height), (length / 2 - across, 0.3), distance, LAMP_STRENGTH
             )
-            _wall(frame, f"wall_{index}_{wall}", image, length, look.height, [(x, w) for x, w, _ in holes[wall]])
-        _ceiling(site, rng, room, index, look)
+            _wall(frame, f"wall_{index}_{wall}", image, length, appearance.height, [(x, w) for x, w, _ in holes[wall]])
+        _ceiling(site, rng, room, index, appearance)
     for door in layout.doors:
         site.room = door.rooms[0]
         _casing(site, door)
@@ -119,33 +119,36 @@ def _wall(
         frame.site.obstruct(behind, ((x1 - x0) / 2, WALL / 2, (height - low) / 2), frame.yaw)
 
 
-def _ceiling(site: Site, rng: np.random.Generator, room: Rectangle, index: int, look: Look) -> None:
+def _ceiling(site: Site, rng: np.random.Generator, room: Rectangle, index: int, appearance: Appearance) -> None:
     extent = (room[2] - room[0], room[3] - room[1])
     middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2])
     size = textures.texture_size(*extent, detail=0.5)
     image = textures.blotched(rng, textures.hsv(rng.uniform(), 0.08, 0.92), size, 0.07)
-    lamp = np.array(look.lamps[index])
+    lamp = np.array(appearance.lamps[index])
     # Seen from below, the image's right is +x and its up is -y.
     foot = (float(lamp[0] - room[0]), float(lamp[1] - room[1]))
     image *= textures.lamp_light(size, extent, foot, 0.5, 0.08)
     name = f"ceiling_{index}"
-    panel(site, name, np.array([*middle, look.height]), np.diag([1.0, -1.0, -1.0]), [v / 2 for v in extent], image)
+    half, facing_down = [v / 2 for v in extent], np.diag([1.0, -1.0, -1.0])
+    panel(site, name, np.array([*middle, appearance.height]), facing_down, half, image)
     site.spec.material(name).emission = 0.3  # no light falls on it from below
     frame = Frame(site, np.array([*lamp, 0.0]), 0.0)
     radius = float(rng.uniform(0.14, 0.24))
-    frame.geom(CYLINDER, (0, 0, look.height - 0.12), (radius, 0.06), textures.hsv(0.12, 0.2, 1.0), GLOW)
-    frame.geom(CYLINDER, (0, 0, look.height - 0.03), (0.02, 0.03), STEEL)
+    frame.geom(CYLINDER, (0, 0, appearance.height - 0.12), (radius, 0.06), textures.hsv(0.12, 0.2, 1.0), GLOW)
+    frame.geom(CYLINDER, (0, 0, appearance.height - 0.03), (0.02, 0.03), STEEL)
 
 
-def build_floor(site: Site, rng: np.random.Generator, layout: Layout, look: Look, shadows: list[Rectangle]) -> None:
+def build_floor(
+    site: Site, rng: np.random.Generator, layout: Layout, appearance: Appearance, shadows: list[Rectangle]
+) -> None:
     """Floors with soft shadows under the furniture; thresholds in the openings."""
     for index, (kind, room) in enumerate(layout.rooms):
         extent = (room[2] - room[0], room[3] - room[1])
         size = textures.texture_size(*extent)
         planks = 0 if kind == "kitchen" else round(extent[1] / rng.uniform(0.12, 0.3))
         image = textures.floor(rng, shade(wood(rng), 1.05), planks, size)
-        lamp = look.lamps[index]
-        image *= textures.lamp_light(size, extent, (lamp[0] - room[0], room[3] - lamp[1]), look.height, 0.3)
+        lamp = appearance.lamps[index]
+        image *= textures.lamp_light(size, extent, (lamp[0] - room[0], room[3] - lamp[1]), appearance.height, 0.3)
         for box in shadows:
             textures.darken(image, (box[0] - room[0], room[3] - box[3]), (box[2] - room[0], room[3] - box[1]), extent)
         middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2, 0.0])

@@ -106,7 +106,7 @@ class Site:
         if solid:
             self._solids.append((np.asarray(centre, dtype=np.float64), _half(kind, size), yaw, part))
 
-    def hang(
+    def add_panel(
         self, name: str, centre: NDArray[np.floating], quat: NDArray[np.floating], half: Size2, material: str
     ) -> None:
         """A flat textured rectangle, such as a wall; it is added by `finish`."""

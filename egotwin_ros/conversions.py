@@ -1,50 +1,33 @@
-"""Messages in, arrays out, checked; and back. Metres, seconds, global rotation matrices, RGB uint8."""
+"""Arrays from messages, checked: metres, seconds, global rotation matrices. Takes ROS's classes and ``rosbags``'."""
 
 from __future__ import annotations
 
-import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Pose, PoseStamped
-from nav_msgs.msg import Path
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
 from egotwin_model.errors import CalibrationError, PoseError
-from egotwin_model.geometry.camera import Pinhole, check_distortion, check_matrix
+from egotwin_model.geometry.camera import check_distortion, check_matrix
 from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS, XSENS_JOINTS
-from egotwin_ros.msg import BodyPose, BodyPoses, BodyTrajectory
+
+if TYPE_CHECKING:
+    from geometry_msgs.msg import Pose
+    from sensor_msgs.msg import CameraInfo
+
+    from egotwin_ros.msg import BodyPose, BodyTrajectory
 
 Array = NDArray[np.float64]
 QUATERNION_TOLERANCE = 1e-3
 NS = 10**9
 
 
-def nanoseconds(stamp: Time | Duration) -> int:
+def nanoseconds(stamp: Any) -> int:
     """Of a Time or Duration message."""
     return int(stamp.sec) * NS + int(stamp.nanosec)
-
-
-def to_time(stamp_ns: int) -> Time:
-    """Time message of nanoseconds since the epoch."""
-    return Time(sec=int(stamp_ns // NS), nanosec=int(stamp_ns % NS))
-
-
-def to_duration(seconds: float) -> Duration:
-    """Duration message of seconds, to the nanosecond."""
-    whole = round(seconds * NS)
-    return Duration(sec=int(whole // NS), nanosec=int(whole % NS))
-
-
-def header(stamp_ns: int, frame_id: str) -> Header:
-    """Header message."""
-    return Header(stamp=to_time(stamp_ns), frame_id=frame_id)
 
 
 def poses_to_arrays(poses: Sequence[Pose], what: str) -> tuple[Array, Array]:
@@ -146,62 +129,3 @@ def trajectory_to_arrays(message: BodyTrajectory, times: Array) -> tuple[Array, 
         for joint in range(NUM_JOINTS)
     ]
     return positions[after - 1] * (1 - weight) + positions[after] * weight, np.stack(turned, axis=1)
-
-
-def arrays_to_poses(positions: Array, rotations: Array) -> list[Pose]:
-    """N pose messages of positions (N, 3) and rotations (N, 3, 3)."""
-    quaternions = Rotation.from_matrix(np.asarray(rotations, np.float64)).as_quat()
-    poses = []
-    for (x, y, z), (qx, qy, qz, qw) in zip(
-        np.asarray(positions, np.float64).tolist(), quaternions.tolist(), strict=True
-    ):
-        pose = Pose()
-        pose.position.x, pose.position.y, pose.position.z = x, y, z
-        pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w = qx, qy, qz, qw
-        poses.append(pose)
-    return poses
-
-
-def trajectory_message(positions: Array, rotations: Array, times: Array, stamp_ns: int, frame: str) -> BodyTrajectory:
-    """BodyTrajectory of positions (T, 23, 3) and rotations (T, 23, 3, 3) at ``times`` (T,) s after the stamp."""
-    flat = arrays_to_poses(positions.reshape(-1, 3), rotations.reshape(-1, 3, 3))
-    points = [
-        BodyPoses(time_from_start=to_duration(t), poses=flat[step * NUM_JOINTS : (step + 1) * NUM_JOINTS])
-        for step, t in enumerate(times.tolist())
-    ]
-    return BodyTrajectory(header=header(stamp_ns, frame), joint_names=list(XSENS_JOINTS), points=points)
-
-
-def path_message(positions: Array, rotations: Array, times: Array, stamp_ns: int, frame: str) -> Path:
-    """Path of positions (T, 3) and rotations (T, 3, 3); each pose is stamped with its own instant."""
-    stamps = (stamp_ns + round(t * NS) for t in times.tolist())
-    poses = [
-        PoseStamped(header=header(stamp, frame), pose=pose)
-        for stamp, pose in zip(stamps, arrays_to_poses(positions, rotations), strict=True)
-    ]
-    return Path(header=header(stamp_ns, frame), poses=poses)
-
-
-def image_message(rgb: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
-    """Raw ``rgb8`` Image of an (H, W, 3) picture."""
-    height, width, _ = rgb.shape
-    data = array.array("B", rgb.tobytes())  # assigning an ndarray is a thousand times slower
-    return Image(
-        header=header(stamp_ns, frame_id), height=height, width=width, encoding="rgb8", step=3 * width, data=data
-    )
-
-
-def camera_info_message(camera: Pinhole, stamp_ns: int, frame_id: str) -> CameraInfo:
-    """CameraInfo of a pinhole without distortion."""
-    k = camera.matrix
-    return CameraInfo(
-        header=header(stamp_ns, frame_id), width=camera.width, height=camera.height, distortion_model="plumb_bob",
-        d=[0.0] * 5, k=k.ravel().tolist(), r=np.eye(3).ravel().tolist(),
-        p=np.hstack([k, np.zeros((3, 1))]).ravel().tolist(),
-    )  # fmt: skip
-
-
-def message_type(message: Any) -> str:
-    """``pkg/msg/Name`` of a message."""
-    package, _, _ = type(message).__module__.partition(".")
-    return f"{package}/msg/{type(message).__name__}"

@@ -1,4 +1,4 @@
-"""Pictures out of image messages: by ``cv_bridge`` where ROS has it, else by `egotwin_model.io.images`."""
+"""RGB arrays of ROS image messages: by ``cv_bridge`` where it is installed, else by `egotwin_model.io.images`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cv_bridge_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
     try:
         return np.asarray(convert(message, "rgb8"), np.uint8)
     except Exception as error:  # CvBridgeError, cv2.error, ValueError and TypeError, by fault and version
-        raise ImageError(f"cv_bridge cannot turn the image into rgb8: {error}") from error
+        raise ImageError(f"cv_bridge cannot convert the image to rgb8: {error}") from error
 
 
 to_rgb = decode_image if CvBridge is None else cv_bridge_rgb

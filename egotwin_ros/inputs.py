@@ -1,4 +1,4 @@
-"""What the node has last seen: images, intrinsics and body poses, matched by time and checked when they are used."""
+"""The newest inputs: images, intrinsics and body poses, matched by time and checked when they are used."""
 
 from __future__ import annotations
 
@@ -7,37 +7,39 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from egotwin_model.errors import CalibrationError, Cancelled
 from egotwin_model.geometry.camera import Pinhole, rectify
 from egotwin_model.geometry.mount import Mount
 from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.errors import NoImageError, NoPoseError
-from egotwin_ros.image_bridge import to_rgb
-from egotwin_ros.msg import BodyPose
 from egotwin_ros.parameters import ImagineParameters
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+    from egotwin_ros.msg import BodyPose
 
 IMAGE_HISTORY = 8
 POSE_HISTORY = 512
 JUMP_BACK_NS = NS
-LOOK_S = 0.1  # how often a wait looks whether it was cancelled
+POLL_S = 0.1  # how often a wait checks whether it was cancelled
 
 
 def newest_pair(image_ns: Sequence[int], pose_ns: Sequence[int], tolerance_s: float) -> tuple[int, int] | None:
-    """Which image to imagine from: the newest that has a body pose within the tolerance, and that pose.
+    """The newest image that has a body pose within the tolerance, and that pose.
 
     Args:
         image_ns, pose_ns: stamps in any order.
-        tolerance_s: most time between the two.
+        tolerance_s: largest time between the two.
 
     Returns:
-        Their indices; None where no image has such a pose.
+        Indices of image and pose; None where no image has such a pose.
     """
     if not len(image_ns) or not len(pose_ns):
         return None
@@ -52,10 +54,10 @@ def newest_pair(image_ns: Sequence[int], pose_ns: Sequence[int], tolerance_s: fl
 
 @dataclass(frozen=True)
 class Observation:
-    """One instant to imagine from.
+    """The observed instant from which an imagination starts.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB in the model's view.
+        image: (H, W, 3) uint8 RGB, the view of the model's camera.
         positions, rotations: (23, 3) metres and (23, 3, 3), in ``frame_id``.
         stamp_ns: the image's stamp.
         frame_id: the body pose's fixed frame.
@@ -69,14 +71,18 @@ class Observation:
 
 
 class InputBuffer:
-    """Keeps a short history of messages as they come, from any thread; decodes only what is used.
+    """Keeps a short history of received messages, from any thread; decodes only those that are used.
+
+    Args:
+        parameters: limits on ages and times, the fixed frame and the camera's mount.
+        decode: (H, W, 3) uint8 RGB of an image message.
 
     Attributes:
-        received: how many messages of each input have come.
+        received: number of messages of each input.
     """
 
-    def __init__(self, parameters: ImagineParameters) -> None:
-        self._parameters = parameters
+    def __init__(self, parameters: ImagineParameters, decode: Callable[[Any], NDArray[np.uint8]]) -> None:
+        self._parameters, self._decode = parameters, decode
         self._changed = threading.Condition()
         self._images: deque[Image | CompressedImage] = deque(maxlen=IMAGE_HISTORY)
         self._poses: deque[BodyPose] = deque(maxlen=POSE_HISTORY)
@@ -84,26 +90,26 @@ class InputBuffer:
         self.received = {"image": 0, "camera_info": 0, "body_pose": 0}
 
     def add_image(self, message: Image | CompressedImage) -> None:
-        """Takes an image message."""
+        """Adds an image message."""
         with self._changed:
             self._forget_the_future(self._images, message)
             self._images.append(message)
             self._count("image")
 
     def add_pose(self, message: BodyPose) -> None:
-        """Takes a body pose message."""
+        """Adds a body pose message."""
         with self._changed:
             self._forget_the_future(self._poses, message)
             self._poses.append(message)
             self._count("body_pose")
 
     def _forget_the_future(self, kept: deque[Any], message: Any) -> None:
-        """Empties a history whose stamps have jumped back, as when a replay starts again."""
+        """Empties a history whose stamps have jumped back, as when a replay restarts."""
         if kept and nanoseconds(kept[-1].header.stamp) - nanoseconds(message.header.stamp) > JUMP_BACK_NS:
             kept.clear()
 
     def add_info(self, message: CameraInfo) -> None:
-        """Takes a camera_info message; the newest holds for every image."""
+        """Keeps a camera_info message; the newest one is used for every image."""
         with self._changed:
             self._info = message
             self._count("camera_info")
@@ -115,10 +121,10 @@ class InputBuffer:
     def wait(self, not_before_ns: int, stopped: Callable[[], bool]) -> None:
         """Waits for camera_info and an image of ``not_before_ns`` or later with a body pose close to it.
 
-        Then, for ``sync_tolerance_s`` at most, for a pose as new as the image: a closer one may be under way.
+        Then it waits up to ``sync_tolerance_s`` for a pose as new as the image: a closer one may arrive late.
 
         Raises:
-            NoImageError: they did not come within ``max_wait_s``.
+            NoImageError: they did not arrive within ``max_wait_s``.
             Cancelled: ``stopped`` became true.
         """
         wait_s = self._parameters.max_wait_s
@@ -137,14 +143,14 @@ class InputBuffer:
             self._wait_until(closest, self._parameters.sync_tolerance_s, stopped)
 
     def _wait_until(self, done: Callable[[], object], timeout_s: float, stopped: Callable[[], bool]) -> bool:
-        """Whether it was done in time; call with the lock held."""
+        """Whether ``done`` became true in time; call with the lock held."""
         deadline = time.monotonic() + timeout_s
         while not done():
             if stopped():
                 raise Cancelled("cancelled before an image came")
             if (left_s := deadline - time.monotonic()) <= 0.0:
                 return False
-            self._changed.wait(min(left_s, LOOK_S))
+            self._changed.wait(min(left_s, POLL_S))
         return True
 
     def _newest(self) -> str:
@@ -165,7 +171,7 @@ class InputBuffer:
         Args:
             now_ns: the node's clock.
             view, mount: the model's camera and how it sits on the head.
-            not_before_ns: an older image is not used.
+            not_before_ns: stamp of the oldest image that may be used.
 
         Raises:
             NoImageError, NoPoseError, CalibrationError, ImageError, PoseError: see action/Imagine.action.
@@ -174,7 +180,7 @@ class InputBuffer:
             (image, pose), info = self._match(now_ns, not_before_ns), self._info
         if info is None:
             raise CalibrationError("no camera_info has arrived: publish the camera's intrinsics beside the image")
-        rgb = to_rgb(image)
+        rgb = self._decode(image)
         camera = camera_model(info, rgb.shape[1], rgb.shape[0])
         positions, rotations = body_to_arrays(
             pose, self._parameters.fixed_frame_id, require_all_tracked=self._parameters.require_all_tracked

@@ -1,4 +1,4 @@
-"""Turns the nodes of `egotwin_ros.bringup` into actions of ROS's ``launch``; for the files in launch/."""
+"""Actions of ROS's ``launch`` for the nodes of `egotwin_ros.bringup`; used by the files in launch/."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS
-from egotwin_ros.conversions import header
+from egotwin_ros.messages import ROS
 
 BONE_WIDTH_M = 0.03
 PATH_WIDTH_M = 0.02
@@ -22,7 +22,7 @@ def skeleton_markers(
     positions: NDArray[np.floating], times: NDArray[np.floating], stamp_ns: int, frame_id: str
 ) -> MarkerArray:
     """Markers of joint positions (T, 23, 3) in ``frame_id`` at ``times`` (T,) s; the first deletes all older ones."""
-    markers = [Marker(header=header(stamp_ns, frame_id), action=Marker.DELETEALL)]
+    markers = [Marker(header=ROS.header(stamp_ns, frame_id), action=Marker.DELETEALL)]
     shown = np.unique(np.searchsorted(times, np.arange(0.0, times[-1] + 1e-6, SKELETON_EVERY_S)))
     for number, step in enumerate(shown):
         bones = [joint for child, parent in enumerate(XSENS_PARENTS) if parent >= 0 for joint in (parent, child)]
@@ -38,7 +38,7 @@ def skeleton_markers(
 
 
 def _colour(share: float) -> ColorRGBA:
-    """From blue (now) to orange (the horizon), growing fainter."""
+    """From blue (now) to orange (the horizon), more transparent with time."""
     red, green, blue = colorsys.hsv_to_rgb(0.6 - 0.52 * float(share), 0.85, 1.0)
     return ColorRGBA(r=red, g=green, b=blue, a=1.0 - 0.6 * float(share))
 
@@ -53,7 +53,7 @@ def _lines(
     stamp: int,
     frame: str,
 ) -> Marker:
-    marker = Marker(header=header(stamp, frame), ns=name, id=number, type=kind, action=Marker.ADD, color=colour)
+    marker = Marker(header=ROS.header(stamp, frame), ns=name, id=number, type=kind, action=Marker.ADD, color=colour)
     marker.pose.orientation.w = 1.0
     marker.scale.x = width
     marker.points = [Point(x=x, y=y, z=z) for x, y, z in np.asarray(points, np.float64).tolist()]

@@ -1,4 +1,4 @@
-"""What the node says: imaginations as messages, pictures, markers, TF where ROS has it, diagnostics."""
+"""The node's outputs: imaginations as messages, video, markers, TF where ROS has it, diagnostics."""
 
 from __future__ import annotations
 
@@ -14,23 +14,13 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
-from unique_identifier_msgs.msg import UUID
 from visualization_msgs.msg import MarkerArray
 
-from egotwin_ros.conversions import (
-    NS,
-    camera_info_message,
-    header,
-    image_message,
-    path_message,
-    to_time,
-    trajectory_message,
-)
 from egotwin_ros.inputs import Observation
 from egotwin_ros.markers import skeleton_markers
+from egotwin_ros.messages import ROS
 from egotwin_ros.msg import BodyTrajectory, Imagination
 from egotwin_ros.parameters import ImagineParameters
-from egotwin_ros.request import Request
 
 try:
     from tf2_ros import TransformBroadcaster
@@ -42,39 +32,11 @@ if TYPE_CHECKING:
     from egotwin_model.egotwin.pipeline import ModelInfo
 
 UNCONFIGURED = "cannot be configured: "
-PICTURES_QOS = QoSProfile(depth=128)  # a whole sequence of pictures at once
-
-
-def imagination_messages(outcome: Outcome, request: Request, seen: Observation, info: ModelInfo) -> list[Imagination]:
-    """One message for each sample of a (cut) outcome of a checked request."""
-    times = np.asarray(outcome.motion_times, np.float64)
-    motion = outcome.motion
-    frame_times = [to_time(seen.stamp_ns + round(t * NS)) for t in np.asarray(outcome.frame_times).tolist()]
-    where: tuple[Any, ...] = (times, seen.stamp_ns, seen.frame_id)
-    count = len(motion.positions)
-    return [
-        Imagination(
-            header=header(seen.stamp_ns, seen.frame_id),
-            id=UUID(uuid=np.frombuffer(request.id, np.uint8)),
-            goal=request.goal,
-            mode=request.mode,
-            seed=request.seed,
-            source_stamp=to_time(seen.stamp_ns),
-            model_name=info.name,
-            model_sha256=info.sha256,
-            head_path=path_message(motion.head_positions[sample], motion.head_rotations[sample], *where),
-            body_trajectory=trajectory_message(motion.positions[sample], motion.rotations[sample], *where),
-            frame_times=frame_times,
-            sample_index=sample,
-            sample_count=count,
-            horizon_s=request.horizon_s,
-        )
-        for sample in range(count)
-    ]
+VIDEO_QOS = QoSProfile(depth=128)  # all frames of a video are published at once
 
 
 class Outputs:
-    """The node's lifecycle publishers; silent while the node is not active."""
+    """The node's lifecycle publishers, which publish only while the node is active."""
 
     def __init__(self, node: LifecycleNode, parameters: ImagineParameters) -> None:
         self._parameters = parameters
@@ -82,8 +44,8 @@ class Outputs:
         self._imagination = make(Imagination, "~/imagination", 64)
         self._head_path = make(Path, "~/head_path", 10)
         self._trajectory = make(BodyTrajectory, "~/body_trajectory", 10)
-        self._image = make(Image, "~/predicted/image", PICTURES_QOS)
-        self._camera_info = make(CameraInfo, "~/predicted/camera_info", PICTURES_QOS)
+        self._image = make(Image, "~/predicted/image", VIDEO_QOS)
+        self._camera_info = make(CameraInfo, "~/predicted/camera_info", VIDEO_QOS)
         self._markers = make(MarkerArray, "~/markers", 10)
         self._transforms = TransformBroadcaster(node) if TransformBroadcaster and parameters.head_frame_id else None
         self._all = (
@@ -91,25 +53,23 @@ class Outputs:
         )  # fmt: skip
         self._node = node
 
-    def publish(self, messages: list[Imagination], outcome: Outcome, info: ModelInfo) -> None:
-        """Every sample on ~/imagination; the first one's path, body, pictures, markers and TF."""
+    def publish(self, messages: list[Imagination], outcome: Outcome, observation: Observation, info: ModelInfo) -> None:
+        """Every sample on ~/imagination; path, body, video, markers and TF of the first one."""
         first = messages[0]
-        stamp_ns, frame = first.header.stamp.sec * NS + first.header.stamp.nanosec, first.header.frame_id
         self._head_path.publish(first.head_path)
         self._trajectory.publish(first.body_trajectory)
         times = np.asarray(outcome.motion_times)
-        self._markers.publish(skeleton_markers(outcome.motion.positions[0], times, stamp_ns, frame))
-        camera_frame = self._parameters.camera_frame_id
-        for picture, t in zip(outcome.frames[0], np.asarray(outcome.frame_times).tolist(), strict=True):
-            at_ns = stamp_ns + round(t * NS)
-            self._camera_info.publish(camera_info_message(info.camera, at_ns, camera_frame))
-            self._image.publish(image_message(picture, at_ns, camera_frame))
+        where = observation.stamp_ns, observation.frame_id
+        self._markers.publish(skeleton_markers(outcome.motion.positions[0], times, *where))
+        for image, camera_info in ROS.video(outcome, observation, info, self._parameters.camera_frame_id):
+            self._camera_info.publish(camera_info)
+            self._image.publish(image)
         if self._transforms is not None:
-            self._transforms.sendTransform(self._head_and_camera(first, outcome, info))
+            self._transforms.sendTransform(self._head_and_camera(first, info))
         for message in messages:
             self._imagination.publish(message)
 
-    def _head_and_camera(self, first: Imagination, outcome: Outcome, info: ModelInfo) -> list[TransformStamped]:
+    def _head_and_camera(self, first: Imagination, info: ModelInfo) -> list[TransformStamped]:
         """T_fixed_head at every pose and T_head_camera beside it."""
         x, y, z = info.mount.translation
         quaternion = Rotation.from_matrix(info.mount.rotation).as_quat().tolist()
@@ -135,7 +95,7 @@ class Outputs:
 
 @dataclass
 class Health:
-    """What /diagnostics tells of the node."""
+    """The content of the node's status on /diagnostics."""
 
     state: str = "unconfigured"
     model: str = ""
@@ -147,7 +107,7 @@ class Health:
     failing: bool = False
 
     def succeeded(self, latency_s: float) -> None:
-        """Notes one more imagination."""
+        """Counts one more imagination."""
         self.last_latency_s, self.failing = latency_s, False
         self.imaginations += 1
 

@@ -85,7 +85,7 @@ def read(node: Node) -> ImagineParameters:
         ValueError: a value is wrong in a way that no range can express; the message names the parameter.
     """
     values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(ImagineParameters)}
-    values["model_path"] = values["model_path"] or str(share_folder() / "models/egotwin-mini")
+    values["model_path"] = values["model_path"] or default_model_path()
     for name, wanted in (("camera_mount_rotation", "x, y, z, w"), ("guidance", "text, video, motion")):
         values[name] = tuple(values[name])
         if len(values[name]) != len(wanted.split(",")):
@@ -97,6 +97,11 @@ def read(node: Node) -> ImagineParameters:
     if values["image_transport"] not in ("raw", "compressed"):
         raise ValueError(f"parameter image_transport is {values['image_transport']!r}; wanted raw or compressed")
     return ImagineParameters(**values)
+
+
+def default_model_path() -> str:
+    """Folder of the embedded model."""
+    return str(share_folder() / "models/egotwin-mini")
 
 
 def parameter_file() -> str:

@@ -1,1 +1,1 @@
-"""`egotwin imagine`: a recording and a goal in; a film, a recording and a chart out."""
+"""`egotwin imagine`: from a recording and a goal to a film, a recording and a chart."""

@@ -1,10 +1,9 @@
-"""The job's side of the conversation: waits for the node, asks for a goal, gathers the answer."""
+"""Client of the node ``imagine``: waits for it, sends a goal and collects the answer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
@@ -15,29 +14,28 @@ from lifecycle_msgs.srv import GetState
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from egotwin_model.errors import ModelError
+from egotwin_model.io.bags import typestore
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.error_codes import error_of
-from egotwin_ros.msg import Imagination
-from egotwin_ros.outputs import PICTURES_QOS, UNCONFIGURED
+from egotwin_ros.job.answer import NODE, Answer
+from egotwin_ros.outputs import UNCONFIGURED, VIDEO_QOS
+from egotwin_ros.request import Report
 
-NODE = "/imagine"
-PICTURES_TIMEOUT_S = 20.0
-
-
-@dataclass
-class Answer:
-    """What came back: one message per sample, and the pictures of the first sample by predicted stamp."""
-
-    imaginations: list[Imagination]
-    images: dict[int, Image] = field(default_factory=dict)
-    camera_infos: dict[int, CameraInfo] = field(default_factory=dict)
+VIDEO_TIMEOUT_S = 20.0
 
 
-class Asker:
+def to_bag_class(message: Any) -> Any:
+    """The same message in ``rosbags``' class."""
+    package, _, _ = type(message).__module__.partition(".")
+    return typestore().deserialize_cdr(serialize_message(message), f"{package}/msg/{type(message).__name__}")
+
+
+class ImagineClient:
     """Client of the node; everything it does happens in the calling thread.
 
     Args:
@@ -52,11 +50,12 @@ class Asker:
         self._action = ActionClient(node, Imagine, f"{NODE}/imagine")
         self._state = node.create_client(GetState, f"{NODE}/get_state")
         self._failure = ""
-        self._answer = Answer([])
+        self._images: dict[int, Image] = {}
+        self._camera_infos: dict[int, CameraInfo] = {}
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._subscriptions = [
-            node.create_subscription(Image, f"{NODE}/predicted/image", self._on_image, PICTURES_QOS),
-            node.create_subscription(CameraInfo, f"{NODE}/predicted/camera_info", self._on_info, PICTURES_QOS),
+            node.create_subscription(Image, f"{NODE}/predicted/image", self._on_image, VIDEO_QOS),
+            node.create_subscription(CameraInfo, f"{NODE}/predicted/camera_info", self._on_info, VIDEO_QOS),
         ]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
@@ -65,13 +64,13 @@ class Asker:
                 self._failure = status.message
 
     def _on_image(self, message: Image) -> None:
-        self._answer.images[nanoseconds(message.header.stamp)] = message
+        self._images[nanoseconds(message.header.stamp)] = message
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._answer.camera_infos[nanoseconds(message.header.stamp)] = message
+        self._camera_infos[nanoseconds(message.header.stamp)] = message
 
     def wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Serves callbacks until ``done``; TimeoutError names ``what`` was waited for."""
+        """Runs callbacks until ``done``; the TimeoutError names ``what`` was waited for."""
         deadline = time.monotonic() + timeout_s
         while not done():
             self._alive()
@@ -80,19 +79,23 @@ class Asker:
             self._executor.spin_once(timeout_sec=0.02)
 
     def wait_active(self, timeout_s: float = 120.0) -> None:
-        """Until the node is active and its pictures are heard; `ModelError` where it says it cannot be."""
+        """Waits until the node is active and its video topics are connected.
+
+        Raises:
+            ModelError: the node's diagnostics report that it cannot be configured.
+        """
         deadline = time.monotonic() + timeout_s
 
         def left() -> float:
             return deadline - time.monotonic()
 
-        def heard() -> bool:
+        def connected() -> bool:
             if self._failure:
                 raise ModelError(self._failure.removeprefix(f"{UNCONFIGURED}BAD_MODEL: "))
             return all(self._node.count_publishers(s.topic_name) for s in self._subscriptions)
 
         self.wait(self._state.service_is_ready, left(), f"the node {NODE} to start")
-        self.wait(heard, left(), f"the node {NODE} to load its model")
+        self.wait(connected, left(), f"the node {NODE} to load its model")
         self.wait(self._action.server_is_ready, left(), f"the action {NODE}/imagine")
         state = 0
         while state != State.PRIMARY_STATE_ACTIVE:
@@ -100,17 +103,18 @@ class Asker:
             self.wait(future.done, left(), f"the state of {NODE}")
             state = future.result().current_state.id
 
-    def ask(self, goal: Imagine.Goal, feedback: Callable[[int, int, float], None], timeout_s: float) -> Answer:
-        """Sends the goal and waits for its result and its pictures; cancels it when interrupted.
+    def imagine(self, goal: Imagine.Goal, report: Report, timeout_s: float) -> Answer:
+        """Sends the goal, waits for its result and its video; cancels the goal when interrupted.
 
         Raises:
-            EgoTwinError: the node's error_code, as the class it stands for.
+            EgoTwinError: the error of the node's error_code.
         """
-        self._answer = Answer([])
+        self._images.clear()
+        self._camera_infos.clear()
 
         def on_feedback(message: Any) -> None:
             step = message.feedback
-            feedback(step.step, step.steps, step.seconds_left)
+            report(step.step, step.steps, step.seconds_left)
 
         sent = self._action.send_goal_async(goal, on_feedback)
         self.wait(sent.done, timeout_s, "the goal to be accepted")
@@ -127,11 +131,14 @@ class Asker:
         outcome = result.result()
         if outcome.status != GoalStatus.STATUS_SUCCEEDED:
             raise error_of(outcome.result.error_code, outcome.result.error_msg)
-        self._answer.imaginations = list(outcome.result.imaginations)
-        count = len(self._answer.imaginations[0].frame_times)
+        count = len(outcome.result.imaginations[0].frame_times)
         self.wait(
-            lambda: min(len(self._answer.images), len(self._answer.camera_infos)) >= count,
-            PICTURES_TIMEOUT_S,
-            f"{count} imagined pictures",
+            lambda: min(len(self._images), len(self._camera_infos)) >= count,
+            VIDEO_TIMEOUT_S,
+            f"{count} imagined frames",
         )
-        return self._answer
+        return Answer(
+            [to_bag_class(message) for message in outcome.result.imaginations],
+            {stamp: to_bag_class(message) for stamp, message in sorted(self._images.items())},
+            {stamp: to_bag_class(message) for stamp, message in sorted(self._camera_infos.items())},
+        )

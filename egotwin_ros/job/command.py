@@ -1,43 +1,39 @@
-"""``egotwin imagine``: replays a recording to the node, asks for a goal, and writes what was imagined.
+"""``egotwin imagine``: imagines what follows a moment of a recording, and writes it as bag, film and chart.
 
-The node is a child process started from the same list as the launch files (`egotwin_ros.bringup`). All files appear
-together under their final names, or none does.
+Where ROS is, it starts the node, replays the recording to it and sends it a goal; elsewhere it runs the model in this
+process. Both give the same files. They appear together under their final names, or none does.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import math
 import shutil
 import sys
 import tempfile
-import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.io.share import share_folder
-from egotwin_ros import bringup
 from egotwin_ros.interrupts import Interrupts
-from egotwin_ros.job.process import NodeProcess, enter_domain
+from egotwin_ros.job.times import Times
 from egotwin_ros.option_types import integer, number
-from egotwin_ros.parameters import ImagineParameters
+from egotwin_ros.parameters import ImagineParameters, default_model_path
+from egotwin_ros.request import MODE_NUMBERS, Request
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from egotwin_ros.action import Imagine
+    from egotwin_ros.job.answer import Task
     from egotwin_ros.job.recording import Recording
-    from egotwin_ros.job.results import Context
 
 DEFAULT_GOAL = "turn left and walk forward"
-MODES = {"joint": 0, "motion": 1, "video": 2}
-START_TIMEOUT_S, TIMEOUT_S = 300.0, 3600.0
-REPLAYED_S = 1.5  # how much before the moment is replayed
 INTERRUPTED, FAILED, REFUSED = 130, 1, 2
 
 
@@ -46,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
     node = ImagineParameters()
     options = argparse.ArgumentParser(
         prog="egotwin imagine",
-        description="Imagines the next seconds of a recording, by the ROS node, and writes imagination.mcap, "
-        "imagination.mp4 and trajectory.png.",
+        description="Imagines the next seconds of a recording and writes imagination.mcap, imagination.mp4 and "
+        "trajectory.png. The ROS node does it where ROS is installed, this process elsewhere.",
     )
     add = options.add_argument
     add("--bag", help="recording: an .mcap or .db3 file or a rosbag2 folder (default: the embedded example)")
@@ -67,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=integer(-1, 2**63 - 1), default=-1, help="repeats an imagination; -1: a random one (default)")
     add(
         "--mode",
-        choices=MODES,
+        choices=MODE_NUMBERS,
         default="joint",
         help="joint: video and motion; motion: motion only; video: video along the recorded motion",
     )
@@ -76,27 +72,21 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--rate", type=number(0.0, 1000.0), default=1.0, help="speed of the replay; 0: as fast as possible (default: 1)"
     )
+    add("--direct", action="store_true", help="run the model in this process even where ROS is installed")
     for name in ("image", "camera-info", "body-pose"):
         add(f"--{name}-topic", help=f"{name} topic in the recording (default: the first of its type)")
     return options
 
 
-@dataclass
-class Times:
-    """Wall seconds each part took, in order."""
-
-    parts: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, part: str) -> Iterator[None]:
-        """Times the block under this name."""
-        begin = time.monotonic()
-        yield
-        self.parts[part] = time.monotonic() - begin
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in self.parts.items())
-        return f"{parts}; {sum(self.parts.values()):.1f} s in all"
+def why_not_ros() -> str:
+    """Why the node cannot run here; empty where rclpy and our interfaces are installed."""
+    if importlib.util.find_spec("rclpy") is None:
+        return "rclpy is not installed"
+    for name in ("egotwin_ros.msg", "egotwin_ros.action"):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:  # a folder without Python code is no generated package
+            return f"the interfaces {name} are not built"
+    return ""
 
 
 @contextmanager
@@ -117,120 +107,76 @@ def _published_together(out: Path) -> Iterator[Path]:
 
 
 def run(options: argparse.Namespace, interrupts: Interrupts) -> str:
-    """Does the job; returns the summary.
+    """Imagines and writes the files; returns the summary.
 
     Raises:
         EgoTwinError: bad input, by the class of its fault.
         RuntimeError, TimeoutError: the node died or does not answer.
     """
+    reason = "as --direct asks" if options.direct else why_not_ros()
+    way = f"in this process, without ROS ({reason})" if reason else "through the ROS node imagine"
+    print(f"egotwin imagine: {way}", file=sys.stderr, flush=True)
     times = Times()
-    enter_domain()
     with times.measure("imports"):
-        import rclpy
-        from rclpy.signals import SignalHandlerOptions
-
+        from egotwin_ros.job import results
         from egotwin_ros.job.recording import Recording
-        from egotwin_ros.job.results import BAG, CHART, FILM, write_bag, write_pictures
+
+        if reason:
+            from egotwin_ros.job.direct import answer
+        else:
+            from egotwin_ros.job.through_node import answer
 
     path = options.bag or str(share_folder() / "examples/bags/living_room.mcap")
     topics = (options.image_topic, options.camera_info_topic, options.body_pose_topic)
     with Recording(path, *topics) as recording, _published_together(Path(options.out)) as folder:
         moment_s = recording.default_moment_s() if options.at is None else options.at
-        if not 0.0 <= moment_s <= recording.bag.duration_s:
-            raise RecordingError(f"--at {moment_s:g} s lies outside of {path}: 0 to {recording.bag.duration_s:.2f} s")
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            context = _converse(options, recording, moment_s, times, interrupts)
-        finally:
-            rclpy.try_shutdown()
+        if moment_s > recording.bag.duration_s:
+            raise RecordingError(f"--at {moment_s:g} s is outside of {path}: 0 to {recording.bag.duration_s:.2f} s")
+        task = _task(options, recording, moment_s)
+        context = results.Context(task, answer(task, times, Bar(), interrupts.check))
         with times.measure("files"):
-            write_bag(folder / BAG, context)
-            write_pictures(folder, context)
+            results.write_bag(folder / results.BAG, context)
+            results.write_film_and_chart(folder, context)
         interrupts.check()
     first = context.first
-    ahead = f"{first.horizon_s:g} s ahead, {len(first.frame_times)} pictures, {len(first.head_path.poses)} poses"
+    ahead = f"{first.horizon_s:g} s ahead, {len(first.frame_times)} frames, {len(first.head_path.poses)} poses"
     return "\n".join(
         [
             f"imagined {first.goal!r} from {moment_s:.2f} s of {path}",
             f"  {ahead}, {first.sample_count} sample(s), seed {first.seed}",
             f"  model {first.model_name} {first.model_sha256[:12]}",
             f"  {times}",
-            *(f"  {Path(options.out) / name}" for name in (FILM, CHART, BAG)),
+            *(f"  {Path(options.out) / name}" for name in (results.FILM, results.CHART, results.BAG)),
         ]
     )
 
 
-def _converse(
-    options: argparse.Namespace, recording: Recording, moment_s: float, times: Times, interrupts: Interrupts
-) -> Context:
-    """Starts the node, replays up to the moment, asks, and ends the node."""
-    from rclpy.node import Node
+def _task(options: argparse.Namespace, recording: Recording, moment_s: float) -> Task:
+    from egotwin_ros.job.answer import Task
 
-    from egotwin_ros.job.client import Asker
-    from egotwin_ros.job.results import Context
-    from egotwin_ros.nodes.replay_node import Player
-
-    names = {
-        recording.image: "/camera/image/compressed" if recording.compressed else "/camera/image",
-        recording.camera_info: "/camera/camera_info",
-        recording.body_pose: "/body_pose",
-    }
-    values = {
-        "model_path": str(Path(options.model).resolve()) if options.model else "",
-        "runtime": options.runtime,
-        "image_transport": "compressed" if recording.compressed else "raw",
-        "use_sim_time": True,
-    }
-    # A lost message would move the moment that is imagined from; cameras are listened to best effort otherwise.
-    extra = [f"qos_overrides.{name}.subscription.reliability:=reliable" for name in names.values()]
-    if options.steps:
-        extra.append(f"num_steps:={options.steps}")
     moment_ns = recording.bag.start_ns + round(moment_s * 1e9)
     source_ns = recording.source_ns(moment_ns)
-    with NodeProcess(bringup.IMAGINE, values, extra) as child:
-        node = Node("egotwin_imagine")
-
-        def alive() -> None:
-            interrupts.check()
-            child.check()
-
-        asker = Asker(node, alive)
-        player = Player(node, recording.bag, options.rate, names)
-        with times.measure("start and model"):
-            asker.wait_active(START_TIMEOUT_S)
-            asker.wait(player.subscribed, 30.0, "the node's subscriptions")
-        with times.measure("replay"):
-            begin_ns = max(recording.bag.start_ns, moment_ns - round(REPLAYED_S * 1e9))
-            player.publish_latest(recording.camera_info, begin_ns)
-            player.play(begin_ns, moment_ns)
-        with times.measure("imagination"):  # the node waits for the moment's picture, as the goal asks
-            goal = _goal(options, source_ns)
-            if options.mode == "video":
-                goal.motion = recording.continuation(source_ns)
-            try:
-                answer = asker.ask(goal, Bar(), TIMEOUT_S)
-            except RuntimeError as error:  # a defect: its place is in the node's log
-                raise RuntimeError(f"{error}\nthe node's log ends with:\n{child.log()[-3000:]}") from error
-        node.destroy_node()
-    return Context(answer, recording, names)
-
-
-def _goal(options: argparse.Namespace, source_ns: int) -> Imagine.Goal:
-    from egotwin_ros.action import Imagine
-    from egotwin_ros.conversions import to_time
-
-    return Imagine.Goal(
+    request = Request(
+        id=uuid.uuid4().bytes,
         goal=options.goal,
-        not_before=to_time(source_ns),
         horizon_s=options.horizon,
         num_samples=options.samples,
         seed=options.seed,
-        mode=MODES[options.mode],
+        mode=options.mode,
+        motion=recording.continuation(source_ns) if options.mode == "video" else None,
+        not_before_ns=source_ns,
     )
+    parameters = ImagineParameters(
+        model_path=str(Path(options.model).resolve()) if options.model else default_model_path(),
+        runtime=options.runtime,
+        image_transport="compressed" if recording.compressed else "raw",
+        num_steps=options.steps,
+    )
+    return Task(recording, moment_ns, request, parameters, options.rate)
 
 
 class Bar:
-    """A progress bar fed by the action's feedback."""
+    """A progress bar."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None

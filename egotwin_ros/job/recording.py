@@ -1,10 +1,12 @@
-"""What the job needs of a recording: which topics to replay, what was seen and how the body moved."""
+"""A recording as the job uses it: the topics of the inputs, and what was seen and how the body moved over time."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +16,9 @@ from egotwin_model.geometry.camera import Pinhole, rectify
 from egotwin_model.io import bags
 from egotwin_model.io.bags import BagReader
 from egotwin_model.io.images import decode_image
-from egotwin_ros.conversions import (
-    NS,
-    CameraModel,
-    body_to_arrays,
-    camera_model,
-    nanoseconds,
-    trajectory_message,
-)
+from egotwin_ros.conversions import NS, CameraModel, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.inputs import newest_pair
-from egotwin_ros.msg import BodyTrajectory
+from egotwin_ros.messages import BAG
 from egotwin_ros.parameters import ImagineParameters
 
 Array = NDArray[np.float64]
@@ -43,7 +38,7 @@ class Recording:
     """An open recording with its image, camera_info and body pose topics, given or found by type.
 
     Raises:
-        RecordingError: unreadable, or a topic is lacking.
+        RecordingError: unreadable, or a topic is missing.
     """
 
     def __init__(
@@ -85,21 +80,33 @@ class Recording:
             yield nanoseconds(message.header.stamp), decode_image(message)
 
     def view(self, target: Pinhole, start_ns: int, stop_ns: int) -> tuple[NDArray[np.int64], list[NDArray[np.uint8]]]:
-        """Stamps (N,) and rectified pictures, as the camera ``target`` would have seen them."""
-        stamps, pictures = [], []
+        """Stamps (N,) and the images, rectified to the view of the camera ``target``."""
+        stamps, views = [], []
         camera: CameraModel | None = None
         for stamp, rgb in self.frames(start_ns, stop_ns):
             camera = camera or self._camera(rgb.shape[1], rgb.shape[0])
             stamps.append(stamp)
-            pictures.append(rectify(rgb, camera.matrix, camera.distortion, camera.model, target))
-        return np.array(stamps, np.int64), pictures
+            views.append(rectify(rgb, camera.matrix, camera.distortion, camera.model, target))
+        return np.array(stamps, np.int64), views
 
     def _camera(self, width: int, height: int) -> CameraModel:
         _, _, info = next(self.bag.messages([self.camera_info]))
         return camera_model(info, width, height)
 
+    def latest_camera_info(self, before_ns: int) -> Any:
+        """The last camera_info up to this time in the bag, for topics that are sent once at the beginning.
+
+        Raises:
+            RecordingError: there is none.
+        """
+        for start_ns in (before_ns - 10 * NS, None):  # the whole recording only where the last seconds have none
+            found = deque(self.bag.messages([self.camera_info], start_ns, before_ns + 1), maxlen=1)
+            if found:
+                return found[0][2]
+        raise RecordingError(f"{self.bag.path} has no camera_info before the moment; choose a later one")
+
     def source_ns(self, moment_ns: int) -> int:
-        """Stamp of the image a node with default parameters starts from, once it has all up to this time in the bag.
+        """Stamp of the image from which a node with default parameters imagines after all messages up to this time.
 
         Raises:
             RecordingError: no image in the second before has a body pose close to it.
@@ -121,8 +128,8 @@ class Recording:
             )
         return images[found[0]]
 
-    def continuation(self, source_ns: int) -> BodyTrajectory:
-        """How the body moved on from the image of that stamp, as far as it was recorded.
+    def continuation(self, source_ns: int) -> Any:
+        """The recorded motion from the image of that stamp to the end, as an egotwin_ros/BodyTrajectory.
 
         Raises:
             RecordingError: no body pose after it.
@@ -131,21 +138,21 @@ class Recording:
         start = int(np.abs(bodies.stamps_ns - source_ns).argmin()) if len(bodies.stamps_ns) else 0
         times = (bodies.stamps_ns[start:] - source_ns) / NS
         if len(times) < 2:
-            raise RecordingError(f"{self.bag.path} has no body poses after the moment to look along")
+            raise RecordingError(f"{self.bag.path} has no body poses after the moment")
         times[0] = 0.0
-        return trajectory_message(bodies.positions[start:], bodies.rotations[start:], times, source_ns, bodies.frame_id)
+        return BAG.trajectory(bodies.positions[start:], bodies.rotations[start:], times, source_ns, bodies.frame_id)
 
     def bodies(self, start_ns: int, stop_ns: int) -> Bodies:
         """Body poses with start ≤ time in the bag < stop; those the node would refuse are left out."""
         stamps, positions, rotations, frame_id = [], [], [], ""
         for _, _, message in self.bag.messages([self.body_pose], start_ns, stop_ns):
             try:
-                place, turn = body_to_arrays(message)
+                position, rotation = body_to_arrays(message)
             except PoseError:
                 continue
             stamps.append(nanoseconds(message.header.stamp))
-            positions.append(place)
-            rotations.append(turn)
+            positions.append(position)
+            rotations.append(rotation)
             frame_id = message.header.frame_id
         count = len(stamps)
         return Bodies(

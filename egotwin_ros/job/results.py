@@ -1,26 +1,25 @@
-"""The job's files: imagination.mcap, imagination.mp4 and trajectory.png, from an answer and its recording."""
+"""The job's files: imagination.mcap, imagination.mp4 and trajectory.png, from a task and its answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.serialization import serialize_message
 
 from egotwin_model.drawing.skeleton_view import Body
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.bags import BagWriter
 from egotwin_model.io.images import decode_image
-from egotwin_ros.action import Imagine
-from egotwin_ros.conversions import NS, message_type, nanoseconds, poses_to_arrays
+from egotwin_ros.conversions import NS, nanoseconds, poses_to_arrays
+from egotwin_ros.job.answer import NODE, Answer, Task
 from egotwin_ros.job.chart import HeadPath, write_chart
-from egotwin_ros.job.client import NODE, Answer
 from egotwin_ros.job.film import PANEL, Scene, write_film
-from egotwin_ros.job.recording import Bodies, Recording
-from egotwin_ros.msg import BodyTrajectory, Imagination
+from egotwin_ros.job.recording import Bodies
+from egotwin_ros.request import MODE_NUMBERS
 
 BEFORE_NS = NS
 MIN_GHOST_POSES = 8
@@ -30,41 +29,39 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Context:
-    """An answer with the recording it came from, and the names under which that was replayed."""
+    """A task with its answer."""
 
+    task: Task
     answer: Answer
-    recording: Recording
-    topics: dict[str, str]
 
     @property
-    def first(self) -> Imagination:
-        """The first sample."""
+    def first(self) -> Any:
+        """The first sample's egotwin_ros/Imagination."""
         return self.answer.imaginations[0]
 
     @property
     def source_ns(self) -> int:
-        """Stamp of the image it starts from."""
+        """Stamp of the image from which it starts."""
         return nanoseconds(self.first.source_stamp)
 
 
 def write_bag(path: Path, context: Context) -> None:
-    """What was imagined, and the last second of what was seen, unchanged."""
-    source = context.source_ns
+    """Writes the imagination, and the last second of the input unchanged."""
+    source, topics = context.source_ns, context.task.topics
     with BagWriter(path) as bag:
-        recorded = context.recording.bag.raw_messages(list(context.topics), source - BEFORE_NS, source + 1)
+        recorded = context.task.recording.bag.raw_messages(list(topics), source - BEFORE_NS, source + 1)
         for topic, kind, stamp_ns, cdr in recorded:
-            bag.write_raw(context.topics[topic], kind, stamp_ns, cdr)
+            bag.write_raw(topics[topic], kind, stamp_ns, cdr)
         for message in context.answer.imaginations:
-            bag.write_raw(f"{NODE}/imagination", message_type(message), source, serialize_message(message))
+            bag.write(f"{NODE}/imagination", message, source)
         for name in ("head_path", "body_trajectory"):
-            message = getattr(context.first, name)
-            bag.write_raw(f"{NODE}/{name}", message_type(message), source, serialize_message(message))
-        for name, pictures in (("camera_info", context.answer.camera_infos), ("image", context.answer.images)):
-            for stamp_ns, message in sorted(pictures.items()):
-                bag.write_raw(f"{NODE}/predicted/{name}", message_type(message), stamp_ns, serialize_message(message))
+            bag.write(f"{NODE}/{name}", getattr(context.first, name), source)
+        for name, video in (("camera_info", context.answer.camera_infos), ("image", context.answer.images)):
+            for stamp_ns, message in sorted(video.items()):
+                bag.write(f"{NODE}/predicted/{name}", message, stamp_ns)
 
 
-def trajectory_arrays(message: BodyTrajectory) -> tuple[Array, Array, Array]:
+def trajectory_arrays(message: Any) -> tuple[Array, Array, Array]:
     """Times (T,) s, positions (T, 23, 3), rotations (T, 23, 3, 3) of a body trajectory."""
     times = np.array([nanoseconds(point.time_from_start) for point in message.points]) / NS
     flat = [pose for point in message.points for pose in point.poses]
@@ -72,7 +69,7 @@ def trajectory_arrays(message: BodyTrajectory) -> tuple[Array, Array, Array]:
     return times, positions.reshape(len(times), -1, 3), rotations.reshape(len(times), -1, 3, 3)
 
 
-def head_path(imagination: Imagination) -> HeadPath:
+def head_path(imagination: Any) -> HeadPath:
     """The imagined head of one sample."""
     start = nanoseconds(imagination.source_stamp)
     times = np.array([nanoseconds(pose.header.stamp) - start for pose in imagination.head_path.poses]) / NS
@@ -85,7 +82,7 @@ def _recorded_head(bodies: Bodies, source_ns: int) -> HeadPath:
 
 
 def _at_times(bodies: Bodies, source_ns: int, times: Array) -> Body | None:
-    """The recorded body at ``times`` (nearest pose), as far as there is one within a tenth of a second."""
+    """The recorded body at ``times``: the nearest pose, as long as it is within a tenth of a second."""
     if not len(bodies.stamps_ns):
         return None
     recorded = (bodies.stamps_ns - source_ns) / NS
@@ -106,11 +103,11 @@ def _view(context: Context) -> Pinhole:
     return Pinhole.from_matrix(info.width, info.height, info.k).scaled(PANEL, PANEL)
 
 
-def write_pictures(folder: Path, context: Context) -> None:
-    """Film and chart into ``folder``."""
+def write_film_and_chart(folder: Path, context: Context) -> None:
+    """Writes both into ``folder``."""
     source, first = context.source_ns, context.first
     end = source + round(first.horizon_s * NS) + 1
-    recording = context.recording
+    recording = context.task.recording
     before, after = recording.bodies(source - BEFORE_NS, source + 1), recording.bodies(source, end)
     stamps, seen = recording.view(_view(context), source - BEFORE_NS, end)
     times, positions, rotations = trajectory_arrays(first.body_trajectory)
@@ -125,7 +122,7 @@ def write_pictures(folder: Path, context: Context) -> None:
         motion_times=times,
         body=Body(positions, rotations),
         true_body=_at_times(after, source, times),
-        body_given=first.mode == Imagine.Goal.MODE_VIDEO,
+        body_given=first.mode == MODE_NUMBERS["video"],
     )
     write_film(folder / FILM, scene)
     samples = [head_path(sample) for sample in context.answer.imaginations]

@@ -33,12 +33,14 @@ from egotwin_ros.action import Imagine
 from egotwin_ros.bringup import environment
 from egotwin_ros.error_codes import Code, code_name, error_code
 from egotwin_ros.executor import FairExecutor
+from egotwin_ros.image_bridge import to_rgb
 from egotwin_ros.inputs import InputBuffer
+from egotwin_ros.model_call import load
 from egotwin_ros.msg import BodyPose, Imagination
 from egotwin_ros.outputs import UNCONFIGURED, Health, Outputs
 from egotwin_ros.parameters import ImagineParameters, declare, read
 from egotwin_ros.request import Progress, Report, Request
-from egotwin_ros.session import Session, load_pipeline
+from egotwin_ros.session import Session
 from egotwin_ros.worker import Job, Worker
 
 NO_MODEL = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
@@ -94,8 +96,8 @@ class ImagineNode(LifecycleNode):
         try:
             parameters = read(self)
             self.loading = True
-            pipeline = load_pipeline(parameters)
-        except Exception as error:  # the node must outlive any model folder; the reason is told by name
+            pipeline = load(parameters)
+        except Exception as error:  # the node outlives any model folder; the log names the reason
             self._refusal = str(error)
             named = isinstance(error, EgoTwinError)
             self._fail(f"{UNCONFIGURED}{code_name(error_code(error)) if named else type(error).__name__}: {error}")
@@ -104,7 +106,7 @@ class ImagineNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         finally:
             self.loading = False
-        inputs = InputBuffer(parameters)
+        inputs = InputBuffer(parameters, to_rgb)
         self.session = Session(parameters, pipeline, inputs, Outputs(self, parameters))
         self._subscribe(parameters, inputs)
         self._goal_timer = self.create_timer(
@@ -115,7 +117,7 @@ class ImagineNode(LifecycleNode):
         self.get_logger().info(
             f"model {info.name} ({info.sha256[:12]}) loaded in {time.monotonic() - begin:.1f} s: "
             f"{info.horizon_s:g} s ahead, {info.num_poses} poses, "
-            f"{info.num_frames} pictures of {info.camera.width}x{info.camera.height}"
+            f"{info.num_frames} frames of {info.camera.width}x{info.camera.height}"
         )
         return TransitionCallbackReturn.SUCCESS
 
@@ -253,7 +255,7 @@ class ImagineNode(LifecycleNode):
             return
         try:
             job = self._job(Request.of_text(text, self._loaded().parameters))
-        except Exception as error:  # told, and tried again at the next tick
+        except Exception as error:  # logged; the next tick tries again
             self._fail_latched(error)
             return
         job.result.add_done_callback(lambda done: self._fail_latched(done.exception()))
@@ -282,10 +284,9 @@ class ImagineNode(LifecycleNode):
             def ended() -> bool:
                 return stopped() or cancelled()
 
-            seen = session.observe(checked, lambda: self.get_clock().now().nanoseconds, ended)
+            observation = session.observe(checked, lambda: self.get_clock().now().nanoseconds, ended)
             begin = time.monotonic()
-            progress = Progress(ended, report)
-            messages, publish = session.imagine(checked, seen, progress)
+            messages, publish = session.imagine(checked, observation, Progress(ended, report))
             self._health.succeeded(time.monotonic() - begin)
             publish()
             self.get_logger().info(

@@ -6,7 +6,6 @@ As an executable (``ros2 run egotwin_ros replay --ros-args -p bag:=…``) and as
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -31,21 +30,12 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.io.bags import BagReader
 from egotwin_model.io.share import share_folder
 from egotwin_ros.bringup import environment
-from egotwin_ros.conversions import NS, to_time
 from egotwin_ros.interrupts import Interrupts
+from egotwin_ros.messages import NS, ROS, ros_class
 from egotwin_ros.option_types import number
 
 CLOCK_PERIOD_S = 0.02
 QOS = QoSProfile(depth=64)  # reliable: serves best-effort and reliable subscribers alike
-
-
-def message_class(name: str) -> Any:
-    """Class of a message type ``pkg/msg/Name``; `RecordingError` where the package is not installed."""
-    package, kind, message = name.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.{kind}"), message)
-    except (ImportError, AttributeError) as error:
-        raise RecordingError(f"messages of type {name} cannot be replayed: {error}; install {package}") from error
 
 
 class Player:
@@ -54,7 +44,7 @@ class Player:
     Args:
         node: makes the publishers; its remappings apply.
         bag: an open recording.
-        rate: seconds of recording per second; 0: as fast as it goes.
+        rate: seconds of recording per second; 0: as fast as possible.
         topics: recorded topic name → name to publish it as; none: all whose types are installed, as they are
             (the others are named in the log).
     """
@@ -69,7 +59,7 @@ class Player:
                 continue
             try:
                 name = topics[topic] if topics else topic
-                self._publishers[topic] = node.create_publisher(message_class(kind), name, QOS)
+                self._publishers[topic] = node.create_publisher(ros_class(kind), name, QOS)
             except RecordingError as error:
                 if topics:
                     raise
@@ -119,7 +109,7 @@ class Player:
 
     def _publish_time(self, stamp_ns: int) -> None:
         self.position_ns = stamp_ns
-        self._clock.publish(Clock(clock=to_time(stamp_ns)))
+        self._clock.publish(Clock(clock=ROS.time(stamp_ns)))
 
     def finish(self, timeout_s: float = 5.0) -> bool:
         """Waits until reliable subscribers have everything; False on timeout."""

@@ -28,15 +28,10 @@ from egotwin_model.egotwin.pipeline import SamplingDefaults
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from egotwin_ros.action import Imagine
-from egotwin_ros.conversions import (
-    arrays_to_poses,
-    camera_info_message,
-    header,
-    image_message,
-    nanoseconds,
-)
+from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.executor import FairExecutor
 from egotwin_ros.job.process import free_domain
+from egotwin_ros.messages import ROS
 from egotwin_ros.msg import BodyPose, BodyTrajectory, Imagination
 from egotwin_ros.nodes.imagine_node import ImagineNode
 from training.export.command import export, random_networks
@@ -226,11 +221,11 @@ class Rig:
 
     @staticmethod
     def good_image(stamp_ns: int) -> Image:
-        return image_message(Rig.good_rgb(), stamp_ns, "camera_optical")
+        return ROS.image(Rig.good_rgb(), stamp_ns, "camera_optical")
 
     @staticmethod
     def good_info(stamp_ns: int) -> CameraInfo:
-        return camera_info_message(CAMERA, stamp_ns, "camera_optical")
+        return ROS.camera_info(CAMERA, stamp_ns, "camera_optical")
 
     @staticmethod
     def standing() -> tuple[np.ndarray, np.ndarray]:
@@ -241,8 +236,8 @@ class Rig:
 
     @staticmethod
     def good_pose(stamp_ns: int) -> BodyPose:
-        poses: list[Pose] = arrays_to_poses(*Rig.standing())
-        return BodyPose(header=header(stamp_ns, "map"), poses=poses, tracked=[True] * 23)
+        poses: list[Pose] = ROS.poses(*Rig.standing())
+        return BodyPose(header=ROS.header(stamp_ns, "map"), poses=poses, tracked=[True] * 23)
 
     @staticmethod
     def stamps(messages) -> list[int]:

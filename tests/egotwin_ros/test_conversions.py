@@ -14,7 +14,8 @@ from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from egotwin_model.io.images import decode_image
 from egotwin_ros import conversions, image_bridge
-from egotwin_ros.msg import BodyPose
+from egotwin_ros.messages import ROS
+from egotwin_ros.msg import BodyPose, BodyTrajectory
 
 RNG = np.random.default_rng(5)
 POSITIONS = RNG.normal(size=(23, 3))
@@ -23,7 +24,7 @@ RGB = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
 
 def body(**changes) -> BodyPose:
-    message = BodyPose(poses=conversions.arrays_to_poses(POSITIONS, ROTATIONS), tracked=[True] * 23)
+    message = BodyPose(poses=ROS.poses(POSITIONS, ROTATIONS), tracked=[True] * 23)
     message.header.frame_id = "map"
     for name, value in changes.items():
         setattr(message, name, value)
@@ -32,12 +33,12 @@ def body(**changes) -> BodyPose:
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
 def test_stamps_round_trip_to_the_nanosecond(stamp_ns):
-    assert conversions.nanoseconds(conversions.to_time(stamp_ns)) == stamp_ns
+    assert conversions.nanoseconds(ROS.time(stamp_ns)) == stamp_ns
 
 
 @given(st.floats(0, 1e5))
 def test_durations_are_true_to_the_nanosecond(seconds):
-    duration = conversions.to_duration(seconds)
+    duration = ROS.duration(seconds)
     assert 0 <= duration.nanosec < 10**9
     assert abs(conversions.nanoseconds(duration) - seconds * 1e9) <= 1.0
 
@@ -119,13 +120,13 @@ def test_impossible_intrinsics_are_refused(changes):
 
 def test_pinholes_become_intrinsics_and_back():
     camera = Pinhole.from_fov(64, 64, np.pi / 2)
-    message = conversions.camera_info_message(camera, 5, "camera_optical")
+    message = ROS.camera_info(camera, 5, "camera_optical")
     model = conversions.camera_model(message, 64, 64)
     assert Pinhole.from_matrix(64, 64, model.matrix) == camera
 
 
 def test_pictures_round_trip_through_the_wire():
-    message = conversions.image_message(RGB, 1_500_000_000, "camera_optical")
+    message = ROS.image(RGB, 1_500_000_000, "camera_optical")
     received = deserialize_message(serialize_message(message), Image)
     np.testing.assert_array_equal(image_bridge.to_rgb(received), RGB)
     assert (received.header.stamp, received.header.frame_id) == (Time(sec=1, nanosec=500_000_000), "camera_optical")
@@ -133,7 +134,7 @@ def test_pictures_round_trip_through_the_wire():
 
 def test_wrong_pictures_are_refused():
     for changes in ({"encoding": "64FC3"}, {"height": 99}, {"step": 5}, {"width": 0}):
-        message = conversions.image_message(RGB, 0, "camera_optical")
+        message = ROS.image(RGB, 0, "camera_optical")
         for name, value in changes.items():
             setattr(message, name, value)
         with pytest.raises(ImageError):
@@ -160,7 +161,7 @@ def trajectory(steps=5, rate=10.0):
 
 def test_trajectories_round_trip():
     times, positions, rotations = trajectory()
-    message = conversions.trajectory_message(positions, rotations, times, 7, "map")
+    message = ROS.trajectory(positions, rotations, times, 7, "map")
     got_positions, got_rotations = conversions.trajectory_to_arrays(message, times)
     np.testing.assert_allclose(got_positions, positions, atol=1e-9)
     np.testing.assert_allclose(got_rotations, rotations, atol=1e-9)
@@ -168,20 +169,20 @@ def test_trajectories_round_trip():
 
 def test_trajectories_are_interpolated_between_and_held_after_their_points():
     times, positions, rotations = trajectory()
-    message = conversions.trajectory_message(positions, rotations, times, 7, "map")
+    message = ROS.trajectory(positions, rotations, times, 7, "map")
     got_positions, got_rotations = conversions.trajectory_to_arrays(message, np.array([0.05, 9.0]))
     np.testing.assert_allclose(got_positions, [POSITIONS + 0.05, positions[-1]], atol=1e-9)
     half = Rotation.from_euler("z", 2, degrees=True).as_matrix() @ ROTATIONS
     np.testing.assert_allclose(got_rotations, [half, rotations[-1]], atol=1e-9)
-    single = conversions.trajectory_message(positions[:1], rotations[:1], times[:1], 7, "map")
+    single = ROS.trajectory(positions[:1], rotations[:1], times[:1], 7, "map")
     np.testing.assert_allclose(conversions.trajectory_to_arrays(single, times)[0], positions[:1].repeat(5, 0))
 
 
 def test_impossible_trajectories_are_refused():
     times, positions, rotations = trajectory()
-    good = conversions.trajectory_message(positions, rotations, times, 7, "map")
+    good = ROS.trajectory(positions, rotations, times, 7, "map")
     with pytest.raises(PoseError, match="no points"):
-        conversions.trajectory_to_arrays(conversions.BodyTrajectory(), times)
+        conversions.trajectory_to_arrays(BodyTrajectory(), times)
     good.points = good.points[::-1]
     with pytest.raises(PoseError, match="strictly increase"):
         conversions.trajectory_to_arrays(good, times)
@@ -197,7 +198,7 @@ def test_impossible_trajectories_are_refused():
 
 def test_paths_are_stamped_with_their_own_instants():
     times, positions, rotations = trajectory()
-    path = conversions.path_message(positions[:, HEAD], rotations[:, HEAD], times, 3_000_000_000, "map")
+    path = ROS.path(positions[:, HEAD], rotations[:, HEAD], times, 3_000_000_000, "map")
     stamps = [conversions.nanoseconds(pose.header.stamp) for pose in path.poses]
     assert stamps == [3_000_000_000 + 100_000_000 * step for step in range(5)]
     assert {pose.header.frame_id for pose in path.poses} == {path.header.frame_id} == {"map"}

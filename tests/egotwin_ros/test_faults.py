@@ -7,8 +7,8 @@ import pytest
 
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.action import Imagine
-from egotwin_ros.conversions import to_time
 from egotwin_ros.error_codes import code_name
+from egotwin_ros.messages import ROS
 
 pytestmark = pytest.mark.ros
 Result = Imagine.Result
@@ -57,7 +57,7 @@ def test_an_image_that_does_not_come(make_rig, model_folder, capfd):
     rig = make_rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0, max_wait_s=0.3)
     rig.wait_active()
     stamp = rig.show_good(rig.now_ns() - 2_000_000_000)
-    wanted = to_time(stamp + 1)
+    wanted = ROS.time(stamp + 1)
     expect(rig, Result.NO_IMAGE, "(parameter max_wait_s)", capfd, not_before=wanted, mode=MOTION)
     expect(rig, Result.NO_IMAGE, f"the newest image is of {stamp / 1e9:.3f} s", not_before=wanted, mode=MOTION)
     rig.show(rig.good_image(stamp + 1_000_000_000))  # which has no pose of its time

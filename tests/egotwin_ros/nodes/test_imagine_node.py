@@ -10,8 +10,9 @@ from visualization_msgs.msg import Marker
 
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from egotwin_ros.action import Imagine
-from egotwin_ros.conversions import nanoseconds, poses_to_arrays, to_time
+from egotwin_ros.conversions import nanoseconds, poses_to_arrays
 from egotwin_ros.image_bridge import to_rgb
+from egotwin_ros.messages import ROS
 from egotwin_ros.outputs import DiagnosticStatus
 
 pytestmark = pytest.mark.ros
@@ -52,7 +53,7 @@ def test_a_goal_is_imagined_and_everything_is_stamped_with_its_predicted_time(ri
 def test_a_goal_may_wait_for_an_image_that_is_still_to_come(rig):
     seen = rig.show_good()
     wanted = seen + 400_000_000
-    handle = rig.send(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION)
+    handle = rig.send(not_before=ROS.time(wanted), mode=Imagine.Goal.MODE_MOTION)
     result = handle.get_result_async()
     rig.show_good(wanted - 1)
     busy = rig.ask(mode=Imagine.Goal.MODE_MOTION)  # it waits in its place, and the node answers meanwhile
@@ -60,7 +61,7 @@ def test_a_goal_may_wait_for_an_image_that_is_still_to_come(rig):
     rig.show_good(wanted)
     (imagination,) = rig.call(result).result.imaginations
     assert nanoseconds(imagination.source_stamp) == wanted
-    assert rig.ask(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION).error_msg == ""  # it is there: no wait
+    assert rig.ask(not_before=ROS.time(wanted), mode=Imagine.Goal.MODE_MOTION).error_msg == ""  # it is there: no wait
 
 
 def test_a_goal_that_waits_takes_the_pose_that_is_closest_to_its_image(make_rig, model_folder):
@@ -68,7 +69,7 @@ def test_a_goal_that_waits_takes_the_pose_that_is_closest_to_its_image(make_rig,
     rig.wait_active()
     seen = rig.show_good()
     wanted = seen + 50_000_000
-    result = rig.send(not_before=to_time(wanted), mode=Imagine.Goal.MODE_MOTION)
+    result = rig.send(not_before=ROS.time(wanted), mode=Imagine.Goal.MODE_MOTION)
     rig.show(rig.good_image(wanted))  # the pose before it is close enough, but its own is under way
     moved = rig.good_pose(wanted)
     for pose in moved.poses:
@@ -82,7 +83,7 @@ def test_a_goal_that_waits_takes_the_pose_that_is_closest_to_its_image(make_rig,
 def test_a_goal_that_waits_can_be_cancelled(make_rig, model_folder):
     rig = make_rig(model_path=str(model_folder), runtime="torch", max_wait_s=3600.0)
     rig.wait_active()
-    handle = rig.send(not_before=to_time(rig.show_good() + 1))
+    handle = rig.send(not_before=ROS.time(rig.show_good() + 1))
     rig.call(handle.cancel_goal_async())
     result = rig.call(handle.get_result_async()).result
     assert (result.error_code, result.error_msg) == (Imagine.Result.CANCELLED, "cancelled before an image came")
@@ -238,7 +239,7 @@ def test_a_camera_mounted_upside_down_is_turned_into_the_models_view(make_rig, m
     turned = np.array(Mount().rotation) @ Rotation.from_euler("z", 180, degrees=True).as_matrix()
     views = []
     for quaternion in ((0.0, 0.0, 0.0, 0.0), tuple(Rotation.from_matrix(turned).as_quat().tolist())):
-        buffer = InputBuffer(ImagineParameters(camera_mount_rotation=quaternion))
+        buffer = InputBuffer(ImagineParameters(camera_mount_rotation=quaternion), to_rgb)
         picture = rig.good_image(source)
         picture.data = np.tile(np.arange(96, dtype=np.uint8)[:, None, None], (1, 96, 3)).tobytes()
         buffer.add_image(picture)

@@ -18,6 +18,7 @@ from sensor_msgs.msg import Image
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.bags import BagReader, BagWriter, Topics
 from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.messages import ros_class
 from egotwin_ros.msg import BodyPose
 from egotwin_ros.nodes import replay_node as replay
 
@@ -113,9 +114,9 @@ def test_stopping_ends_a_slow_replay_at_once(bag, player_node):
 
 def test_types_that_are_not_installed_are_refused_by_name():
     with pytest.raises(RecordingError, match="no_such_package"):
-        replay.message_class("no_such_package/msg/Nothing")
+        ros_class("no_such_package/msg/Nothing")
     with pytest.raises(RecordingError, match="Nothing"):
-        replay.message_class("sensor_msgs/msg/Nothing")
+        ros_class("sensor_msgs/msg/Nothing")
 
 
 def test_options_become_ros_parameters():

@@ -1,0 +1,60 @@
+"""Imagines from a recording in this process, without ROS: the node's own parts, fed with the recorded messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from egotwin_model.io.images import decode_image
+from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.inputs import InputBuffer
+from egotwin_ros.job.answer import Answer, Task
+from egotwin_ros.job.times import Times
+from egotwin_ros.messages import BAG
+from egotwin_ros.model_call import imagine, load
+from egotwin_ros.request import Progress, Report
+
+
+def answer(task: Task, times: Times, report: Report, check: Callable[[], None]) -> Answer:
+    """The imagined futures.
+
+    Args:
+        report: called with step, steps and seconds left.
+        check: raises where the command was interrupted.
+
+    Raises:
+        EgoTwinError: bad input, by the class of its fault.
+    """
+    check()
+    with times.measure("model"):
+        pipeline = load(task.parameters)
+    check()
+
+    def stopped() -> bool:
+        check()
+        return False
+
+    info = pipeline.info
+    with times.measure("imagination"):
+        request = task.request.checked(info, task.parameters)
+        inputs = _inputs(task)
+        observation = inputs.observe(task.moment_ns, info.camera, info.mount, request.not_before_ns)
+        outcome = imagine(pipeline, request, observation, task.parameters, Progress(stopped, report))
+        result = Answer(BAG.imaginations(outcome, request, observation, info))
+        for image, camera_info in BAG.video(outcome, observation, info, task.parameters.camera_frame_id):
+            stamp_ns = nanoseconds(image.header.stamp)
+            result.images[stamp_ns], result.camera_infos[stamp_ns] = image, camera_info
+    return result
+
+
+def _inputs(task: Task) -> InputBuffer:
+    """What the node would have received from a replay up to the moment."""
+    recording, inputs = task.recording, InputBuffer(task.parameters, decode_image)
+    add = {
+        recording.image: inputs.add_image,
+        recording.camera_info: inputs.add_info,
+        recording.body_pose: inputs.add_pose,
+    }
+    inputs.add_info(recording.latest_camera_info(task.moment_ns))
+    for topic, _, message in recording.bag.messages(list(add), task.begin_ns, task.moment_ns + 1):
+        add[topic](message)
+    return inputs

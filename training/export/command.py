@@ -1,4 +1,4 @@
-"""``egotwin export``: trained stages to a model folder: float16 weights, ONNX graphs, a checksummed manifest."""
+"""``egotwin export``: writes trained stages as a model folder: float16 weights, ONNX graphs, checksums."""
 
 from __future__ import annotations
 
@@ -54,24 +54,25 @@ from training.stages.run_folder import (
     RECIPE,
     SCALE,
     STATISTICS,
-    codec_folder,
-    diffusion_folder,
     motion_decoder_folder,
-    motion_vae_folder,
+    stage_folder,
 )
 
-# sizes whose every part is ours
+# sizes of which every part is trained here
 WHOLE = [name for name, recipes in RECIPES.items() if "/" not in name and len(recipes) == len(STAGES)]
 
 
 def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None = None) -> Networks:
-    """The networks of a runs folder that all stages of a row of the paper's tables have been trained in.
+    """The networks of a runs folder in which all stages of a row of the paper's tables were trained.
 
     Args:
-        pretrained: CogVideoX-5b-I2V's folder, where the stages started from it. The transformer then is read and
-            shipped in bfloat16, as that is; nothing is held in memory twice.
+        pretrained: CogVideoX-5b-I2V's folder, where the stages started from it. The transformer is then read and
+            shipped in bfloat16, as CogVideoX is, without a second copy in memory.
+
+    Raises:
+        ModelError: a stage has no weights, or the parts do not belong together.
     """
-    settings = variant(row, EgoTwinConfig.mini())  # which parts there are does not depend on the size
+    settings = variant(row, EgoTwinConfig.mini())  # the parts do not depend on the size
     folders, last = _folders(runs, row)
     for stage in ("video-codec", "motion-vae", last):
         if stage in folders and not (folders[stage] / WEIGHTS).is_file():
@@ -94,20 +95,19 @@ def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None
 
 
 def _folders(runs: Path, row: str) -> tuple[dict[str, Path], str]:
-    """The folder of every stage that a row of the paper's tables has, and its last stage."""
+    """The folder of every stage of a row of the paper's tables, by name, and the name of its last stage."""
     settings = variant(row, EgoTwinConfig.mini())
-    folders = {stage: diffusion_folder(runs, row, stage) for stage in ("text-to-motion", "joint")}
-    if settings.representation is not None:
-        folders["motion-vae"] = motion_vae_folder(runs, settings.representation)
-    if row == VARIANTS[0]:
-        folders["motion-decoder"] = motion_decoder_folder(runs)
-    if settings.with_video:
-        folders["video-codec"] = codec_folder(runs)
+    kind = settings.representation
+    stages = ["text-to-motion", "joint"]
+    stages += [] if kind is None else ["motion-vae"]
+    stages += ["motion-decoder"] if row == VARIANTS[0] else []
+    stages += ["video-codec"] if settings.with_video else []
+    folders = {stage: stage_folder(runs, stage, variant=row, representation=kind or "head-centric") for stage in stages}
     return folders, "joint" if settings.with_video else "text-to-motion"
 
 
 def _motion_vae(runs: Path, row: str, folder: Path) -> MotionVAE:
-    """Stage 1's, with the decoder that was trained further where there is one: EgoTwin's own, not a compared row's."""
+    """Stage 1's motion VAE; EgoTwin's own row has the decoder that was trained further, where there is one."""
     whole, further = load_motion_vae(folder), motion_decoder_folder(runs)
     if row != VARIANTS[0] or not (further / WEIGHTS).is_file():
         return whole
@@ -115,18 +115,18 @@ def _motion_vae(runs: Path, row: str, folder: Path) -> MotionVAE:
     ours, theirs = found.encoder.state_dict(), whole.encoder.state_dict()
     if ours.keys() != theirs.keys() or not all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items()):
         raise ModelError(
-            f"{further} began with another motion VAE than {folder} holds now; run `egotwin train motion-decoder` "
+            f"{further} started from another motion VAE than {folder} holds now; run `egotwin train motion-decoder` "
             "again in a new folder, or remove it"
         )
     return found
 
 
 def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any]) -> dict[str, Path]:
-    """The parts that a model which started from CogVideoX has from it."""
+    """The parts of a model that are CogVideoX's own, where its stages started from that."""
     if pretrained is None:
         if transformer["text_dim"] != EgoTwinConfig.mini().text_dim:
             raise ModelError(
-                f"this transformer reads text states of {transformer['text_dim']} channels, {TEXT_PACKAGE} gives "
+                f"this transformer takes text states of {transformer['text_dim']} channels, {TEXT_PACKAGE} gives "
                 f"{EgoTwinConfig.mini().text_dim}: name CogVideoX-5b-I2V's folder by --pretrained"
             )
         return {}
@@ -167,15 +167,15 @@ def export(
     *,
     graphs: bool = True,
 ) -> Path:
-    """Write a whole model folder; it takes its final name only when complete.
+    """Writes a model folder; it gets its final name only when complete.
 
     Args:
         folder: replaced where it exists.
         name: the model's name, for instance "egotwin-mini".
         defaults: sampling settings stored in ``model_index.json``.
         details: training configuration, data seed and measured metrics for the manifest.
-        graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder. A
-            model without motion or without video has none, and none that started from CogVideoX.
+        graphs: also write the ONNX graphs (half a minute); without them only the torch runtime can run the folder.
+            Models without motion or without video, and those that started from CogVideoX, have none.
     """
     with whole_folder(folder) as temporary:
         for component, module in networks.components().items():
@@ -198,7 +198,7 @@ def export(
 
 
 def _round(module: nn.Module, dtype: torch.dtype) -> None:
-    """Give the weights the values that storage as `dtype` will keep, so that graphs and files agree exactly."""
+    """Rounds the weights to `dtype`, in which they are stored, so that graphs and files agree exactly."""
     with torch.no_grad():
         for tensor in module.state_dict().values():
             if tensor.is_floating_point() and tensor.dtype != dtype:
@@ -230,20 +230,18 @@ def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Map
 
 
 def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:
-    """How a runs folder was made, for the manifest: each stage's whole recipe and last metrics, and the clips."""
+    """The training of a runs folder, for the manifest: each stage's recipe and last metrics, and the clips."""
     (folders, last), stages = _folders(runs, row), {}
     for stage in (stage for stage in STAGES if (folders.get(stage, runs) / METRICS).is_file()):
         line = (folders[stage] / METRICS).read_text(encoding="utf-8").splitlines()[-1]
         stages[stage] = {"recipe": read_json(folders[stage] / RECIPE), "last_metrics": json.loads(line)}
     if not (folders[last] / CLIPS).is_file():
-        raise ModelError(
-            f"{folders[last]} does not say what clips it saw; run `egotwin train {last}` again, which does"
-        )
+        raise ModelError(f"{folders[last]} has no {CLIPS}, the record of its clips; run `egotwin train {last}` again")
     return {"clips": read_json(folders[last] / CLIPS), "stages": stages}
 
 
 def _schedule(details: Mapping[str, Any]) -> Schedule:
-    """The noise schedule that a model was trained with."""
+    """The noise schedule of the model's training."""
     last = list(details.get("stages", {}).values())[-1:]
     return Schedule(**last[0]["recipe"]["schedule"]) if last else Schedule()
 
@@ -259,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", default="egotwin-mini")
     parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="row of the paper's tables")
     parser.add_argument("--no-graphs", action="store_true", help="leave out the ONNX graphs; torch runs the folder")
-    parser.add_argument("--note", help="what a reader of the manifest must know of this training run")
+    parser.add_argument("--note", help="a remark on this training, kept in the manifest")
     parser.add_argument("--num-steps", type=int, default=SamplingDefaults().num_steps, help="sampler steps to store")
     parser.add_argument("--spacing", type=float, default=1.0, help="spacing of the sampler's steps to store")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""ONNX graphs of a model's networks, without weights: those stay, once, in the model folder's safetensors files."""
+"""ONNX graphs of a model's networks, without weights: those are only in the model folder's safetensors files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model folder is made of: trained networks, what standardises their inputs, and what is shipped as it came."""
+"""The parts of a model folder: trained networks, the statistics of their inputs, and parts copied unchanged."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from training.stages.compatibility import spatial_compression
 
 @dataclass(frozen=True)
 class Networks:
-    """The trained networks and what standardises their inputs; a model without motion or video lacks their codec.
+    """Trained networks and the statistics of their inputs; a model without motion or video has no codec for it.
 
     Attributes:
-        given: parts of the model folder that are shipped as they came, by name: CogVideoX's ``video_vae`` and
+        given: parts of the model folder that are copied unchanged, by name: CogVideoX's ``video_vae`` and
             ``text_encoder``, with its tokenizer beside it.
     """
 
@@ -41,7 +41,7 @@ class Networks:
 
     @property
     def _codec_ratios(self) -> tuple[int, int]:
-        """Pictures and pixels along a side behind a video latent."""
+        """Frames, and pixels along a side, per video latent."""
         if "video_vae" in self.given:
             values = component_config(self.given["video_vae"])
             return int(values["temporal_compression_ratio"]), spatial_compression(values)
@@ -50,7 +50,7 @@ class Networks:
 
     @property
     def num_frames(self) -> int:
-        """Pictures of a clip."""
+        """Frames of a clip."""
         return 1 + self._codec_ratios[0] * (self.transformer.config.latent_frames - 1)
 
     @property
@@ -61,7 +61,7 @@ class Networks:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of a picture, pixels."""
+        """Height and width of a frame, pixels."""
         c, side = self.transformer.config, self._codec_ratios[1]
         return c.latent_height * side, c.latent_width * side
 

@@ -1,10 +1,9 @@
-"""``egotwin unpack``: a model folder as the runs folder that its training left, to train it further.
+"""``egotwin unpack``: turns a model folder into a runs folder, to train the model further.
 
     egotwin unpack --model models/egotwin-mini --runs runs/mine
     egotwin train joint --config mini --data data/mine --runs runs/mine
 
-Its codecs and statistics are used as they are; stage 3 starts from its transformer, where it otherwise starts from
-stage 2's.
+Its codecs and statistics are used unchanged. Stage 3 starts from its transformer instead of stage 2's.
 """
 
 from __future__ import annotations
@@ -33,25 +32,25 @@ from training.stages.run_folder import (
 
 
 def unpack(model: Path, runs: Path) -> None:
-    """Write the stages' folders of a model of video and motion, as float32.
+    """Writes the stages' folders of a model of video and motion, as float32.
 
     Args:
-        runs: new, or empty; it takes its name only when whole.
+        runs: new, or empty; it gets its name only when complete.
 
     Raises:
-        ModelError: a folder that is altered or not whole, that started from CogVideoX, or lacks a modality; `runs`
-            holds something.
+        ModelError: the model folder is altered or incomplete, started from CogVideoX, or lacks a modality; or `runs` is
+            not empty.
     """
     verify(model)
     index = read_json(model / "model_index.json")
     representation = read_representation(index.get("representation", {"kind": HeadCentric.kind}))
     if set(index.get("modalities", ("video", "motion"))) != {"video", "motion"}:
-        raise ModelError(f"{model} imagines {index['modalities']} alone; only models of video and motion are unpacked")
+        raise ModelError(f"{model} generates {index['modalities']} alone; only models of video and motion are unpacked")
     codec = load_video_vae(model / "video_vae")
     if not isinstance(codec, CausalVideoVAE):
         raise ModelError(f"{model} started from CogVideoX: train it further in the runs folder it was exported from")
     if runs.exists() and any(runs.iterdir()):
-        raise ModelError(f"{runs} is not empty; name a new folder, so that no training is mixed with another")
+        raise ModelError(f"{runs} is not empty; name a new folder, so that trainings are not mixed")
     with whole_folder(runs) as temporary:
         save_component(codec_folder(temporary), codec)
         transformer = diffusion_folder(temporary, VARIANTS[0], "text-to-motion")
@@ -78,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1
-    print(f"{arguments.runs}: go on with `egotwin train joint --runs {arguments.runs} --data …`")
+    print(f"{arguments.runs}: train it further by `egotwin train joint --runs {arguments.runs} --data …`")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Which weights a diffusion stage starts from, which of them it trains, and low-rank adapters (LoRA) for the others."""
+"""Weights that a diffusion stage starts from, which of them it trains, and low-rank adapters (LoRA) for the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHARED = r"transformer_blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|ff\.net\.(0\.proj|
 
 
 def load_start(model: EgoTwinTransformer, source: Path) -> None:
-    """A stage's own weights; from a CogVideoX pipeline folder, the text and video branch."""
+    """Loads the weights of a stage, or of a CogVideoX pipeline folder into the text and video branch."""
     if (source / "transformer").is_dir() and (source / "vae").is_dir():
         load_cogvideox(model, source, strict=True)
     else:
@@ -22,14 +22,14 @@ def load_start(model: EgoTwinTransformer, source: Path) -> None:
 
 
 def freeze_text(model: EgoTwinTransformer) -> None:
-    """Leave the text and video branch as it is; what CogVideoX does not have goes on learning."""
+    """Freezes the text and video branch; parameters that CogVideoX does not have are still trained."""
     own = set(model.new_parameter_names())
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in own)
 
 
 def add_adapters(model: EgoTwinTransformer, rank: int) -> None:
-    """Put LoRA layers of `rank` around the matrices of the text and video branch, in place; they start at no effect."""
+    """Adds LoRA layers of `rank` to the matrices of the text and video branch, in place; they start without effect."""
     from peft import LoraConfig, inject_adapter_in_model  # slow to import, and only this needs it
 
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -41,7 +41,7 @@ def add_adapters(model: EgoTwinTransformer, rank: int) -> None:
 def merged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights under the model's own names, W + B·A where there is an adapter (its alpha is its rank: scale one).
 
-    On the state dict, not by peft on the model: so the whole weights that spread (FSDP) runs gather are merged alike.
+    It works on the state dict, not by peft on the model, so that weights gathered from an FSDP run are merged alike.
     """
     own = {}
     for name, value in weights.items():

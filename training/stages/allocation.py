@@ -1,4 +1,4 @@
-"""The memory of a training on a CPU: blocks that are freed stay with the process for the next step to use."""
+"""Memory of a training on a CPU: freed blocks stay with the process, for the next step to reuse."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _PAD_BYTES = 256 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's allocator to keep what is freed, instead of giving large blocks back to the system at once.
+    """Sets glibc's allocator to keep freed blocks, instead of giving large ones back to the system at once.
 
-    Every step asks for the same activations again, and pages that come back from the system must be cleared and mapped
-    anew each time. `python -m benchmarks.training` prints what it is worth.
+    Every step allocates the same activations again, and pages from the system must be cleared and mapped each time.
+    `python -m benchmarks.training` prints the difference.
 
     Returns:
-        Whether the allocator was told; there is nothing to tell where the C library is not glibc.
+        Whether the allocator was set; False where the C library is not glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

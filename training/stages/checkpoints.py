@@ -1,4 +1,4 @@
-"""A run's files: metrics so far, its averaged weights, and the checkpoint that a stopped run goes on from."""
+"""The checkpoint that a stopped run resumes from, and the averaged weights beside it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SEPARATOR = "|"  # between a parameter's name and the name of its optimiser stat
 class Checkpoint:
     """``checkpoint/`` of a run's folder: replaced as a whole, so that a kill leaves the old one or the new one.
 
-    Names are the parameters' own, whatever the model is wrapped in (DDP, FSDP), so a run may go on with another number
-    of processes. All processes call `save` and `load`; the main one writes.
+    Names are the parameters' own, however the model is wrapped (DDP, FSDP), so a run may resume with another number of
+    processes. All processes call `save` and `load`; the main one writes.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], *, is_main: bool) -> None:
@@ -48,18 +48,18 @@ class Checkpoint:
         count: int,
         shipped: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     ) -> None:
-        """Write weights, averaged weights and optimiser states of `step` finished steps.
+        """Writes weights, averaged weights and optimiser states of `step` finished steps.
 
         Args:
             average: averaged weights, of `count` steps, if there are any.
-            shipped: makes of the averaged weights, or of the trained ones where none are kept, what others read.
+            shipped: turns the averaged weights, or the trained ones where none are kept, into those that others read.
         """
         weights: dict[str, Any] = get_model_state_dict(model, options=WHOLE)
         states: list[dict[str, Any]] = [get_optimizer_state_dict(model, o, options=WHOLE) for o in optimizers]  # type: ignore[misc]
-        if not self.is_main:  # the whole state is gathered there alone
+        if not self.is_main:  # the whole state is gathered on the main process alone
             return
         kept = weights if average is None else average.state_dict()
-        self._put_right()
+        self._recover()
         target, fresh, old = (self.folder / name for name in (CURRENT, FRESH, OLD))
         fresh.mkdir(parents=True)
         try:
@@ -69,10 +69,10 @@ class Checkpoint:
             for index, state in enumerate(states):
                 save_tensors(fresh / _optimizer_file(index), _flat(state["state"]))
             save_tensors(self.folder / WEIGHTS, shipped(kept))
-            # last, since it vouches for the rest
+            # last: a checkpoint with this file is whole
             write_json(fresh / STATE, {"step": step, "averaged": count, "identity": json.dumps(self.identity)})
         except OSError:
-            shutil.rmtree(fresh, ignore_errors=True)  # a full disk gets its room back
+            shutil.rmtree(fresh, ignore_errors=True)  # a full disk gets its space back
             raise
         if target.is_dir():
             target.rename(old)
@@ -82,14 +82,14 @@ class Checkpoint:
     def load(
         self, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: nn.Module | None
     ) -> tuple[int, int]:
-        """Restore the checkpoint if there is one; returns finished steps and the number of averaged weights.
+        """Restores the checkpoint if there is one; returns the finished steps and the number of averaged weights.
 
         Raises:
             ModelError: it was written by another stage, configuration or seed.
         """
         source = self.folder / CURRENT
         if self.is_main:
-            self._put_right()
+            self._recover()
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
         if not source.is_dir():
@@ -113,8 +113,8 @@ class Checkpoint:
             average.load_state_dict(load_tensors(source / "ema.safetensors"))
         return int(state["step"]), int(state["averaged"])
 
-    def _put_right(self) -> None:
-        """What a kill in the middle of `save` left: the newest whole checkpoint gets its name, the rest goes."""
+    def _recover(self) -> None:
+        """After a kill in the middle of `save`: gives the newest whole checkpoint its name and removes the rest."""
         target, fresh, old = (self.folder / name for name in (CURRENT, FRESH, OLD))
         if not target.is_dir():
             for whole in (fresh, old):
@@ -126,7 +126,7 @@ class Checkpoint:
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """What two JSON values disagree on, "model.width is 4, was 5"; what only one of them has is not compared."""
+    """Differences of two JSON values, "model.width is 4, was 5"; keys that only one of them has are ignored."""
     before, now = (json.loads(json.dumps(value)) for value in (before, now))
     if isinstance(before, dict) and isinstance(now, dict):
         names = [key for key in before if key in now]

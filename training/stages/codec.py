@@ -76,7 +76,7 @@ class VideoCodecStage(Stage):
         return {"val_psnr_db": float(torch.cat(scores).mean())}
 
     def sheet(self, model: nn.Module, path: Path) -> None:
-        """Clips of the validation split, each above what the codec makes of it."""
+        """Validation clips, each above its reconstruction."""
         assert isinstance(model, CausalVideoVAE)
         frames = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
         video = to_video(frames.to(next(model.parameters()).device))

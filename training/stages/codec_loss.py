@@ -1,7 +1,7 @@
 """Training of the video codec: its loss and its linear start.
 
-The loss is per pixel (a smooth L1) plus the same on finite differences, which keeps edges, plus a small KL term that
-keeps latents near unit scale and blurs them a little, so that a diffusion model's small errors decode to small errors.
+The loss is a smooth L1 per pixel, the same on finite differences, which preserves edges, and a small KL term. That term
+keeps latents near unit scale and adds a little noise to them, so that small errors of a diffusion model stay small.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class CodecLossConfig:
     crop_frames: int = 17
     edge_weight: float = 0.5
     kl_weight: float = 1e-4
-    smoothness: float = 0.03  # where the penalty turns from square to absolute, in units of [-1, 1] pixels
+    smoothness: float = 0.03  # transition from square to absolute penalty, in units of [-1, 1] pixels
 
 
 def to_video(frames: Tensor) -> Tensor:
@@ -81,9 +81,9 @@ def psnr(error: Tensor) -> Tensor:
 
 @torch.no_grad()
 def initialise_shortcuts(vae: CausalVideoVAE, video: Tensor) -> None:
-    """Set both linear shortcuts to the principal components of `video` (B, 3, F, H, W), F > 1, in place.
+    """Sets both linear shortcuts to the principal components of `video` (B, 3, F, H, W), F > 1, in place.
 
-    Training then starts from the best linear codec, with latents of mean 0 and deviation 1, instead of from noise.
+    Training then starts from the best linear codec, whose latents have mean 0 and standard deviation 1.
     """
     config = vae.config
     time, space = config.temporal_compression_ratio, config.spatial_compression_ratio

@@ -1,4 +1,4 @@
-"""Whether clips, codecs and a configuration fit together: refused by name before anything is computed or trained."""
+"""Checks that clips, codecs and a configuration fit together, before anything is computed or trained."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from training.datasets.latents.cache import MappedRows
 from training.stages.recipes import DiffusionRecipe
 from training.stages.run_folder import codec_folder, motion_vae_folder
 
-FRAMES, POSES = 41, 81  # of a clip: 5 s at 8 and 16 Hz, which is what every model folder says of itself
+FRAMES, POSES = 41, 81  # of a clip: 5 s at 8 and 16 Hz, as in every model folder
 RATES_HZ = (8.0, 16.0)
-LOOKED_AT = 8  # clips whose skeleton is checked
-LARGEST_BONE_ERROR_M = 0.05  # mean over a clip's joints; soft tissue and a head put under its camera stay far below
+CHECKED_CLIPS = 8  # whose skeleton is checked
+LARGEST_BONE_ERROR_M = 0.05  # mean over a clip's joints; soft tissue and a head moved under its camera stay far below
 SAMPLE = 1000  # clips whose features are compared with a motion VAE's statistics
-LARGEST_SHIFT, LARGEST_RATIO = 0.5, 1.5  # of a feature group's mean, in deviations, and of its deviation
+LARGEST_SHIFT, LARGEST_RATIO = 0.5, 1.5  # of a feature group: of its mean, in standard deviations; of its scale
 
 
 def check_clips(clips: ClipSet) -> None:
@@ -43,10 +43,10 @@ def check_clips(clips: ClipSet) -> None:
         raise RecordingError(f"{folder} has no finished clips; make some with `egotwin data world` or `… nymeria`")
     if (manifest.frame_rate, manifest.pose_rate) != RATES_HZ:
         raise RecordingError(
-            f"{folder} has {manifest.frame_rate:g} pictures and {manifest.pose_rate:g} poses a second; wanted "
+            f"{folder} has {manifest.frame_rate:g} frames and {manifest.pose_rate:g} poses a second; wanted "
             f"{RATES_HZ[0]:g} and {RATES_HZ[1]:g}: make the clips again at these rates"
         )
-    for clip in np.unique(np.linspace(0, len(clips) - 1, LOOKED_AT).astype(int)).tolist():
+    for clip in np.unique(np.linspace(0, len(clips) - 1, CHECKED_CLIPS).astype(int)).tolist():
         positions, rotations = clips.tensor("positions", clip), clips.tensor("rotations", clip)
         shapes = (clips.tensor("frames", clip).shape[0], positions.shape, rotations.shape)
         wanted = (FRAMES, (POSES, joints, 3), (POSES, joints, 3, 3))
@@ -80,10 +80,10 @@ def check_cameras(train: ClipSet, validation: ClipSet) -> None:
 
 
 def check_sizes(clips: ClipSet, recipe: DiffusionRecipe, runs: Path) -> None:
-    """The clips' pictures and the trained codecs give the latents that the transformer of `recipe` takes.
+    """Checks that the clips' frames and the trained codecs give the latents that the recipe's transformer takes.
 
     Raises:
-        ModelError: another picture size, latent size or number of channels.
+        ModelError: another frame size, latent size or number of channels.
     """
     c = recipe.model
     found: dict[str, Any] = {}
@@ -93,8 +93,8 @@ def check_sizes(clips: ClipSet, recipe: DiffusionRecipe, runs: Path) -> None:
         side = spatial_compression(codec)
         time = int(codec.get("temporal_compression_ratio", 4))
         height, width = clips.tensor("frames", 0).shape[1:3]
-        found["pictures"] = (height, width)
-        wanted["pictures"] = (c.latent_height * side, c.latent_width * side)
+        found["frame sizes"] = (height, width)
+        wanted["frame sizes"] = (c.latent_height * side, c.latent_width * side)
         found["video latents and channels"] = (1 + (FRAMES - 1) // time, codec.get("latent_channels"))
         wanted["video latents and channels"] = (c.latent_frames, c.latent_channels)
     if recipe.representation is not None:
@@ -110,7 +110,7 @@ def check_sizes(clips: ClipSet, recipe: DiffusionRecipe, runs: Path) -> None:
 
 
 def spatial_compression(codec: dict[str, Any]) -> int:
-    """Pixels to a latent, along one side, of a video codec's ``config.json``: ours, or diffusers' CogVideoX one."""
+    """Pixels per latent along a side, from a video codec's ``config.json``: ours, or that of diffusers' CogVideoX."""
     if "spatial_compression_ratio" in codec:
         return int(codec["spatial_compression_ratio"])
     return int(2 ** (len(codec["block_out_channels"]) - 1))
@@ -123,21 +123,21 @@ def check_statistics(
     data: Path,
     vae: Path,
 ) -> None:
-    """Motion like what the VAE in `vae` was trained on: its statistics describe these clips too.
+    """Checks that the statistics of the motion VAE in `vae` describe these clips too.
 
     Raises:
-        ModelError: a group of features whose mean lies half a deviation away, or whose deviation is one and a half
-            times larger or smaller: other units or axes, or motion that the VAE does not know.
+        ModelError: a feature group's mean differs by more than half a standard deviation, or its scale by more than a
+            factor of one and a half: other units or axes, or motion unlike that the VAE was trained on.
     """
     rows = torch.linspace(0, len(features) - 1, min(SAMPLE, len(features))).long().unique()
-    statistics.normalise(features[:1])  # names another number of features
+    statistics.normalise(features[:1])  # refuses another number of features
     here = MotionStatistics.fit((features[part] for part in rows.split(100)), representation.slices)
     for name, part in representation.slices.items():
         shift = float(((here.mean - statistics.mean) / statistics.std)[part].square().mean().sqrt())
         ratio = float((here.std / statistics.std)[part].mean())
         if not (shift <= LARGEST_SHIFT and 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO):
             raise ModelError(
-                f"the motion of {data} has other statistics than {vae} was trained on: the mean of {name} lies "
-                f"{shift:.2f} deviations away, its deviation is {ratio:.2f} times as large; train motion-vae on these "
-                "clips in another --runs folder, or use the clips it was trained on"
+                f"the motion of {data} has other statistics than that {vae} was trained on: the mean of {name} differs "
+                f"by {shift:.2f} standard deviations, its standard deviation by a factor of {ratio:.2f}; train "
+                "motion-vae on these clips in another --runs folder, or use the clips it was trained on"
             )

@@ -1,4 +1,4 @@
-"""``egotwin curves``: the training of a runs folder as one picture, a panel for every stage."""
+"""``egotwin curves``: the validation metrics of a runs folder as one figure, a panel for every stage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_curves(runs: Path, *, every: bool = False) -> dict[str, dict[str, Curve
     """Validation metrics by stage folder and name, [(step, value)], of a runs folder.
 
     Args:
-        every: whatever was trained there, also for the rows of the paper's tables; else EgoTwin's own stages.
+        every: also the stages of other rows of the paper's tables; by default EgoTwin's own.
 
     Raises:
         RecordingError: no stage has written ``metrics.jsonl``.
@@ -43,7 +43,7 @@ def read_curves(runs: Path, *, every: bool = False) -> dict[str, dict[str, Curve
 
 
 def draw_curves(runs: Path, path: Path, *, every: bool = False) -> None:
-    """Write the picture (PNG)."""
+    """Writes the figure as PNG."""
     stages = {stage: curves for stage, curves in read_curves(runs, every=every).items() if curves}
     columns = min(COLUMNS, len(stages))
     rows = math.ceil(len(stages) / columns)
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="egotwin curves", description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/mini"))
     parser.add_argument("--out", type=Path, default=Path("out/training.png"))
-    parser.add_argument("--all", action="store_true", help="also what was trained for the rows of the paper's tables")
+    parser.add_argument("--all", action="store_true", help="also the stages of other rows of the paper's tables")
     arguments = parser.parse_args(argv)
     try:
         draw_curves(arguments.runs, arguments.out, every=arguments.all)

@@ -1,4 +1,4 @@
-"""Stages 2 and 3: the diffusion transformer on latents, motion alone, then both with their own timesteps."""
+"""Stages 2 and 3: the diffusion transformer, on motion latents alone, then on both with their own timesteps."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class DiffusionStage(Stage):
         return metrics
 
     def shipped(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights under the model's own names, with adapters merged in."""
+        """Weights under the model's own names, adapters merged."""
         return merged(weights)
 
     def sheet(self, model: nn.Module, path: Path) -> None:
-        """Given frame, goal, imagined pictures, body and head path against the truth."""
+        """First frame, goal, sampled frames, body and head path beside the truth."""
         if self.preview is not None:
             save_sheet(path, self.preview.samples(model))
 
@@ -118,7 +118,7 @@ class DiffusionStage(Stage):
 
 
 def draw_timesteps(recipe: DiffusionRecipe, streams: RandomStreams) -> tuple[Tensor, Tensor]:
-    """t_v and t_m of each clip, (B,) each: independent; for the recipe's shares one is clean or absent."""
+    """t_v and t_m of each clip, (B,) each: independent; one is clean or absent in the recipe's shares of clips."""
     uniform = streams.uniform(3).T.contiguous()
     t_video = (NUM_TRAIN_TIMESTEPS * (1 - uniform[0] ** recipe.video_noise_bias)).long().clamp(max=PURE_NOISE)
     if not recipe.model.asynchronous:
@@ -134,7 +134,7 @@ def draw_timesteps(recipe: DiffusionRecipe, streams: RandomStreams) -> tuple[Ten
 
 
 def target_shares(recipe: DiffusionRecipe) -> dict[str, float]:
-    """Share of the clips in which a modality is a target; in the others it is given clean or is absent."""
+    """Share of the clips in which a modality is a target; in the others it is clean or absent."""
     if not recipe.model.asynchronous:
         return {"video": 1.0, "motion": 1.0}
     return {
@@ -154,7 +154,7 @@ def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tens
 
 
 def _in_float(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What is kept in float16 as float32: on the device, since half as much then goes there."""
+    """Cached float16 values as float32, converted on the device since that halves the transfer."""
     return {name: value.float() for name, value in batch.items()}
 
 
@@ -163,7 +163,10 @@ def _per_clip(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def _mean_of_targets(error: Tensor, timestep: Tensor, share: float) -> Tensor:
-    """Mean error of the clips whose modality is a target. The divisor is the recipe's share of them, not the batch's
-    count: so the mean over processes is the mean over their common batch."""
+    """Mean error of the clips whose modality is a target.
+
+    The divisor is the recipe's share of such clips, not their count in the batch: the mean over processes then equals
+    the mean over their common batch.
+    """
     target = ((timestep > 0) & (timestep < PURE_NOISE)).to(error.dtype)
     return (error * target).mean() / share

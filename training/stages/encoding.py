@@ -1,7 +1,7 @@
-"""What a data folder's clips become before training: latents, text states, motion features; computed once and kept.
+"""Encodes clips before training: latents, text states and motion features, computed once and cached.
 
-Everything is kept shard by shard (`training.datasets.latents.cache`) and read from mapped files, so a split may be
-larger than memory. Under `torchrun` the processes share the work, each on its own GPU where there are any.
+They are cached shard by shard (`training.datasets.latents.cache`) and read from memory-mapped files, so a split may be
+larger than memory. Under `torchrun` the processes share the work, each on its own GPU where there is one.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ Rows = Tensor | MappedRows
 
 @dataclass(frozen=True)
 class LatentClips:
-    """Latents of N clips, standardised to unit scale; what a recipe has no use for is None.
+    """Latents of N clips, standardised to unit scale; None where a recipe does not use them.
 
     `Rows` are indexed like a tensor's first dimension and give tensors.
 
     Attributes:
         video: (N, F, C, h, w) float16. motion: (N, C_m, 21) means.
-        texts: (U, L, text_dim) float16, states of the U different texts; row 0 is the empty goal.
+        texts: (U, L, text_dim) float16, states of the U distinct texts; row 0 is the empty goal.
         text_index: (N,) row of each clip's text.
-        camera_poses: (N, P, 4, 4) float32 T_world_camera of every picture. camera: their intrinsics.
+        camera_poses: (N, P, 4, 4) float32 T_world_camera of every frame. camera: their intrinsics.
     """
 
     texts: Rows
@@ -82,15 +82,15 @@ class LatentClips:
 
 
 def processes() -> PartialState:
-    """This run's processes and the device of this one."""
+    """The processes of this run, and the device of this one."""
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe, encoder: TextEncoder) -> LatentClips:
-    """What a recipe needs of one split ("train", or then "val"): computed where it is not kept, checked where it is.
+    """Latents and text states of one split for a recipe, from the cache or computed; "train" comes before "val".
 
     Raises:
-        ModelError: what is kept is damaged, or the clips' motion is not what the motion VAE was trained on.
+        ModelError: the cache is damaged, or the clips' motion is unlike that the motion VAE was trained on.
         RecordingError: the recipe wants the camera's rays, and the clips' cameras differ.
     """
     states, rows = text_states(encoder, [str(record["text"]) for record in clips.records], split, runs)
@@ -127,7 +127,7 @@ def video_latents(clips: ClipSet, split: str, runs: Path) -> MappedRows:
 
 
 def motion_features(clips: ClipSet, split: str, runs: Path, representation: HeadCentric | RootCentric) -> CachedShards:
-    """Motion features (N, T, D) float32 of one split, as the representation gives them."""
+    """Motion features (N, T, D) float32 of one split, not standardised."""
 
     def encode(clips: ClipSet, rows: range) -> dict[str, Tensor]:
         positions, rotations = (
@@ -163,9 +163,9 @@ def motion_latents(clips: ClipSet, split: str, runs: Path, representation: str) 
 
 
 def _scale(folder: Path, vae: str, train: CachedShards | None) -> float:
-    """Deviation of a motion VAE's latents, one number for all channels, so that collapsed ones stay small.
+    """Standard deviation of a motion VAE's latents, one for all channels, so that collapsed channels stay small.
 
-    It is that of the clips stage 2 first was trained on, and is kept beside the VAE until that is trained anew.
+    It is measured once, on the clips that stage 2 is first trained on, and kept beside the VAE's weights.
 
     Args:
         vae: checksum of the VAE's weights. train: latents of the train split; None: the scale must be there.
@@ -188,8 +188,8 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def text_states(encoder: TextEncoder, texts: list[str], split: str, runs: Path) -> tuple[MappedRows, Tensor]:
-    """States (U, L, dim) float16 of the different texts of one split (row 0: the empty goal); each text's row."""
-    unique, rows = different(texts)
+    """States (U, L, dim) float16 of the distinct texts of one split (row 0: the empty goal); each text's row."""
+    unique, rows = distinct(texts)
     pieces: list[Piece] = []
     for first in range(0, len(unique), TEXTS_A_PIECE):
         part = unique[first : first + TEXTS_A_PIECE]
@@ -204,13 +204,13 @@ def text_states(encoder: TextEncoder, texts: list[str], split: str, runs: Path) 
 
 
 def encode_texts(encoder: TextEncoder, texts: list[str]) -> tuple[Tensor, Tensor]:
-    """`text_states` in memory, of texts that are not a split's."""
-    unique, rows = different(texts)
+    """`text_states` of any texts, in memory and not cached."""
+    unique, rows = distinct(texts)
     return _states(encoder, unique), rows
 
 
-def different(texts: list[str]) -> tuple[list[str], Tensor]:
-    """The different texts, the empty goal first, and each text's row among them."""
+def distinct(texts: list[str]) -> tuple[list[str], Tensor]:
+    """The distinct texts, the empty goal first, and the row of each text among them."""
     unique = ["", *sorted(set(texts) - {""})]
     rows = {text: row for row, text in enumerate(unique)}
     return unique, torch.tensor([rows[text] for text in texts])

@@ -1,6 +1,6 @@
-"""Stage 1: the motion VAE on standardised motion features; joint and head errors on the validation split.
+"""Stage 1: the motion VAE on standardised motion features, and the further training of its decoder.
 
-And its decoder's further training, which leaves the latents what they are.
+Validation metrics are errors of joints and of the head. Training the decoder alone leaves the latents unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 256
 START_CLIPS = 4000
-LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose: what changes less is not weighed up further
+LEAST_CHANGE = 1e-3  # of a standardised feature from pose to pose; smaller changes get no larger weight
 SHEET_CLIPS = 4
 
 
@@ -123,7 +123,7 @@ class MotionVAEStage(Stage):
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
-        decoded = _through(model, self.validation)
+        decoded = _reconstructed(model, self.validation)
         truth, found = self._motion(self.validation), self._motion(decoded)
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
         steps = (truth.head_positions - found.head_positions).diff(dim=1)
@@ -138,10 +138,10 @@ class MotionVAEStage(Stage):
         }
 
     def sheet(self, model: nn.Module, path: Path) -> None:
-        """Bodies and head paths of the validation split beside what the VAE makes of them."""
+        """Bodies and head paths of validation clips beside their reconstructions."""
         assert isinstance(model, MotionVAE)
         features = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
-        decoded = _through(model, features)
+        decoded = _reconstructed(model, features)
         truth, found = self._motion(features), self._motion(decoded)
         rows = range(len(features))
         save_sheet(path, [self._sample(found, truth, row) for row in rows])
@@ -150,7 +150,7 @@ class MotionVAEStage(Stage):
         return Sample("", None, None, clip_of(found, row), clip_of(truth, row), self.representation.skeleton)
 
     def _motion(self, features: Tensor) -> BodyMotion:
-        """Standardised features (B, T, D) as motion in the clip frame."""
+        """The motion of standardised features (B, T, D), in the clip's frame of reference."""
         return self.representation.decode_in_clip_frame(self.statistics.denormalise(features))
 
     def resolved(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class MotionDecoderStage(MotionVAEStage):
         return motion_vae_folder(runs, self.recipe.representation)
 
 
-def _through(vae: MotionVAE, features: Tensor) -> Tensor:
-    """Features encoded and decoded on the VAE's device, where they came from again."""
+def _reconstructed(vae: MotionVAE, features: Tensor) -> Tensor:
+    """Features after encoding and decoding; computed on the VAE's device, returned on the features'."""
     device = next(vae.parameters()).device
     return vae.decode(vae.encode(features.to(device)).mode()).float().to(features.device)

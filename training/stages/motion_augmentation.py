@@ -1,7 +1,7 @@
-"""Motion more varied than a simulator's: its clips with every joint bent otherwise, on other paths, by other bodies.
+"""Augmentation of simulated motion: every joint bent at random, other paths, other body sizes.
 
-A simulator moves on few paths through the space of poses. A motion VAE that has seen nothing else keeps those to
-centimetres, and loses a real person's pose by decimetres: **our decision**, the paper has recordings of people.
+A simulator covers little of the space of poses. A motion VAE trained on nothing else reconstructs that to centimetres
+and a real person's pose only to decimetres. **Our decision**: the paper has recordings of people.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.root_centric import RootCentric
 from training.stages.random_streams import RandomStreams
 
-SLOW, FAST, FAST_SHARE = 6, 21, 0.25  # control points of a clip's bends, and the fast ones' share
+SLOW, FAST, FAST_SHARE = 6, 21, 0.25  # control points of slow and fast bends of a clip, weight of the fast ones
 BEND_RAD = {  # standard deviation of a joint's bend about each axis
     "Pelvis": 0.25, "L5": 0.08, "L3": 0.08, "T12": 0.08, "T8": 0.08, "Neck": 0.15, "Head": 0.3, "Shoulder": 0.15,
     "UpperArm": 0.7, "Forearm": 0.6, "Hand": 0.35, "UpperLeg": 0.35, "LowerLeg": 0.3, "Foot": 0.25, "Toe": 0.15,
 }  # fmt: skip
-WANDER_M, PATH_SCALE, BODY_SCALE = 0.25, 0.4, 0.08  # of the pelvis; log-scale of its path and of the body
+# standard deviations: of the root's path, and of the logarithms of the scales of path and body
+WANDER_M, PATH_SCALE, BODY_SCALE = 0.25, 0.4, 0.08
 OTHER_BEND_RAD = 0.15  # of joints without a name above: fingers, for instance
 
 
 def varied(features: Tensor, representation: HeadCentric | RootCentric, share: float, streams: RandomStreams) -> Tensor:
-    """Features (B, T, D), float32 and not standardised, of which about `share` of the clips are varied.
+    """Features (B, T, D), float32 and not standardised, with about `share` of the clips augmented.
 
-    How much differs from clip to clip, from not at all to bends of `BEND_RAD`. Bones keep their lengths' proportions.
+    The strength is uniform from clip to clip, at most bends of `BEND_RAD`. The proportions of the bones are kept.
     """
     chosen = streams.uniform() < share
     strength = streams.uniform().numpy()
@@ -57,7 +58,7 @@ def varied(features: Tensor, representation: HeadCentric | RootCentric, share: f
 
 
 def _course(steps: int, streams: RandomStreams, count: int) -> NDArray[np.floating]:
-    """Smooth random curves of about unit deviation, (clips, steps, count, 3)."""
+    """Smooth random curves of about unit standard deviation, (clips, steps, count, 3)."""
     slow, fast = (streams.normal(points, count, 3).cpu().numpy() for points in (SLOW, FAST))
     return np.einsum("tp,bpjc->btjc", _spline(steps, SLOW), slow) + FAST_SHARE * np.einsum(
         "tp,bpjc->btjc", _spline(steps, FAST), fast

@@ -1,4 +1,4 @@
-"""What a diffusion stage's weights imagine for validation clips: the content of its sample sheets."""
+"""Samples of a diffusion stage for validation clips: the content of its sample sheets."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ MODES: dict[str, Mode] = {"text-to-motion": "motion", "text-to-video": "video", 
 
 
 class Preview:
-    """Samples with the weights in training and decodes by the codecs in a runs folder; the truth is decoded likewise,
-    so that a sheet shows the diffusion's errors, not the codecs'."""
+    """Samples latents with the weights in training and decodes them with the codecs of a runs folder.
+
+    The truth is encoded and decoded as well, so that a sheet shows the diffusion's errors and not the codecs'.
+    """
 
     def __init__(
         self, recipe: DiffusionRecipe, runs: Path, clips: LatentClips, texts: list[str], count: int = 4
@@ -78,7 +80,7 @@ class Preview:
         return [list(to_frames(decode_video(codec, z.cpu().transpose(1, 2)))) for z in latents if z is not None]
 
     def _bodies(self, *latents: Tensor | None) -> list[list[Any]]:
-        """Decoded motions likewise, in the clip's frame."""
+        """Decoded motions likewise, in the clip's frame of reference."""
         representation = self.representation
         if latents[0] is None or representation is None:
             return [[None] * len(self.rows) for _ in latents]

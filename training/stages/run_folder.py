@@ -1,11 +1,11 @@
-"""Where a runs folder keeps each stage: what several rows of the paper's tables share lies there once.
+"""Where a runs folder keeps each stage; stages that several rows of the paper's tables share are kept once.
 
 ::
 
     runs/mini/  video-codec/  motion-vae/  motion-decoder/  text-to-motion/  joint/          EgoTwin
                 motion-vae-root-centric/                                    stage 1 of the rows without reformulation
                 variants/vidmld/  text-to-motion/  joint/                   every other row's stages 2 and 3
-                latents/video/train/clips-00000.safetensors …               what networks make of clips, piece by piece
+                latents/video/train/clips-00000.safetensors …               outputs of networks for clips, in pieces
                 latents/{text,motion,features,motion-root-centric,…}/{train,val}/
 """
 
@@ -17,11 +17,11 @@ from pathlib import Path
 from egotwin_model.egotwin.variants import VARIANTS
 from egotwin_model.io.files import read_json
 
-RECIPE, CLIPS = "recipe.json", "clips.json"  # beside every stage's weights: the whole recipe, and what clips they saw
+RECIPE, CLIPS = "recipe.json", "clips.json"  # beside every stage's weights: the recipe, and the clips it was trained on
 REPRESENTATION = "representation.json"  # beside a motion VAE: kind and skeleton of the motion it was trained on
 STATISTICS = "statistics.safetensors"  # beside a motion VAE: of the features it was trained on
-METRICS = "metrics.jsonl"  # a line each time it is validated, and at its end
-SCALE = "latent_scale.safetensors"  # and the deviation of its latents, which the transformer sees as 1
+METRICS = "metrics.jsonl"  # a line for each validation
+SCALE = "latent_scale.safetensors"  # standard deviation of its latents, by which they are divided
 
 
 def codec_folder(runs: Path) -> Path:
@@ -40,8 +40,21 @@ def motion_decoder_folder(runs: Path) -> Path:
 
 
 def latents_folder(runs: Path, what: str, split: str, representation: str = "head-centric") -> Path:
-    """What is kept of a split: "video" or "motion" latents, motion "features", "text" states."""
+    """The folder of one kind of cached rows of a split: "video" or "motion" latents, "features", "text" states."""
     return runs / "latents" / (what if representation == "head-centric" else f"{what}-{representation}") / split
+
+
+def stage_folder(runs: Path, stage: str, *, variant: str = VARIANTS[0], representation: str = "head-centric") -> Path:
+    """The folder of a stage by its name; stages of motion codecs and of transformers have several, by their kind."""
+    match stage:
+        case "video-codec":
+            return codec_folder(runs)
+        case "motion-vae":
+            return motion_vae_folder(runs, representation)
+        case "motion-decoder":
+            return motion_decoder_folder(runs)
+        case _:
+            return diffusion_folder(runs, variant, stage)
 
 
 def diffusion_folder(runs: Path, variant: str, stage: str) -> Path:
@@ -50,7 +63,7 @@ def diffusion_folder(runs: Path, variant: str, stage: str) -> Path:
 
 
 def progress(stage: Path) -> tuple[int, int] | None:
-    """Finished steps of a stage's folder, and how many its recipe wants; None without a record, as of a given codec."""
+    """Finished steps of a stage and those of its recipe; None without a record, as for CogVideoX's codec."""
     metrics, recipe = stage / METRICS, stage / RECIPE
     if not (metrics.is_file() and recipe.is_file()):
         return None

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C for long work: what is finished stays, the rest is not begun, the same command goes on."""
+"""SIGTERM and Ctrl-C in long work: finished parts are kept, no new part is started, the same command resumes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from types import FrameType
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM or Ctrl-C came; what was finished is kept."""
+    """SIGTERM or Ctrl-C came; finished parts are kept."""
 
 
 class StopFlag:
-    """Whether this process was told to stop."""
+    """Whether a signal asked this process to stop."""
 
     is_set = False
 
 
 @contextlib.contextmanager
 def flag_on_signal() -> Iterator[StopFlag]:
-    """SIGTERM and SIGINT set the flag, for work that ends between two of its steps."""
+    """Sets a flag at SIGTERM or SIGINT, for work that stops between two of its steps."""
     flag = StopFlag()
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -37,7 +37,7 @@ def flag_on_signal() -> Iterator[StopFlag]:
 
 @contextlib.contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises `Stopped` as Ctrl-C raises KeyboardInterrupt (only a main thread can say so to the system)."""
+    """Raises `Stopped` at SIGTERM, as Ctrl-C raises KeyboardInterrupt; without effect outside the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped

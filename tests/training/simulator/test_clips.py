@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_finished_shards_and_is_told(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "No space left on device" in done.stderr
-    assert "make space, the same command goes on" in done.stderr
+    assert "free some space, the same command then resumes" in done.stderr
     finished = open_clips(kept, verify=True)
     assert 0 < len(finished) < 12
     assert not [path for path in kept.iterdir() if path.name.startswith(".")]

@@ -229,7 +229,7 @@ def test_motion_unlike_what_the_vae_knows_is_refused(
     folder = runs.parent / "data/train"
     shutil.rmtree(folder)
     check_clips(write_clips(folder, wearer, change=in_centimetres))  # a skeleton like any other
-    with pytest.raises(ModelError, match=r"data/train has other statistics than .*motion-vae was trained on"):
+    with pytest.raises(ModelError, match=r"data/train has other statistics than that .*motion-vae was trained on"):
         encode(runs, "train", encoder)
 
 
@@ -265,7 +265,7 @@ def test_other_rates_and_no_clips_are_refused(tmp_path: Path, wearer: Callable[.
     manifest = Manifest.load(tmp_path / "train")
     manifest.pose_rate = 30.0
     manifest.save(tmp_path / "train")
-    with pytest.raises(RecordingError, match="8 pictures and 30 poses a second; wanted 8 and 16"):
+    with pytest.raises(RecordingError, match="8 frames and 30 poses a second; wanted 8 and 16"):
         check_clips(open_clips(tmp_path / "train"))
     Manifest("train", seed=0, num_clips=0, size=64).save(tmp_path / "empty")
     with pytest.raises(RecordingError, match="no finished clips"):
@@ -275,7 +275,7 @@ def test_other_rates_and_no_clips_are_refused(tmp_path: Path, wearer: Callable[.
 def test_pictures_and_codecs_of_another_size_are_refused(runs: Path, wearer: Callable[..., Any]) -> None:
     clips = open_clips(runs.parent / "data/train")
     check_sizes(clips, joint(), runs)
-    with pytest.raises(EgoTwinError, match=r"pictures are \(32, 32\).*takes \(64, 64\)"):
+    with pytest.raises(EgoTwinError, match=r"frame sizes are \(32, 32\).*takes \(64, 64\)"):
         check_sizes(write_clips(runs.parent / "small", wearer, size=32), joint(), runs)
     save_component(runs / "motion-vae", MotionVAE(MotionVAEConfig(widths=(32, 32), latent_dim=8, norm_groups=4)))
     with pytest.raises(EgoTwinError, match=r"motion latents and channels are \(21, 8\).*takes \(21, 64\)"):

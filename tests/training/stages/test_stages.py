@@ -44,7 +44,8 @@ from training.export.command import export, trained_networks, training_details
 from training.simulator.generate import generate
 from training.stages import curves
 from training.stages.adapters import add_adapters, merged
-from training.stages.command import Places, build, main
+from training.stages.building import RunPaths, build
+from training.stages.command import main
 from training.stages.curves import read_curves
 from training.stages.diffusion import DiffusionStage, draw_timesteps
 from training.stages.encoding import LatentClips
@@ -161,13 +162,13 @@ def test_the_decoder_is_trained_further_and_the_latents_stay(runs: Path, data: P
     shutil.rmtree(folder / "motion-vae")
     again = ["motion-vae", "--config", "smoke", "--data", str(data), "--runs", str(folder), "--train.seed", "1"]
     assert main(again) == 0
-    with pytest.raises(ModelError, match="motion-decoder began with another motion VAE than"):
+    with pytest.raises(ModelError, match="motion-decoder started from another motion VAE than"):
         trained_networks(folder)
 
 
 def test_steps_are_compared_where_feet_stand(runs: Path, data: Path, tmp_path: Path) -> None:
     recipe = RECIPES["smoke"]["motion-decoder"]
-    stage = build(recipe, Places(data, runs), tmp_path)
+    stage = build(recipe, RunPaths(data, runs), tmp_path)
     assert isinstance(stage, MotionVAEStage)
     features = stage.batch(torch.arange(2), RandomStreams(0, 0, range(2)))["features"]
 
@@ -196,7 +197,7 @@ def test_the_manifest_tells_recipes_and_clips(runs: Path, tmp_path: Path) -> Non
     assert details["clips"]["camera"]["fx"] == 32.0
     shutil.copytree(runs, tmp_path / "runs")
     (tmp_path / "runs/joint/clips.json").unlink()
-    with pytest.raises(ModelError, match="does not say what clips it saw; run `egotwin train joint` again"):
+    with pytest.raises(ModelError, match=r"has no clips\.json, the record of its clips; run .* joint` again"):
         training_details(tmp_path / "runs")
 
 
@@ -269,7 +270,7 @@ def test_adapters_learn_and_are_merged(runs: Path, data: Path, tmp_path: Path) -
     assert torch.linalg.matrix_rank(update, rtol=1e-3) == 2
     assert change["transformer_blocks.0.motion.attn1.to_q.weight"] > 0
     assert change["proj_out.weight"] == change["patch_embed.proj.weight"] == 0
-    assert main([*arguments, "--train.steps", "3"]) == 0  # goes on from adapters, not from what was merged
+    assert main([*arguments, "--train.steps", "3"]) == 0  # resumes from the adapters, not from merged weights
     shutil.rmtree(folder / "joint")
     assert main([*arguments, "--train.ema-decay", "0"]) == 0  # as the paper's size is trained
     assert load_tensors(folder / "joint" / WEIGHTS).keys() == before.keys()
@@ -347,7 +348,7 @@ def stage_2_of_another_model(data: Path, runs: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "interaction": False}))
 
 
-def begun_otherwise(data: Path, runs: Path) -> None:
+def started_otherwise(data: Path, runs: Path) -> None:
     path = runs / "joint/recipe.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "text_dropout": 0.5}))
 
@@ -360,14 +361,14 @@ def truncated_checkpoint(data: Path, runs: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (other_clips, r"joint was begun on other clips: .*finished is 3, was 6"),
-        (other_goals, r"joint was begun on other clips: goals_sha256 is "),
+        (other_clips, r"joint was started on other clips: .*finished is 3, was 6"),
+        (other_goals, r"joint was started on other clips: goals_sha256 is "),
         (one_shard_gone, r"clips-00000\.safetensors cannot be read"),
         (latents_altered, r"latents/video/train/clips-00000\.safetensors is damaged or altered"),
         (text_states_gone, r"latents/text/val/texts-00000\.safetensors is missing"),
-        (codec_for_motion_vae, r"motion-vae holds a CausalVideoVAE, wanted what `egotwin train motion-vae` leaves"),
+        (codec_for_motion_vae, r"motion-vae holds a CausalVideoVAE, wanted the output of `egotwin train motion-vae`"),
         (stage_2_of_another_model, r"another configuration: interaction is True, was False"),
-        (begun_otherwise, r"joint was begun in another configuration: text_dropout is 0\.1, was 0\.5"),
+        (started_otherwise, r"joint was started in another configuration: text_dropout is 0\.1, was 0\.5"),
         (truncated_checkpoint, r"checkpoint/model\.safetensors is not a whole safetensors file"),
     ],
 )
@@ -398,7 +399,7 @@ def test_another_data_set_does_not_replace_the_statistics(
     before = contents(tmp_path / "runs/motion-vae")
     arguments = ["--config", "smoke", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
     assert main(["motion-vae", *arguments]) == 1
-    assert "motion-vae was begun on other clips" in capsys.readouterr().out
+    assert "motion-vae was started on other clips" in capsys.readouterr().out
     assert contents(tmp_path / "runs/motion-vae") == before
 
 
@@ -435,7 +436,7 @@ def test_a_frozen_branch_needs_weights_to_be_frozen(
     shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("text-to-motion"))
     arguments = ["--config", "smoke", "--data", str(data), "--runs", str(tmp_path / "runs"), "--freeze-text"]
     assert main(["text-to-motion", *arguments]) == 1
-    assert "there is none yet" in capsys.readouterr().out
+    assert "freeze_text and adapter_rank need pretrained weights" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -445,7 +446,7 @@ def test_each_stage_resumes_to_the_bit(runs: Path, data: Path, tmp_path: Path, n
     config = replace(recipe.train, steps=4, save_every=2, validate_every=4)
 
     def trained(folder: Path, dies_at: int | None = None) -> None:
-        places = Places(data, folder)
+        places = RunPaths(data, folder)
         stage = build(recipe, places, folder / name)
         loss, calls = stage.loss, iter(range(100))
 
@@ -522,7 +523,7 @@ FSDP = {  # as in examples/slurm/train_paper.sbatch
 @pytest.mark.parametrize("spread", [False, True], ids=["ddp", "fsdp"])
 def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path, spread: bool) -> None:
     """The same batch, shared by two processes over gloo, gives the same weights; also where parameters are spread over
-    the processes, and where one process goes on from what two have saved."""
+    the processes, and where one process resumes what two have saved."""
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         shutil.copytree(runs, folder, ignore=shutil.ignore_patterns("joint"))

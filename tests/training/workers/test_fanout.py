@@ -79,8 +79,8 @@ def test_what_ends_a_command_is_told_in_a_line(capsys):
     for error, status, said in (
         (RecordingError("no clips here"), 2, "egotwin x: RecordingError: no clips here"),
         (ConnectionError("no cluster"), 2, "egotwin x: ConnectionError: no cluster"),
-        (OSError(28, "No space left on device"), 1, "make space, the same command goes on"),
-        (Stopped(), 130, "stopped; the same command goes on"),
+        (OSError(28, "No space left on device"), 1, "free some space, the same command then resumes"),
+        (Stopped(), 130, "stopped; the same command resumes"),
     ):
         assert run_command("egotwin x", raising(error)) == status
         assert said in capsys.readouterr().err

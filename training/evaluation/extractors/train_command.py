@@ -10,8 +10,8 @@ import tyro
 
 from egotwin_model.errors import EgoTwinError
 from training.datasets.clips.dataset import open_clips
+from training.datasets.clips.identity import clips_identity
 from training.evaluation.extractors.extractor_stages import RECIPES, build
-from training.stages.command import identity_of
 from training.stages.run_folder import CLIPS, RECIPE
 from training.stages.trainer import train
 from training.workers.stopping import Stopped
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             recipe_type, default=recipe_type(), args=overrides, prog=f"{parser.prog} {arguments.evaluator}"
         )
         stage = build(recipe, arguments.data, folder)
-        notes = {RECIPE: asdict(recipe), CLIPS: identity_of(open_clips(arguments.data / "train"), told=True)}
+        notes = {RECIPE: asdict(recipe), CLIPS: clips_identity(open_clips(arguments.data / "train"), with_goals=True)}
         train(stage, recipe.train, folder, notes)
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")

@@ -135,6 +135,14 @@ class CausalBlock(nn.Module):
         return x + self.out(F.silu(self.hidden(torch.cat([past, y], dim=-1))))
 
 
+def _stages(widths: tuple[int, ...], counts: tuple[int, ...], expansion: int) -> nn.ModuleList:
+    """Blocks in a row for each resolution, coarser ones wider."""
+    return nn.ModuleList(
+        nn.Sequential(*[CausalBlock(width, expansion) for _ in range(count)])
+        for width, count in zip(widths, counts, strict=True)
+    )
+
+
 class VideoEncoder(nn.Module):
     """Video (B, 3, F, H, W) in [-1, 1] -> means and log-variances (B, 2C, 1 + (F-1)/4, H/8, W/8).
 
@@ -146,10 +154,7 @@ class VideoEncoder(nn.Module):
         self.config = config
         widths = config.encoder_widths
         self.conv_in = nn.Linear(config.patch_channels, widths[0])
-        self.stages = nn.ModuleList(
-            nn.Sequential(*[CausalBlock(width, config.expansion) for _ in range(count)])
-            for width, count in zip(widths, config.encoder_blocks, strict=True)
-        )
+        self.stages = _stages(widths, config.encoder_blocks, config.expansion)
         self.downsamplers = nn.ModuleList(nn.Linear(4 * a, b) for a, b in pairwise(widths))
         self.norm_out = nn.LayerNorm(widths[-1])
         self.conv_out = nn.Linear(widths[-1], 2 * config.latent_channels)
@@ -181,10 +186,7 @@ class VideoDecoder(nn.Module):
         self.config = config
         widths = config.decoder_widths
         self.conv_in = nn.Linear(config.latent_channels, widths[0])
-        self.stages = nn.ModuleList(
-            nn.Sequential(*[CausalBlock(width, config.expansion) for _ in range(count)])
-            for width, count in zip(widths, config.decoder_blocks, strict=True)
-        )
+        self.stages = _stages(widths, config.decoder_blocks, config.expansion)
         self.upsamplers = nn.ModuleList(nn.Linear(a, 4 * b) for a, b in pairwise(widths))
         self.norm_out = nn.LayerNorm(widths[-1])
         self.conv_out = nn.Linear(widths[-1], config.patch_channels)

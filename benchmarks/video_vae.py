@@ -15,8 +15,9 @@ from pathlib import Path
 import onnxruntime
 import torch
 
+from egotwin_model.video.pixels import to_video
 from egotwin_model.video.vae import CausalVideoVAE
-from training.stages.codec_loss import CodecLossConfig, codec_loss, to_video
+from training.stages.codec_loss import CodecLossConfig, codec_loss
 
 
 def milliseconds(call: Callable[[], object], seconds: float = 2.0) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from egotwin_model.video.pixels import to_frames, to_video
 from egotwin_model.video.vae import CausalVideoVAE
 from training.datasets.clips.dataset import ClipSet
 from training.stages.codec_loss import (
@@ -18,11 +19,10 @@ from training.stages.codec_loss import (
     initialise_shortcuts,
     psnr,
     random_crop,
-    to_video,
 )
 from training.stages.random_streams import RandomStreams
 from training.stages.recipes import VideoCodecRecipe
-from training.stages.sheets import Sample, save_sheet, to_frames
+from training.stages.sheets import Sample, save_sheet
 from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 64
@@ -81,7 +81,7 @@ class VideoCodecStage(Stage):
         frames = self.validation[:: max(1, len(self.validation) // SHEET_CLIPS)][:SHEET_CLIPS]
         video = to_video(frames.to(next(model.parameters()).device))
         decoded = model.decode(model.encode(video).latent_dist.mode()).sample
-        pairs = zip(frames.numpy(), to_frames(decoded), strict=True)
+        pairs = zip(frames.numpy(), to_frames(decoded).cpu().numpy(), strict=True)
         save_sheet(path, [Sample("", coded, true, None, None) for true, coded in pairs])
 
     def resolved(self) -> dict[str, Any]:

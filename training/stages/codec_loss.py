@@ -26,11 +26,6 @@ class CodecLossConfig:
     smoothness: float = 0.03  # transition from square to absolute penalty, in units of [-1, 1] pixels
 
 
-def to_video(frames: Tensor) -> Tensor:
-    """Frames uint8 or float in 0 ... 255, (B, F, H, W, 3) -> float32 video (B, 3, F, H, W) in [-1, 1]."""
-    return (frames.float() / 127.5 - 1.0).permute(0, 4, 1, 2, 3)
-
-
 def random_crop(frames: Tensor, length: int, streams: RandomStreams) -> Tensor:
     """A window of `length` frames of (B, F, ...), the same for all clips of the step; all of them if shorter."""
     spare = max(0, frames.shape[1] - length)

@@ -27,6 +27,7 @@ from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.text.encoders import TextEncoder
+from egotwin_model.video.pixels import to_video
 from egotwin_model.video.vae import encode_video, load_video_vae
 from training.datasets.clips.cameras import ClipCameras
 from training.datasets.clips.dataset import ClipSet
@@ -39,7 +40,6 @@ from training.datasets.latents.cache import (
     pieces_of,
 )
 from training.stages.codec import frames_of
-from training.stages.codec_loss import to_video
 from training.stages.compatibility import check_statistics
 from training.stages.recipes import DiffusionRecipe
 from training.stages.representations import check_representation, clips_representation

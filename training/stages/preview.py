@@ -14,12 +14,13 @@ from egotwin_model.geometry.skeleton import XSENS
 from egotwin_model.io.store import load_tensors
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
+from egotwin_model.video.pixels import to_frames
 from egotwin_model.video.vae import decode_video, load_video_vae
 from training.stages.encoding import LatentClips
 from training.stages.recipes import DiffusionRecipe
 from training.stages.representations import trained_representation
 from training.stages.run_folder import SCALE, STATISTICS, codec_folder, motion_vae_folder
-from training.stages.sheets import Sample, clip_of, to_frames
+from training.stages.sheets import Sample, clip_of
 
 NUM_STEPS = 6
 SEED = 11
@@ -77,7 +78,8 @@ class Preview:
         if latents[0] is None:
             return [[None] * len(self.rows) for _ in latents]
         codec = load_video_vae(codec_folder(self.runs))
-        return [list(to_frames(decode_video(codec, z.cpu().transpose(1, 2)))) for z in latents if z is not None]
+        decoded = (decode_video(codec, z.cpu().transpose(1, 2)) for z in latents if z is not None)
+        return [list(to_frames(video).numpy()) for video in decoded]
 
     def _bodies(self, *latents: Tensor | None) -> list[list[Any]]:
         """Decoded motions likewise, in the clip's frame of reference."""

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
 
 from egotwin_model.drawing.skeleton_view import Body, SkeletonView
 from egotwin_model.geometry.rotations import shortest_arc, unit
@@ -40,11 +39,6 @@ class Sample:
     motion: BodyMotion | None
     true_motion: BodyMotion | None
     skeleton: Skeleton = XSENS
-
-
-def to_frames(video: Tensor) -> NDArray[np.uint8]:
-    """Video (B, 3, F, H, W) in [-1, 1] to frames (B, F, H, W, 3) uint8."""
-    return ((video.float() + 1) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 4, 1).cpu().numpy()
 
 
 def clip_of(motion: BodyMotion, index: int) -> BodyMotion:

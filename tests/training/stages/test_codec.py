@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from egotwin_model.video.pixels import to_video
 from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig
 from training.stages.codec_loss import (
     CodecLossConfig,
@@ -11,7 +12,6 @@ from training.stages.codec_loss import (
     initialise_shortcuts,
     psnr,
     random_crop,
-    to_video,
 )
 from training.stages.random_streams import RandomStreams
 
@@ -43,14 +43,6 @@ def noise_for(video: torch.Tensor, step: int = 0) -> torch.Tensor:
     return RandomStreams(0, step, range(clips)).normal(4, 1 + (frames - 1) // 4, height // 8, width // 8)
 
 
-def test_to_video_maps_bytes_to_minus_one_to_one() -> None:
-    frames = torch.tensor([0, 255], dtype=torch.uint8).view(1, 2, 1, 1, 1).expand(1, 2, 8, 8, 3)
-    video = to_video(frames)
-    assert video.shape == (1, 3, 2, 8, 8)
-    assert video[:, :, 0].eq(-1).all()
-    assert video[:, :, 1].eq(1).all()
-
-
 def test_crops_cover_every_start() -> None:
     frames = torch.arange(9).view(1, 9, 1, 1, 1)
     starts = {int(random_crop(frames, 5, RandomStreams(0, step, range(1)))[0, 0]) for step in range(100)}
@@ -70,11 +62,6 @@ def test_loss_is_the_weighted_sum_of_its_terms() -> None:
     torch.testing.assert_close(terms["loss"].detach(), expected)
     assert terms["loss"].requires_grad
     assert not any(value.requires_grad for name, value in terms.items() if name != "loss")
-
-
-def test_float_and_byte_frames_are_one_video() -> None:
-    frames = moving_gratings()
-    assert torch.equal(to_video(frames), to_video(frames.float()))
 
 
 def test_training_lowers_the_loss() -> None:

@@ -24,12 +24,12 @@ from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
 from egotwin_model.text.encoders import TextEncoder
+from egotwin_model.video.pixels import to_video
 from egotwin_model.video.vae import CausalVideoVAE, encode_video
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.datasets.clips.shards import Manifest, write_shard
 from training.datasets.latents.cache import Alone, CachedShards, MappedRows, Piece, cache_pieces
 from training.stages.codec import frames_of
-from training.stages.codec_loss import to_video
 from training.stages.compatibility import check_clips, check_sizes
 from training.stages.encoding import LatentClips, encode_split, motion_features
 from training.stages.recipes import RECIPES, TEXT_PACKAGE, DiffusionRecipe, VideoCodecRecipe

@@ -1,8 +1,8 @@
 import os
 
-# All must be set before MuJoCo is first imported: rooms are drawn without a screen, and Mesa's software rasteriser
-# works in the calling thread, because whole rooms are spread over processes instead.
+# All must be set before MuJoCo is first imported. Rooms are rendered without a screen. Mesa's software rasteriser works
+# in the calling thread, because rooms are spread over processes.
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("LP_NUM_THREADS", "0")
-# Between two sizes of a texture the nearer one will do: pictures are averaged down anyway, and it saves a tenth.
+# No interpolation between sizes of a texture: images are averaged down anyway, and it saves a tenth of the time.
 os.environ.setdefault("LP_PERF", "no_mip_linear")

@@ -1,4 +1,4 @@
-"""Plays motion capture in a room: a part of a recording, where it fits, with its texts and labels."""
+"""Plays motion capture in a room: part of a recording, where there is space for it, with texts and labels."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 Array = NDArray[np.float64]
 
 _PLACES = 128
-_LEAST_TOLD_S = 0.6
+_LEAST_WORDED_S = 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class CaptureLibrary:
-    """Motion capture that the simulator plays, and the gaits in it that its people may have."""
+    """Motion capture that the simulator plays, and the gaits in it that people of the simulator may have."""
 
     folder: CaptureFolder
     gaits: tuple[WalkCycle, ...]
@@ -49,10 +49,10 @@ class CaptureLibrary:
     def play(
         self, rng: np.random.Generator, room: RoomPlan, *, duration_s: float = 5.0, split: str = "train"
     ) -> SyntheticMotion:
-        """A part of a recording, at a place of the room where it fits.
+        """Plays part of a recording at a random place where the room has space for it.
 
         Args:
-            rng: source of every choice. room: where. duration_s: how long. split: whose wordings.
+            rng: source of every choice. room: where. duration_s: how long. split: "train", "val" or "test".
 
         Raises:
             NoRoomError: no recording is that long, or none fits.
@@ -66,14 +66,14 @@ class CaptureLibrary:
             frames = np.rint((begin + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ) * motion.rate_hz)
             placed = _place(rng, room, motion, np.minimum(frames, len(motion.pelvis) - 1).astype(int))
             if placed is not None:
-                return _told(rng, motion, self.folder.cuts[index], *placed, begin, duration_s, split)
+                return _with_texts(rng, motion, self.folder.cuts[index], *placed, begin, duration_s, split)
         raise NoRoomError(f"room {room.seed}: no recording of {duration_s} s fits into its free area")
 
 
 def _place(
     rng: np.random.Generator, room: RoomPlan, motion: Captured, frames: NDArray[np.intp]
 ) -> tuple[Array, Array, NDArray[np.bool_]] | None:
-    """Positions, rotations and contacts of some frames, moved to where the way is free; None if it is nowhere."""
+    """Positions, rotations and contacts of some frames, moved to where their way is free; None if it is nowhere."""
     way = motion.pelvis[frames, :2] - motion.pelvis[frames[0], :2]
     places, angles = room.sample(rng, _PLACES), rng.uniform(-np.pi, np.pi, _PLACES)
     c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
@@ -88,7 +88,7 @@ def _place(
     return positions, turn @ motion.rotations[frames], motion.contacts[frames]
 
 
-def _told(
+def _with_texts(
     rng: np.random.Generator,
     motion: Captured,
     cuts: Sequence[Cut],
@@ -99,13 +99,13 @@ def _told(
     duration_s: float,
     split: str,
 ) -> SyntheticMotion:
-    """A played part with its texts and labels."""
+    """The played part with its texts and labels."""
     wording = "test" if split == "test" else "train"
     end_s = begin_s + duration_s
     shown = [Cut(c.action, max(c.start_s - begin_s, 0), min(c.end_s, end_s) - begin_s) for c in cuts]
     shown = [c for c in shown if c.end_s - c.start_s > 0]
-    told = [c for c in shown if c.end_s - c.start_s >= _LEAST_TOLD_S] or shown[:1]
-    text, _ = goal_text(rng, [Clause(c.action) for c in told[:4]], wording)
+    worded = [c for c in shown if c.end_s - c.start_s >= _LEAST_WORDED_S] or shown[:1]
+    text, _ = goal_text(rng, [Clause(c.action) for c in worded[:4]], wording)
     drop = float(np.percentile(motion.pelvis[:, 2], 90)) - positions[:, 0, 2]
     time = np.arange(len(positions)) / RATE_HZ
     labels = tuple(next((c.action for c in shown if c.start_s <= t <= c.end_s), STAND_STILL.name) for t in time)
@@ -120,7 +120,7 @@ def _told(
     actions = [
         {**entry, "action": c.action, "start_s": c.start_s, "end_s": c.end_s,
          "text": goal_text(rng, [Clause(c.action)], wording, plain=True)[0]}
-        for c in told
+        for c in worded
     ]  # fmt: skip
     meta = {
         "head_turn_rad": turn, "distance_m": float(np.linalg.norm(steps, axis=1).sum()), "net_distance_m": walked,

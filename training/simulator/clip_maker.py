@@ -1,4 +1,4 @@
-"""One clip of our own world: a motion that fits its room, what its camera sees, and every label that comes for free."""
+"""Makes one simulated clip: a motion that is possible in its room, the camera's frames, and labels."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class ClipOptions:
     """What a clip is made with; everything here is part of a data set's settings.
 
     Attributes:
-        size: side of the square pictures, pixels.
-        vary_camera: draw each clip's field of view (75 … 105 degrees) and mount (within 3 cm and 8 degrees of the
-            mini model's) anew; else every clip has the mini model's camera.
-        outside: film each clip from a camera in a corner of the room too.
-        hand_pixels, depth, segmentation: labels that cost rendering.
-        mocap: folder of motion capture (`training.datasets.mocap`) used besides our own; "" for none.
-        ambiguous: share of texts that are to leave something open where they can and would not anyway.
+        size: side of the square frames, pixels.
+        vary_camera: a random field of view (75 … 105 degrees) and mount (within 3 cm and 8 degrees of the mini
+            model's) for each clip; otherwise every clip has the mini model's camera.
+        outside: also render each clip from a camera in a corner of the room.
+        hand_pixels, depth, segmentation: labels that cost rendering time.
+        mocap: folder of motion capture (`training.datasets.mocap`) used in addition; "" for none.
+        ambiguous: share of texts made ambiguous on purpose, where they can be and are not anyway.
     """
 
     size: int = 64
@@ -65,7 +65,7 @@ class ClipOptions:
 def room_clips(
     split: str, room_seed: int, rng: np.random.Generator, count: int, options: ClipOptions
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """`count` clips in one room, each of another person: tensors of one clip and its "record"; and what was redrawn."""
+    """`count` clips in one room, each of another person, as tensors and a "record"; and counts of rejected motions."""
     spec, plan = build_room(room_seed, split)
     renderer = EgoRenderer(spec, options.size, SUPERSAMPLE, fine=options.size >= 256, articulations=plan.articulations)
     redrawn: Counter[str] = Counter()
@@ -79,7 +79,7 @@ def room_clips(
 
 @lru_cache(maxsize=2)
 def library_of(folder: str) -> CaptureLibrary | None:
-    """The motion capture in a folder, read once a process; None for no folder."""
+    """The motion capture in a folder, read once per process; None for no folder."""
     return CaptureLibrary.load(folder) if folder else None
 
 
@@ -90,19 +90,19 @@ def sample_motion(
     redrawn: Counter[str],
     library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
-    story_s: float = 0.0,
+    long_s: float = 0.0,
 ) -> SyntheticMotion:
-    """A motion that stays inside the room and passes through nothing; `redrawn` counts those that did not.
+    """A random motion that stays inside the room and passes through nothing; `redrawn` counts rejected ones by reason.
 
     Args:
-        story_s: seconds of a long sequence of whatever there is to do; 0 for a clip of 5 s.
+        long_s: seconds of a long sequence of random actions; 0 for a clip of 5 s.
 
     Raises:
-        NoRoomError: none did in `MAX_TRIES` tries.
+        NoRoomError: all of `MAX_TRIES` motions were rejected.
     """
     for _ in range(MAX_TRIES):
-        if story_s:
-            motion = synthesise_long_sequence(rng, plan, story_s, split=split)
+        if long_s:
+            motion = synthesise_long_sequence(rng, plan, long_s, split=split)
         else:
             motion = synthesise(rng, plan, split=split, library=library, ambiguous=ambiguous)
         fault = fault_of(motion, plan)
@@ -113,7 +113,7 @@ def sample_motion(
 
 
 def fault_of(motion: SyntheticMotion, plan: RoomPlan) -> str:
-    """Why a motion cannot be kept: "outside", "snap" (a part turns faster than people do), "penetration", or ""."""
+    """Why a motion is rejected: "outside", "snap" (a part turns faster than people can), "penetration"; else ""."""
     half = np.array(plan.size) / 2
     if (np.abs(motion.positions[..., :2]).reshape(-1, 2).max(axis=0) > half - 0.03).any() and not plan.rooms:
         return "outside"
@@ -137,7 +137,7 @@ def sample_camera(rng: np.random.Generator, options: ClipOptions) -> tuple[Mount
 
 
 def room_motion_of(motion: SyntheticMotion) -> RoomMotion:
-    """What moves besides the wearer, one row a frame."""
+    """What moves besides the wearer, one row per frame."""
     step = POSES_PER_FRAME
     return RoomMotion(
         {name: values[::step] for name, values in motion.articulations.items()},
@@ -176,7 +176,7 @@ def _clip(
 def render_view(
     renderer: EgoRenderer, motion: SyntheticMotion, rng: np.random.Generator, options: ClipOptions
 ) -> RenderedFrames:
-    """What the wearer of a motion sees at 8 Hz, in clothes and through a camera (the renderer keeps it) from `rng`."""
+    """The wearer's view at 8 Hz, with random clothes and camera; the renderer keeps the camera."""
     renderer.wear(motion.offsets, Clothing.sample(rng))
     renderer.mount, renderer.camera = sample_camera(rng, options)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
@@ -186,7 +186,7 @@ def render_view(
 def origin_of(
     motion: SyntheticMotion, plan: RoomPlan, split: str, body_seed: int, most_moved: int = MOST_MOVED
 ) -> dict[str, Any]:
-    """What a record says of where a motion takes place, of whom, and what moves in it."""
+    """A record's entries about the room, the body and the things that move."""
     return {
         "room_seed": plan.seed, "body_seed": body_seed,
         "room_kind": plan.kind, "wall_style": wall_style(plan.seed, split),
@@ -212,6 +212,6 @@ def _intrinsics(camera: Pinhole) -> NDArray[np.float32]:
 
 
 def optional_labels(seen: RenderedFrames) -> dict[str, NDArray[Any]]:
-    """The labels that cost time, where they were asked for."""
+    """The labels that are only rendered on request."""
     named = {"hand_pixels": seen.hand_pixels, "depth": seen.depth, "segmentation": seen.segmentation}
     return {name: values for name, values in named.items() if values is not None}

@@ -1,8 +1,8 @@
-"""Make the recording that the repository ships: a walk through a test-split room.
+"""Makes the recording that the repository ships: a walk through a test-split room.
 
 `python -m training.simulator.example_bag`
 
-What a head camera and a body tracker would send: raw pictures at 8 Hz with their camera_info, body poses at 16 Hz.
+It holds what a head camera and a body tracker send: raw images at 8 Hz with camera_info, and body poses at 16 Hz.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
 from training.simulator.synthesis import synthesise_sequence
 from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
-START_NS = 1_760_000_000_000_000_000  # an arbitrary wall time, so that stamps look like a real recording's
+START_NS = 1_760_000_000_000_000_000  # an arbitrary wall-clock time
 IMAGE_SIZE = 192
 BEHAVIOURS = ("stand_still", "turn_left_walk", "turn_right")
 SECONDS_EACH = 4.0
-ROOM, WEARER = 31, 1  # a living room whose other half comes into view with the turn
+ROOM, WEARER = 31, 1  # a living room; the turn brings its other half into view
 
 
 def record(
     path: Path, room: int = ROOM, wearer: int = WEARER, behaviours: Sequence[str] = BEHAVIOURS
 ) -> SyntheticMotion:
-    """Write the recording of one person in one room of the test split.
+    """Writes the recording of one person in one room of the test split.
 
     Args:
         path: the .mcap file.
@@ -42,7 +42,7 @@ def record(
         behaviours: names of actions, four seconds each.
 
     Raises:
-        NoRoomError: the room has no way for these behaviours, or the body passes through something on it.
+        NoRoomError: the room has no space for these actions, or the body passes through something.
     """
     rng = np.random.default_rng(wearer)
     spec, plan = build_room(SPLIT_SEEDS["test"][room], "test")

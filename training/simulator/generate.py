@@ -1,7 +1,7 @@
-"""Make clips of our own world: rooms, people moving in them, and what they see; `egotwin data world`.
+"""Makes simulated clips: rooms, people moving in them, and what they see; `egotwin data world`.
 
-Every shard follows from (seed, split, shard number) alone, so any number of workers makes the same clips, and an
-interrupted run goes on where it stopped.
+Every shard depends on (seed, split, shard number) alone, so any number of workers makes the same clips, and an
+interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ def generate(
     compression: Compression | None = None,
     address: str | None = None,
 ) -> Manifest:
-    """Write clips into `out_dir` as `shards` describes, skipping shards that are already finished.
+    """Writes clips into `out_dir` as `shards` describes, skipping finished shards.
 
     Args:
         split: "train", "val" or "test"; rooms, bodies, styles and wordings differ between them.
         num_clips: how many clips; the last shard may be short.
-        size: side of the square pictures, pixels; `options` say more.
-        workers: processes at a time (1: this one, where it can draw); the result does not depend on it.
-        compression: of pictures, in WebDataset shards; None keeps them as they are, in safetensors.
+        size: side of the square frames, pixels; ignored where `options` are given.
+        workers: processes at a time (1: this one, where it can render); the result does not depend on it.
+        compression: of frames, in WebDataset shards; None stores them uncompressed, in safetensors.
         address: of a Ray cluster, as for `fanout.run_shards`; its workers see `out_dir` under the same name.
 
     Returns:
@@ -101,7 +101,7 @@ def generate(
 
 
 def _wanted(split: str, num_clips: int, seed: int, options: ClipOptions, compression: Compression | None) -> Manifest:
-    """The manifest of clips made with these settings, none of which are made yet."""
+    """The manifest of clips with these settings, before any is made."""
     rooms, bodies = SPLIT_SEEDS[split], BODY_SEEDS[split]
     return Manifest(
         split=split,
@@ -140,9 +140,9 @@ def make_shard(
     options: ClipOptions,
     compression: Compression | None = None,
 ) -> Made:
-    """Make and write one shard of `count` clips; returns its entry in the manifest.
+    """Makes and writes one shard of `count` clips; returns its entry in the manifest.
 
-    The same in every process: sums of many numbers depend on how many threads share them, so one does.
+    One thread computes it, because sums depend on how threads share them; so the result is the same everywhere.
     """
     cv2.setNumThreads(1)
     with threadpool_limits(1):
@@ -165,12 +165,12 @@ def make_shard(
 def shard_clips(
     split: str, seed: int, index: int, count: int, options: ClipOptions
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """The clips of one shard and how many motions were redrawn, by reason; a room where nothing fits is passed over."""
+    """The clips of one shard, and counts of rejected motions by reason; rooms without space for motions are skipped."""
     rooms = SPLIT_SEEDS[split]
     rng = np.random.default_rng([seed, list(SPLIT_SEEDS).index(split), index])
     clips: list[dict[str, Any]] = []
     redrawn: Counter[str] = Counter()
-    # A spare room for every one allows for some where nothing fits; shards share no room.
+    # Each shard has twice the rooms it needs, for those without space; shards share no room.
     room = index * ROOMS_PER_SHARD
     while len(clips) < count:
         room_seed = rooms.start + (seed * 1_000_003 + room) % len(rooms)
@@ -186,12 +186,12 @@ def shard_clips(
 
 def _resume(folder: Path, wanted: Manifest) -> Manifest:
     """The folder's manifest if it was made with the wanted settings, or the new one for an empty folder."""
-    for leftover in folder.glob(".clips-*"):  # of workers that were killed while writing
+    for leftover in folder.glob(".clips-*"):  # of killed workers
         leftover.unlink()
     if not (folder / "manifest.json").exists():
         return wanted
     found = Manifest.load(folder)
-    found.options = asdict(ClipOptions()) | found.options  # settings that came later have what was usual before
+    found.options = asdict(ClipOptions()) | found.options  # settings added later have their defaults
     if found.settings() != wanted.settings():
         raise RecordingError(
             f"{folder} holds clips of {found.settings()}, asked for {wanted.settings()}: choose another folder"
@@ -202,9 +202,9 @@ def _resume(folder: Path, wanted: Manifest) -> Manifest:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is drawn and labelled, and by how many workers."""
+    """Adds the options for frames, labels and workers."""
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--size", type=int, default=64, help="side of the pictures, pixels (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=64, help="side of the frames, pixels (default: %(default)s)")
     parser.add_argument("--vary-camera", action="store_true", help="another field of view and mount for every wearer")
     parser.add_argument("--hand-pixels", action="store_true", help="label how many pixels each hand takes")
     parser.add_argument("--depth", action="store_true", help="label every pixel's depth")
@@ -238,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parts(options: argparse.Namespace) -> list[tuple[Path, str, int]]:
-    """Folder, split and number of clips of what is asked for."""
+    """Folder, split and number of clips of each requested split."""
     counts = options.clips * (len(options.split) if len(options.clips) == 1 else 1)
     several = len(options.split) > 1
     return [

@@ -1,8 +1,8 @@
-"""Record long sequences of our own world in Nymeria's form; `egotwin data sequences`.
+"""Records long simulated sequences in Nymeria's form; `egotwin data sequences`.
 
-One wearer in one building finds something to do for half a minute or more. What a glasses' camera, a motion capture
-suit and annotators would give is written as a real sequence's files (`training.datasets.sequences.sequence_files`),
-so the reader and the preparation of real sequences read both. Sequence k follows from (seed, split, k) alone.
+One wearer in one building does random actions for half a minute or more. Frames, body motion and narrations are written
+as the files of a real sequence (`training.datasets.sequences.sequence_files`), so the reader and the preparation of
+real sequences read both. Sequence k depends on (seed, split, k) alone.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 from training.workers.fanout import Report, run_command, run_shards
 
 SETTINGS = "made_with.json"
-MOST_MOVED = 12  # articulations and objects whose states a sequence's labels hold
+MOST_MOVED = 12  # most articulations and objects in a sequence's labels
 ROOMS_EACH = 8  # rooms that are tried for a sequence before those of the next
 
 
@@ -63,11 +63,11 @@ def record_sequences(
     workers: int = 2,
     address: str | None = None,
 ) -> Report[int]:
-    """Write `count` sequences as folders of `out_dir`, skipping those that are there; each is whole or absent.
+    """Writes `count` sequences as folders of `out_dir`, skipping those that exist; each is complete or absent.
 
     Args:
         split: "train", "val" or "test"; the three may share `out_dir`. seconds: of each sequence.
-        options: of pictures and labels; sequences have no outside camera and no motion capture of others.
+        options: of frames and labels; sequences have no outside camera and no motion capture.
         workers, address: as for `fanout.run_shards`; the result does not depend on them.
 
     Raises:
@@ -76,7 +76,7 @@ def record_sequences(
     folder, options = Path(out_dir), options or ClipOptions()
     folder.mkdir(parents=True, exist_ok=True)
     _same_settings(folder, {"seed": seed, "seconds": seconds, "version": GENERATOR_VERSION, "options": asdict(options)})
-    for leftover in folder.glob(f".{sequence_name(split)}-*"):  # of workers that were killed while writing
+    for leftover in folder.glob(f".{sequence_name(split)}-*"):  # of killed workers
         shutil.rmtree(leftover)
     todo = [index for index in range(count) if not (folder / sequence_name(split, index)).is_dir()]
     make = partial(record_sequence, folder, split, seed, seconds, options)
@@ -88,12 +88,12 @@ def record_sequences(
 
 
 def sequence_name(split: str, index: int | None = None) -> str:
-    """A sequence's folder, or what all of a split begin with."""
+    """Name of a sequence's folder; without an index, the beginning of all names of a split."""
     return f"world-{split}" if index is None else f"world-{split}-{index:05d}"
 
 
 def record_sequence(folder: Path, split: str, seed: int, seconds: float, options: ClipOptions, index: int) -> str:
-    """Make and write one sequence; returns its name. The same in every process."""
+    """Makes and writes one sequence; returns its name. The result is the same in every process."""
     cv2.setNumThreads(1)
     rooms, bodies = SPLIT_SEEDS[split], BODY_SEEDS[split]
     rng = np.random.default_rng([seed, list(SPLIT_SEEDS).index(split), index, 1])
@@ -112,14 +112,14 @@ def record_sequence(folder: Path, split: str, seed: int, seconds: float, options
 
 
 def sequence_of(split: str, room_seed: int, body_seed: int, seconds: float, options: ClipOptions) -> SyntheticSequence:
-    """One body's story in one room, filmed and told.
+    """Long sequence of one body in one room, with frames, narrations and labels.
 
     Raises:
         NoRoomError: the room has not enough to do.
     """
     rng = np.random.default_rng(body_seed)
     spec, plan = build_room(room_seed, split)
-    motion = sample_motion(rng, plan, split, Counter(), story_s=seconds)
+    motion = sample_motion(rng, plan, split, Counter(), long_s=seconds)
     renderer = EgoRenderer(spec, options.size, SUPERSAMPLE, fine=options.size >= 256, articulations=plan.articulations)
     try:
         seen = render_view(renderer, motion, rng, options)
@@ -141,9 +141,9 @@ def sequence_of(split: str, room_seed: int, body_seed: int, seconds: float, opti
 
 
 def narrations_of(motion: SyntheticMotion) -> list[Narration]:
-    """A row for each action, as annotators write it: what is done, how the body is held, what is attended to.
+    """A row for each action, as annotators write it: the action, the posture and the focus of attention.
 
-    Rows begin and end with a picture, so that a clip that begins with a row has a picture for each of its times.
+    Rows begin and end with a frame, so that a clip that begins with a row has a frame for each of its times.
     """
     rate_hz = RATE_HZ / POSES_PER_FRAME
     return [
@@ -165,7 +165,7 @@ def _metadata(motion: SyntheticMotion, plan: RoomPlan, split: str, body_seed: in
 
 
 def _labels(motion: SyntheticMotion, seen: RenderedFrames) -> dict[str, NDArray[Any]]:
-    """Every label of a clip, one row a picture."""
+    """All labels of a clip, one row per frame."""
     step = slice(None, None, POSES_PER_FRAME)
     moved = {name: values[step] for name, values in moved_states(motion, MOST_MOVED).items()}
     return {

@@ -1,8 +1,9 @@
-"""Human motion for our training world: five seconds of one to three actions, or a longer sequence of them."""
+"""Synthesises human motion in a room: clips of one to three actions, and longer sequences."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from training.actions.scripts import clip_scripts
 from training.actions.standing import STAND_STILL
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.simulator.capture_library import CaptureLibrary
-from training.simulator.motion.animation import animate
+from training.simulator.motion.animation import Pose, animate
 from training.simulator.motion.long_planner import compose_long_sequence
 from training.simulator.motion.outcome import find_fault, object_poses
 from training.simulator.motion.performing import find_performance, performed_names
@@ -28,11 +29,11 @@ from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 Array = NDArray[np.float64]
 
-_PLAYED_SHARE = 0.15  # of clips, where there are captured motions
+_PLAYED_SHARE = 0.15  # of clips, where there is motion capture
 _TRIES = 24
 _SEQUENCE_TRIES = 60
-_TAIL_S = 0.6  # this much of a walk's or turn's end may lie after a clip
-_LEAST_S = 0.5  # an action of which a clip shows less is not told
+_TAIL_S = 0.6  # the last seconds of a walk or turn that a clip may leave out
+_LEAST_S = 0.5  # an action that a clip shows for less time is not in its texts
 
 
 def synthesise(
@@ -50,12 +51,12 @@ def synthesise(
     Args:
         rng: source of every choice; the same state gives the same motion.
         room: where the body may be and what there is to do.
-        behaviour: a script, names of actions joined by "+"; None draws one of `scripts.clip_scripts` that fits the
-            room.
+        behaviour: a script, names of actions joined by "+"; None for a random one of `scripts.clip_scripts` that
+            the room has space for.
         duration_s: 5 s gives 81 poses.
         split: whose paraphrases and bodies to use, "train", "val" or "test".
-        library: captured motions; some clips are then played from them, and some people walk as captured.
-        ambiguous: share of texts to leave something open on purpose, where they would not anyway and can.
+        library: motion capture; some clips are then parts of it, and some people have gaits from it.
+        ambiguous: share of texts made ambiguous on purpose, where they can be and are not anyway.
 
     Raises:
         NoRoomError: the room has no place or target for the behaviour.
@@ -96,13 +97,13 @@ def _clip(
     ambiguous: float,
     tries: int = _TRIES,
 ) -> SyntheticMotion:
-    """A script in a window of ``duration_s``: it may begin in mid-walk, and pauses fill what is left."""
+    """A script in a window of ``duration_s``: it may begin in mid-walk, and pauses fill the remaining time."""
     problem = NoRoomError(f"room {room.seed} has no place for {'+'.join(script)!r}")
     for _ in range(tries):
         try:
             line = compose(rng, room, person, script, duration_s)
             begin = _window(rng, line, duration_s)
-            return _finish(rng, line, begin, duration_s, "+".join(script), split, ambiguous=ambiguous)
+            return _motion_of(rng, line, begin, duration_s, "+".join(script), split, ambiguous=ambiguous)
         except MissingTargetError:
             raise
         except NoRoomError as error:
@@ -111,7 +112,7 @@ def _clip(
 
 
 def _window(rng: np.random.Generator, line: Timeline, duration_s: float) -> float:
-    """When a clip begins on a time line: it shows the end of the last action, and of a first walk as much as fits."""
+    """Start of a clip on a time line: it shows the end of the last action and as much of a first walk as possible."""
     first, spare, shown = line.spans[0], duration_s - line.now, line.shown_s or line.now - _TAIL_S
     if spare >= 0:
         return 0.0 if is_roaming(first.action) else -min(float(rng.uniform(0, 1)) * spare, PRE_S - 0.8)
@@ -132,7 +133,7 @@ def synthesise_sequence(
     *,
     split: str = "train",
 ) -> SyntheticMotion:
-    """Several behaviours by one person, one after the other, on one continuous time line.
+    """Several scripts by one person, one after the other, on one continuous time line.
 
     Args:
         rng: source of every choice. room: where the body may be.
@@ -141,7 +142,7 @@ def synthesise_sequence(
         split: whose paraphrases and bodies to use.
 
     Raises:
-        NoRoomError: no way through the room fits all of them.
+        NoRoomError: the room has no space for all of them in a row.
     """
     script = [action for behaviour in behaviours for action in _script(behaviour)]
     person = sample_person(rng, split)
@@ -152,7 +153,7 @@ def synthesise_sequence(
             total = len(script) * seconds_each if seconds_each else np.ceil(line.now * RATE_HZ) / RATE_HZ
             if line.now > total + _TAIL_S:
                 raise NoRoomError(f"room {room.seed}: {script} take {line.now:.1f} s, more than {total:.1f} s")
-            return _finish(rng, line, 0.0, float(total), "+".join(script), split, plain=True)
+            return _motion_of(rng, line, 0.0, float(total), "+".join(script), split, plain=True)
         except MissingTargetError:
             raise
         except NoRoomError as error:
@@ -167,7 +168,7 @@ def synthesise_long_sequence(
     *,
     split: str = "train",
 ) -> SyntheticMotion:
-    """A long sequence of whatever one person finds to do in a room, to be cut into clips by who reads it.
+    """A long sequence of random actions of one person in a room, to be cut into clips later.
 
     Args:
         rng: source of every choice. room: where. duration_s: how long.
@@ -177,11 +178,11 @@ def synthesise_long_sequence(
         NoRoomError: the room has not enough to do.
     """
     person = sample_person(rng, split)
-    problem = NoRoomError(f"room {room.seed} has no place for a story of {duration_s} s")
+    problem = NoRoomError(f"room {room.seed} has no place for a sequence of {duration_s} s")
     for _ in range(_TRIES):
         try:
             line, script = compose_long_sequence(rng, room, person, duration_s)
-            return _finish(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
+            return _motion_of(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
         except MissingTargetError:
             raise
         except NoRoomError as error:
@@ -189,7 +190,7 @@ def synthesise_long_sequence(
     raise problem
 
 
-def _finish(
+def _motion_of(
     rng: np.random.Generator,
     line: Timeline,
     begin_s: float,
@@ -199,7 +200,7 @@ def _finish(
     plain: bool = False,
     ambiguous: float = AMBIGUOUS_SHARE,
 ) -> SyntheticMotion:
-    """Pose a time line in a window and tell it."""
+    """The motion in a window of a time line, with its texts and labels."""
     time = begin_s + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ
     pose = animate(line.person, line.motion_plan(), time, int(rng.integers(2)), float(rng.random()))
     objects = object_poses(line, pose, time)
@@ -207,31 +208,14 @@ def _finish(
     if fault:
         raise NoRoomError(f"room {line.room.seed}: {fault}")
     spans = [span for span in line.spans if _shown(span, begin_s, duration_s) >= _LEAST_S]
-    told = describe_clip(rng, line, spans, pose, time, split, plain, ambiguous)
-    yaw, steps = head_yaw(pose.rotations), np.diff(pose.positions[:, HEAD, :2], axis=0)
-    about = next((span for span in spans if span.side and span.target), None)
-    meta = {
-        "head_turn_rad": float(yaw[-1] - yaw[0]),
-        "distance_m": float(np.linalg.norm(steps, axis=1).sum()),
-        "net_distance_m": float(np.linalg.norm(steps.sum(axis=0))),
-        "duration_s": duration_s,
-        "hand": about.side if about else "",
-        "target": about.target.name if about and about.target else "",
-        "person": {
-            "scale": line.person.scale,
-            "size": line.person.size,
-            "legs": line.person.leg_share,
-            "pace": line.person.feet.pace,
-        },
-        **told.meta,
-    }
+    words = describe_clip(rng, line, spans, pose, time, split, plain, ambiguous)
     return SyntheticMotion(
         positions=pose.positions.astype(np.float32),
         rotations=pose.rotations.astype(np.float32),
-        text=told.text,
+        text=words.text,
         behaviour=behaviour,
         offsets=line.person.offsets,
-        meta=meta,
+        meta={**_measured(pose, duration_s), **_about(line.person, spans), **words.meta},
         contacts=pose.contacts,
         articulations={part: line.state.values_at(part, time) for part in line.state.moved_parts},
         objects=objects,
@@ -239,6 +223,29 @@ def _finish(
         fingers=pose.fingers,
         labels=_labels(line.spans, time),
     )
+
+
+def _measured(pose: Pose, duration_s: float) -> dict[str, float]:
+    """What a record says of the head's way."""
+    yaw, steps = head_yaw(pose.rotations), np.diff(pose.positions[:, HEAD, :2], axis=0)
+    return {
+        "head_turn_rad": float(yaw[-1] - yaw[0]),
+        "distance_m": float(np.linalg.norm(steps, axis=1).sum()),
+        "net_distance_m": float(np.linalg.norm(steps.sum(axis=0))),
+        "duration_s": duration_s,
+    }
+
+
+def _about(person: Person, spans: list[ActionSpan]) -> dict[str, Any]:
+    """What a record says of the hand and the target of the first action that has both, and of the person."""
+    first = next((span for span in spans if span.side and span.target), None)
+    return {
+        "hand": first.side if first else "",
+        "target": first.target.name if first and first.target else "",
+        "person": {
+            "scale": person.scale, "size": person.size, "legs": person.leg_share, "pace": person.feet.pace,
+        },
+    }  # fmt: skip
 
 
 def _shown(span: ActionSpan, begin_s: float, duration_s: float) -> float:

@@ -1,4 +1,4 @@
-"""What the simulator makes of one person's motion: poses, labels, words."""
+"""The simulator's output for one person's motion: poses, labels and texts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RATE_HZ = 16
 
 @dataclass(frozen=True)
 class SyntheticMotion:
-    """A body in motion, world frame (z up, metres), with what it does in words.
+    """A body in motion, world frame (z up, metres), with texts and labels.
 
     Attributes:
         positions: (T, 23, 3) float32. rotations: (T, 23, 3, 3) float32, global.
         text: the goal, an instruction. behaviour: actions joined by "+", of a clip one of `scripts.clip_scripts`.
         offsets: (23, 3) float64, joint offsets; forward kinematics of rotations and offsets gives the positions.
-        meta: measured truth: ``head_turn_rad`` (left positive), ``distance_m``, ``net_distance_m`` (of the head, seen
+        meta: ground truth: ``head_turn_rad`` (left positive), ``distance_m``, ``net_distance_m`` (of the head, seen
             from above), ``duration_s``; ``hand`` and ``target`` of the first action that has them ("" for none);
             ``texts`` {"action", "posture", "focus"}; ``ambiguous`` (what the text leaves open: "", "target", "side" or
             "hand"); ``actions``, a list of {"action", "start_s", "end_s", "text", "posture", "focus", "side",

@@ -1,1 +1,1 @@
-"""What people do in a room over time: walks, reaches, postures, sequences of actions."""
+"""Human motion in a room: how each kind of action is performed, and how actions follow each other."""

@@ -1,4 +1,4 @@
-"""From a plan to a whole body in motion: captured gait for trunk and arms, planted feet, postures, hands, gaze."""
+"""Poses a whole body along a motion plan: captured gait for trunk and arms, planted feet, postures, hands, gaze."""
 
 from __future__ import annotations
 
@@ -33,8 +33,13 @@ _MOST_NECK = np.radians(65)
 
 @dataclass(frozen=True)
 class Pose:
-    """A body over time: positions (T, 23, 3) m, global rotations (T, 23, 3, 3), which foot (left, right) is planted,
-    (T, 2) bool, the phase of its step (T, 2), and how closed the left and right hand is (T, 2)."""
+    """A body over time.
+
+    Attributes:
+        positions: (T, 23, 3) m. rotations: (T, 23, 3, 3) global.
+        contacts: (T, 2) bool, whether the left and right foot is planted. step_phase: (T, 2), of their steps.
+        fingers: (T, 2), how closed the left and right hand is, 0 … 1.
+    """
 
     positions: Array
     rotations: Array
@@ -45,9 +50,13 @@ class Pose:
 
 @dataclass(frozen=True)
 class _PoseInputs:
-    """What the layers share, one row per frame: look = heading the head aims at, walk = 0 standing … 1 walking,
-    still = 1 - walk, shift = -1 … 1 weight on the right … left foot, sway as in `people.sway`, and each of
-    `posture.POSTURE`."""
+    """What the layers of a pose have in common, one row per pose.
+
+    Attributes:
+        look: heading the head aims at. walk: 0 standing … 1 walking. shift: weight, -1 on the right … 1 on the left
+            foot. phase: of the walk cycle. sway: see `person.sway`.
+        drop, lean, turn, forward, heel: see `posture.POSTURE`.
+    """
 
     time: Array
     path: Array
@@ -69,11 +78,11 @@ class _PoseInputs:
 
 
 def animate(person: Person, plan: MotionPlan, time: Array, first_foot: int, step_offset: float) -> Pose:
-    """Pose a body along a plan.
+    """Poses a body along a motion plan.
 
     Args:
         person: the body and its habits.
-        plan: where it goes, in the world, and what it does there.
+        plan: where it goes, in the world, and what hands and eyes do.
         time: (T,) seconds of the poses, evenly spaced.
         first_foot: 0 left, 1 right. step_offset: 0 … 1, see `plan_steps`.
     """
@@ -119,7 +128,7 @@ def _positions(person: Person, pelvis: Array, rotations: Array) -> Array:
 
 
 def _move_along(person: Person, positions: Array, rotations: Array, joints: list[int]) -> None:
-    """Put joints, whose parents have turned, where they now are, in place; parents come first."""
+    """Recomputes positions of joints whose parents have turned, in place; parents come first."""
     for joint in joints:
         parent = XSENS_PARENTS[joint]
         positions[:, joint] = positions[:, parent] + rotations[:, parent] @ person.offsets[joint]
@@ -142,7 +151,7 @@ def _pose_inputs(
         look=at(gaussian_filter1d(plan.heading, 6, mode="nearest"), time + person.gaze_lead_s),
         walk=at(gaussian_filter1d(effort, 10, mode="nearest"), time),
         shift=gaussian_filter1d(unloaded, 0.12 / float(time[1] - time[0]), mode="nearest"),
-        phase=np.where(backward, person.feet.cycle.swing_fraction - phase, phase),  # a film of walking run backward
+        phase=np.where(backward, person.feet.cycle.swing_fraction - phase, phase),  # time runs backward
         sway=sway(person, time) * (1 - 0.7 * np.clip(held[:, :1] / 0.3, 0, 1)),
         drop=held[:, 0],
         lean=held[:, 1],
@@ -181,7 +190,7 @@ def _pelvis(person: Person, f: _PoseInputs) -> Array:
 
 
 def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, foot: Array, side: str) -> None:
-    """Set a leg's rotations so that its ankle is where the foot needs it; the knee bends between pelvis and toes."""
+    """Sets a leg's rotations so that its ankle meets the foot; the knee points between pelvis and toes."""
     hip = pelvis + rotations[:, 0] @ person.offsets[JOINT[f"{side}_UpperLeg"]]
     forward = unit(rotations[:, 0, :, 0] * 0.5 + cross(foot[:, :, 1], _UP))
     upper, lower = two_bone(hip, ankle, forward, *person.leg)
@@ -193,7 +202,7 @@ def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, fo
 
 
 def _gaze(person: Person, f: _PoseInputs, gazes: tuple[Gaze, ...], positions: Array, rotations: Array) -> None:
-    """Aim the head: ahead of turns, level while walking, at what is looked at and a little at the hand that acts."""
+    """Aims the head: ahead of turns, level while walking, at gaze targets and a little at the hand that acts."""
     yaw = f.look + f.sway[:, 4]
     pitch = person.gaze_pitch + f.sway[:, 5] + 0.01 * np.minimum(f.walk, 1) * np.cos(4 * np.pi * f.phase)
     trunk_yaw = heading(rotations[:, JOINT["T8"]])
@@ -210,7 +219,7 @@ def _gaze(person: Person, f: _PoseInputs, gazes: tuple[Gaze, ...], positions: Ar
         away = point - positions[:, HEAD]
         aim_yaw = np.arctan2(away[:, 1], away[:, 0])
         aside = np.abs(np.arctan2(np.sin(aim_yaw - trunk_yaw), np.cos(aim_yaw - trunk_yaw)))
-        weight = weight * np.clip((_BEHIND - aside) / np.radians(50), 0, 1)  # what is behind is not looked at
+        weight = weight * np.clip((_BEHIND - aside) / np.radians(50), 0, 1)  # the head does not turn to what is behind
         aim_pitch = np.arctan2(-away[:, 2], np.hypot(away[:, 0], away[:, 1])) - CAMERA_PITCH
         yaw = yaw + weight * np.arctan2(np.sin(aim_yaw - yaw), np.cos(aim_yaw - yaw))
         pitch = pitch + weight * (aim_pitch - pitch)

@@ -1,4 +1,4 @@
-"""Going places: walks along a route to a stand, turns, small steps, looks."""
+"""Getting to a place: walks along a route to a stand, turns, small steps; and looking at something."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from training.simulator.rooms.plan import MissingTargetError, NoRoomError, Targe
 
 Array = NDArray[np.float64]
 
-_FEW_STEPS_M = 0.4  # shorter ways are made without turning towards them first
+_FEW_STEPS_M = 0.4  # shorter distances are covered without turning first
 _START_S, _STOP_S = 0.8, 0.9
 _CORNER_M = 0.25
-_AT_ONCE = np.radians(32)  # a walk into a direction this near begins without a turn
+_AT_ONCE = np.radians(32)  # a walk begins without a turn where its direction differs by less
 _LOOK_M = (0.6, 4.0)  # distances of what is looked at
 
 
 def wrap(angle: float) -> float:
-    """The same angle in -pi … pi."""
+    """The same angle within -pi … pi."""
     return float(np.arctan2(np.sin(angle), np.cos(angle)))
 
 
 def turn(line: Timeline, angle: float, rate: float | None = None) -> None:
-    """Turn on the spot by an angle (rad, left positive) at a mean rate (rad/s)."""
+    """Turns on the spot by an angle (rad, left positive) at a mean rate (rad/s)."""
     rate = rate or np.radians(line.rng.uniform(55, 95))
     seconds = max(abs(angle) / rate, 0.5)
     time = np.arange(1, round(seconds * GRID_HZ) + 1) / GRID_HZ
@@ -39,7 +39,7 @@ def turn(line: Timeline, angle: float, rate: float | None = None) -> None:
 
 
 def walk(line: Timeline, goal: Array, facing: float) -> float:
-    """Walk to a stand at ``goal`` (2,) m, facing ``facing`` rad there; returns until when the way's end is ahead, s.
+    """Walks to a stand at ``goal`` (2,) m, facing ``facing`` rad there; returns until when (s) the goal is ahead.
 
     Raises:
         NoRoomError: no free way leads there.
@@ -77,7 +77,7 @@ def walk(line: Timeline, goal: Array, facing: float) -> float:
 
 
 def _along(way: Array, lengths: Array, gone: Array) -> Array:
-    """Points (N, 2) after ``gone`` (N,) metres along a polyline whose corners are rounded."""
+    """Points (N, 2) at distances ``gone`` (N,) metres along a polyline whose corners are rounded."""
     marks = np.concatenate([[0.0], np.cumsum(lengths)])
     spread = np.minimum(np.minimum(gone, marks[-1] - gone), _CORNER_M) if len(lengths) > 1 else np.zeros_like(gone)
     where = gone[:, None] + spread[:, None] * np.linspace(-1, 1, 7 if len(lengths) > 1 else 1)
@@ -85,7 +85,7 @@ def _along(way: Array, lengths: Array, gone: Array) -> Array:
 
 
 def few_steps(line: Timeline, goal: Array, facing: float) -> None:
-    """Shuffle to a near place, in whatever direction, while turning."""
+    """Takes small steps to a near place, in any direction, while turning."""
     distance, angle = float(np.linalg.norm(goal - line.here)), wrap(facing - line.heading)
     if distance < 0.02 and abs(angle) < 0.04:
         return
@@ -103,17 +103,17 @@ def _extend(line: Timeline, path: Array, heading: Array) -> None:
 
 
 def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, toward: Array | None = None) -> None:
-    """Get to a stand, if need be, and call it a walk if it is one; what is walked to is looked at on the last metres.
+    """Gets to a stand; a longer way is recorded as a walk to the target, which is looked at on the last metres.
 
     Args:
-        line: the time line. stand: (2,) m and rad. target: what stands there. toward: (3,) m, where to look.
+        line: the time line. stand: (2,) m and rad. target: what the walk is to. toward: (3,) m, where to look.
     """
     place, facing = stand
     begin, distance = line.now, float(np.linalg.norm(place - line.here))
     ahead_until = walk(line, place, facing)
     if distance > _FEW_STEPS_M:
-        place_then = None if target is None else line.state.place_of(target)[:2, 3]
-        line.spans.append(ActionSpan("walk_to", begin, line.now, target=target, target_place=place_then))
+        target_place = None if target is None else line.state.place_of(target)[:2, 3]
+        line.spans.append(ActionSpan("walk_to", begin, line.now, target=target, target_place=target_place))
         if toward is not None and line.now - begin > 1.6:
             until = min(ahead_until, line.now + 0.2)
             line.gazes.append(look(toward, max(begin + 0.3, until - 1.3), until, target=target))
@@ -123,14 +123,14 @@ def go_to(line: Timeline, stand: tuple[Array, float], target: Target | None, tow
 
 @dataclass(frozen=True)
 class WalkPlan:
-    """A walk made ready: to what, and the stand (2,) m and heading before it."""
+    """A planned walk: its target, and the stand ((2,) m and heading) before it."""
 
     target: Target
     stand: tuple[Array, float]
 
 
 def prepare_walk(line: Timeline, target: Target) -> WalkPlan:
-    """Find a stand near something, facing it.
+    """Plans a walk to a stand near something, facing it.
 
     Raises:
         NoRoomError: there is none.
@@ -154,7 +154,7 @@ def _worth_walking_to(line: Timeline, targets: list[Target]) -> list[Target]:
 
 @performs_at_target("walk_to", prepare_walk, _worth_walking_to, leads=True, clip_may_begin_inside=True)
 def walk_up_to(line: Timeline, plan: WalkPlan, last: bool) -> None:
-    """Walk to something and stop there.
+    """Walks to something and stops there.
 
     Raises:
         NoRoomError: the body is there already, or no way leads there.
@@ -171,7 +171,7 @@ def look(point: Array, start_s: float, end_s: float, hand: str = "", target: Tar
 
 @performs("look_at")
 def look_at(line: Timeline) -> None:
-    """Look at something in the room for a while, turning towards it as far as the neck does not go.
+    """Looks at something for a while; the body turns where the neck does not suffice.
 
     Raises:
         MissingTargetError: nothing is at a good distance.

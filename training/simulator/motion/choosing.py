@@ -1,4 +1,4 @@
-"""Choosing what an action is about among the things in a room."""
+"""Choice of an action's target among the things in a room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hands on things: touching, taking, carrying and putting down, from stands where an arm can do it."""
+"""Touching, taking, carrying and putting down things."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STAY_SHARE = 0.6  # of reaches that end a clip: the hand stays there
 
 
 def prepare_reach(line: Timeline, target: Target) -> HandlingPlan:
-    """Make ready to touch something with a free hand."""
+    """Plans touching something with a free hand."""
     grasp = scaled(touching_grasp(line.free_hand()), line.person.scale)
     centre = line.state.place_of(target)[:3, 3]
     radius = 0.4 * min(s for s in (*target.size, 0.2) if s > 0)
@@ -32,7 +32,7 @@ def prepare_reach(line: Timeline, target: Target) -> HandlingPlan:
 
 
 def prepare_take(line: Timeline, target: Target) -> HandlingPlan:
-    """Make ready to take an object with one hand, or with both if it is wide."""
+    """Plans taking an object with one hand, or with both if it is wide."""
     wide = max(target.size[:2]) > _BOTH_HANDS_M
     if wide and line.held:
         raise NoRoomError(f"{target.name} needs both hands")
@@ -43,9 +43,9 @@ def prepare_take(line: Timeline, target: Target) -> HandlingPlan:
 
 
 def prepare_put(line: Timeline, surface: Target) -> HandlingPlan:
-    """Make ready to put what is held on a surface (one of its free spots) or on a spot of the floor."""
+    """Plans putting what is held on one of a surface's free spots."""
     if not line.held:
-        raise NoRoomError("there is nothing in the hands to put down")
+        raise NoRoomError("the hands hold nothing to put down")
     hand = sorted(line.held)[int(line.rng.integers(len(line.held)))]
     held = line.held[hand]
     spots = np.array(surface.spots or [surface.position], dtype=float)
@@ -62,7 +62,7 @@ def prepare_put(line: Timeline, surface: Target) -> HandlingPlan:
 
 
 def _approach(line: Timeline, plan: HandlingPlan, low: float) -> tuple[float, float]:
-    """Go to the stand, then bend and bring the hands there: the times of start and arrival."""
+    """Goes to the stand, then bends; returns when the hands start and arrive."""
     go_to(line, plan.stand, plan.place or plan.target, plan.goal)
     start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
     arrive = start + float(line.rng.uniform(0.9, 1.25)) + low
@@ -76,7 +76,7 @@ def _low(plan: HandlingPlan) -> float:
 
 @performs_at_target("reach", prepare_reach, within_reach)
 def reach(line: Timeline, plan: HandlingPlan, last: bool) -> None:
-    """Touch something, look at it, and come back unless the clip ends there."""
+    """Touches something and looks at it; the hand comes back unless the clip ends there."""
     stay = last and line.rng.random() < _STAY_SHARE
     hand = plan.hand
     start, arrive = _approach(line, plan, _low(plan))
@@ -94,14 +94,14 @@ def reach(line: Timeline, plan: HandlingPlan, last: bool) -> None:
 
 
 def _higher(line: Timeline, plan: HandlingPlan) -> bool:
-    """Whether something is done higher than where things are carried: out of a shelf, one goes back before down."""
+    """Whether a goal is above where things are carried: a hand leaves a shelf backward before it goes down."""
     return bool(plan.goal[2] > line.person.standing_height + 0.05)
 
 
 def carrying(
     line: Timeline, grasp: Grasp, start_s: float, arrive_s: float, wide: float, up_first: bool = True
 ) -> list[HandTask]:
-    """The stays of hands that carry something before the body."""
+    """Tasks of hands that carry something in front of the body."""
     scale = line.person.scale
     tasks = []
     for hand in grasp.hands:
@@ -124,7 +124,7 @@ def _portable_within_reach(line: Timeline, objects: list[Target]) -> list[Target
 
 @performs_at_target("pick_up", prepare_take, _portable_within_reach)
 def take(line: Timeline, plan: HandlingPlan, last: bool) -> None:
-    """Take an object and grasp it before the body."""
+    """Takes an object and holds it in front of the body."""
     start, arrive = _approach(line, plan, _low(plan))
     lift = arrive + float(line.rng.uniform(0.28, 0.4))
     up = lift + 0.85 + _low(plan)
@@ -158,13 +158,13 @@ def _with_free_spots(line: Timeline, surfaces: list[Target]) -> list[Target]:
 
 @performs_at_target("put_down", prepare_put, _with_free_spots)
 def put(line: Timeline, plan: HandlingPlan, last: bool) -> None:
-    """Put down what is held."""
+    """Puts down what is held."""
     start, arrive = _approach(line, plan, _low(plan))
     release = arrive + float(line.rng.uniform(0.15, 0.3))
     away = release + 0.2
     back = away + 0.9 + 0.5 * _low(plan)
     for hand in plan.grasp.hands:
-        line.let_go(hand, arrive + 0.02, arrive + 0.04)  # the carrying ends unseen, under the stay that follows
+        line.let_go(hand, arrive + 0.02, arrive + 0.04)  # the next task covers the end of carrying
         line.tasks.append(
             plan.task(hand, start, arrive, leave_s=away, back_s=back, grip=1.0, up_first=_higher(line, plan), apart=0.3)
         )
@@ -184,7 +184,7 @@ def put(line: Timeline, plan: HandlingPlan, last: bool) -> None:
 
 
 def begin_holding(line: Timeline) -> None:
-    """Let a time line that has not begun to act start with an object in its hands.
+    """Lets a time line start with an object in the hands.
 
     Raises:
         MissingTargetError: there is none that can be carried.

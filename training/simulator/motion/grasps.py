@@ -1,4 +1,4 @@
-"""How hands grasp or touch things: their attitude and the point that is held, by the size of the thing."""
+"""How hands hold or touch things: their attitude and the point that is held, by the size of the thing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ _TALL_M = 0.11  # things this high are taken from the side, others from above
 
 @dataclass(frozen=True)
 class Grasp:
-    """How a hand (or both) holds something: attitude (3, 3) relative to the heading, the held point (3,) in its frame,
-    by hand."""
+    """How one hand or both hold something.
+
+    Attributes:
+        attitude: {hand: rotation (3, 3) relative to the heading}. point: {hand: held point (3,) in its frame}.
+    """
 
     attitude: dict[str, Array]
     point: dict[str, Array]
@@ -29,7 +32,7 @@ class Grasp:
 
 
 def grasp_of(target: Target, hands: tuple[str, ...], low: bool) -> Grasp:
-    """How to grasp an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
+    """How to hold an object: tall ones from the side, flat ones and those on the floor from above, wide ones between
     two hands."""
     width, height = (min(target.size[:2]) or 0.1), (target.size[2] or 0.1)
     if len(hands) > 1:

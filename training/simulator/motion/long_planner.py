@@ -1,4 +1,4 @@
-"""Plans long sequences: one person does what can be done next where the body is, again and again."""
+"""Plans long sequences: random actions of one person, each possible where the one before it ends."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def compose_long_sequence(
 
 
 def _is_possible(line: Timeline, action: str) -> bool:
-    """Whether what an action needs is so; the rest shows when it is tried."""
+    """Whether an action's conditions on posture and open parts hold; its other needs are checked when it is tried."""
     needs = action_of(action).needs
     if Condition.OPEN in needs and line.state.opened is None:
         return False
-    return (Condition.LOW in needs) == line.is_low  # whoever sits or crouches stands up next
+    return (Condition.LOW in needs) == line.is_low  # a body that is low stands up next

@@ -1,4 +1,4 @@
-"""Opening and closing doors, cabinets and drawers: the hand stays on the handle, the body gives way or follows."""
+"""Opening and closing doors, cupboards and drawers: the hand stays on the handle, the body follows or makes room."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from training.simulator.rooms.routes import segment_distance
 
 Array = NDArray[np.float64]
 
-_KEYS = 7  # points of the handle's way at which a stand is tried
+_KEYS = 7  # points of the handle's path at which a stand is checked
 _LEAF_M = 0.27  # metres between the middle of the body and a leaf's edge while it moves
-_KNEES_M, _KNEE_LEAF_M = 0.34, 0.1  # how far the knees of a crouch are ahead, and what they keep from the part
+_KNEES_M, _KNEE_LEAF_M = 0.34, 0.1  # how far a crouch's knees are ahead; their distance from the part
 _HANDLE_RADIUS = 0.011
 _LEVER_M = 0.075  # from the middle of a door's leaf to its levers
-_DOORWAY_M, _SHOULDERS_M = 0.7, 0.24  # how far from the middle of a doorway one is in it; half a body's width
+_DOORWAY_M, _SHOULDERS_M = 0.7, 0.24  # half the depth of a doorway; half a body's width
 _OPEN_SHARE = {"door": (0.62, 0.85), "cabinet": (0.6, 0.95), "drawer": (0.7, 1.0)}
 _PASSABLE = 1.05  # rad from which a door can be walked through
-_FOLLOW = np.array([0.0, 0.4, 0.75])  # how much of the handle's way the body goes along
+_FOLLOW = np.array([0.0, 0.4, 0.75])  # share of the handle's path by which the body follows
 _GAINS = np.stack([_FOLLOW, np.minimum(_FOLLOW, 0.45)], axis=-1)  # along the front's normal, and aside
 
 
 @dataclass(frozen=True)
 class OperationPlan:
-    """Opening or closing made ready; keys run over the handle's way.
+    """Planned opening or closing, at K points of the handle's path.
 
     Attributes:
-        stand: (2,) m and heading at the start. way: (K, 2) m where the body stands. share: (K,) of the way, 0 … 1.
+        stand: (2,) m and heading at the start. way: (K, 2) m where the body stands. share: (K,) of the path, 0 … 1.
         wrist: (K, 3) m and rotation: (K, 3, 3) of the hand, world. posture: (5,). goal: value at the end.
         grip: (3,) m, the handle of the closed part.
     """
@@ -75,7 +75,7 @@ def _handle(target: Target) -> Array:
 
 
 def grips_of(target: Target) -> list[Array]:
-    """Where hands take grasp of a closed part, (3,) m each: a door has a lever on either side, others one handle."""
+    """Handles of a closed part, (3,) m each: a door has a lever on either side, others have one handle."""
     if target.kind != "door":
         return [_handle(target)]
     out = _LEVER_M * np.array([np.cos(target.yaw), np.sin(target.yaw), 0.0])
@@ -83,7 +83,7 @@ def grips_of(target: Target) -> list[Array]:
 
 
 def prepare(line: Timeline, target: Target, action: str) -> OperationPlan:
-    """Find a hand, a stand and a way for the body such that the hand stays at the handle all along.
+    """Plans opening or closing: a hand, a stand and a way of the body on which the hand stays at the handle.
 
     Raises:
         NoRoomError: nowhere, or the part is open (closed) already.
@@ -94,7 +94,7 @@ def prepare(line: Timeline, target: Target, action: str) -> OperationPlan:
         raise NoRoomError(f"the {target.name} is {'open' if action == 'open' else 'closed'} already")
     far = top * float(line.rng.uniform(*_OPEN_SHARE[target.kind]))
     share = np.linspace(0, 1, _KEYS)
-    for goal in (far, 0.6 * far) if action == "open" else (part.limits[0],):  # ajar, where wide open is not to be had
+    for goal in (far, 0.6 * far) if action == "open" else (part.limits[0],):  # or ajar
         values = value + share * (goal - value)
         hands = [hand for hand in ("left", "right") if hand not in line.held]
         found = [
@@ -128,7 +128,7 @@ def _best_stand(
     front = part.transform(values[0])[:2, :3] @ out
     front = front / np.linalg.norm(front)
     stands = candidates(line, target, path[0], 0.35, 0.95)
-    stands = stands[(stands[:, :2] - path[0, :2]) @ front > 0.15]  # before the part, on the handle's side
+    stands = stands[(stands[:, :2] - path[0, :2]) @ front > 0.15]  # in front of the part, on the handle's side
     if not len(stands):
         return None
     normal = np.repeat(front[None], len(stands), axis=0)
@@ -151,7 +151,7 @@ def _best_stand(
     turned = rotation_z(yaw) @ grasp.attitude[hand]
     wrist = local - turned @ grasp.point[hand]
     fits &= ((wrist[..., 0] > 0.1) & (np.abs(yaw) < 1.2)).all(axis=-1)
-    kept = np.argwhere(fits)  # one posture for the whole way, so that the trunk is still
+    kept = np.argwhere(fits)  # one posture for the whole path, so that the trunk is still
     reached = table.fits({hand: wrist[fits]}).all(axis=-2)
     index = np.zeros(fits.shape, dtype=int)
     index[tuple(kept.T)] = np.argmax(reached, axis=-1)
@@ -170,7 +170,7 @@ def _best_stand(
 
 
 def _free(line: Timeline, part: Articulation, points: Array, slack: float) -> NDArray[np.bool_]:
-    """Which points (..., 2) a body may be at while it moves a part: also in the doorway that a door leads through."""
+    """Which points (..., 2) a body may be at while it moves a part; in a door's own doorway it may."""
     free = line.walkable.clear(points, slack=slack, ignore=part.id)
     for doorway in line.room.doorways:
         if doorway.articulation == part.id:
@@ -198,20 +198,20 @@ def _opened(line: Timeline, targets: list[Target]) -> list[Target]:
 
 @performs_at_target("open", _prepare_open, _movable)
 def open_part(line: Timeline, plan: OperationPlan, last: bool) -> None:
-    """Open a door, cupboard or drawer."""
+    """Opens a door, cupboard or drawer."""
     operate(line, plan)
     line.state.opened = plan.target
 
 
 @performs_at_target("close", _prepare_close, _opened)
 def close_part(line: Timeline, plan: OperationPlan, last: bool) -> None:
-    """Close a door, cupboard or drawer."""
+    """Closes a door, cupboard or drawer."""
     operate(line, plan)
     line.state.opened = None
 
 
 def begin_opened(line: Timeline) -> None:
-    """Let a time line that has not begun to act start with something open.
+    """Lets a time line start with something open.
 
     Raises:
         MissingTargetError: nothing opens.
@@ -227,7 +227,7 @@ def begin_opened(line: Timeline) -> None:
 
 
 def operate(line: Timeline, plan: OperationPlan) -> None:
-    """Go there, take the handle, move it, let go."""
+    """Goes to the stand, takes the handle, moves the part and lets go."""
     handle = plan.part.move(plan.grip, line.state.value(plan.part.id))
     go_to(line, plan.stand, plan.target, handle)
     start = max(line.now - 0.25, 0.0 if not line.spans else line.spans[-1].end_s - 0.25)
@@ -272,7 +272,7 @@ def _follow(
     leave: float,
     back: float,
 ) -> HandTask:
-    """The hand's stay at the handle: its attitude turns with the way, its grip stays at the handle exactly."""
+    """The hand's task: its attitude turns along the path, its grip stays at the handle exactly."""
     yaw = np.unwrap(np.arctan2(plan.rotation[:, 1, :], plan.rotation[:, 0, :])[:, 1])
     turn = rotation_z(np.interp(share, plan.share, yaw - yaw[0]))
     rotation = turn @ plan.rotation[0]
@@ -284,7 +284,7 @@ def _follow(
 
 
 def _afterwards(line: Timeline, plan: OperationPlan) -> None:
-    """What an opened or closed part means for where one can walk."""
+    """Updates where a body may walk after a part was moved."""
     part, value = plan.part, line.state.value(plan.part.id)
     line.walkable.leaves.pop(part.id, None)
     if value > 0.05:

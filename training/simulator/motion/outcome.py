@@ -1,4 +1,4 @@
-"""What a motion has done to the things in the room, and whether it is one that a body could make there."""
+"""Paths of carried objects, and faults of a finished motion: a head in furniture, a hand that misses what it holds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from training.simulator.people.posture import PREFIX
 
 Array = NDArray[np.float64]
 
-_HEAD_M = 0.13  # nearest a solid may come to the middle of the head
+_HEAD_M = 0.13  # least distance of the head's middle from solids
 _HEAD_CENTRE = np.array([0.02, 0.0, 0.095])  # in the head's frame
 _PALM_M = 0.085  # from the wrist to the grip
-_MISS_M = 0.006  # a hand this far from what it should grasp has not got it
+_MISS_M = 0.006  # a hand this far from its goal has missed it
 
 
 def object_poses(line: Timeline, pose: Pose, time: Array) -> dict[str, Array]:
-    """{id: (T, 4, 4)} of objects that hands carry or that ride in a drawer that moves."""
+    """Poses {id: (T, 4, 4)} of objects that hands carry or that lie in a drawer that moves."""
     poses: dict[str, Array] = {}
     for target in line.room.of_kind("object"):
         gripped = [grip for grip in line.state.grips if grip.target.id == target.id]
@@ -45,7 +45,7 @@ def object_poses(line: Timeline, pose: Pose, time: Array) -> dict[str, Array]:
 
 
 def find_fault(line: Timeline, pose: Pose, time: Array) -> str:
-    """What is wrong with a motion in its room: words, "" if nothing is."""
+    """Why a motion is impossible in its room, in words; "" where it is possible."""
     head = pose.positions[:, HEAD] + pose.rotations[:, HEAD] @ _HEAD_CENTRE
     near = line.room.distance_to_solids(head) < 2 * _HEAD_M
     if near.any() and line.room.solids.static.distance(head[near][::2]).min() < _HEAD_M:
@@ -65,5 +65,5 @@ def find_fault(line: Timeline, pose: Pose, time: Array) -> str:
 
 
 def _taken_over(line: Timeline, hand: str, after_s: float, until_s: float) -> bool:
-    """Whether another stay of the hand begins in between."""
+    """Whether another task of the hand begins in between."""
     return any(task.hand == hand and after_s < task.start_s < until_s for task in line.tasks)

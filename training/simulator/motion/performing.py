@@ -26,7 +26,7 @@ class CourseRequest:
 
     Attributes:
         rng: source of every choice. time: (N,) s from the action's start. speed: at its start, m/s.
-        slow: 0 … 1, how far the fastest walks are left out (for small rooms). sign: 1 to the left, -1 to the right.
+        slow: 0 … 1, larger values leave out faster walks (for small rooms). sign: 1 to the left, -1 to the right.
     """
 
     rng: np.random.Generator
@@ -82,7 +82,7 @@ class AtTarget(Performance):
     Attributes:
         choose: which targets of the action's kinds are possible now.
         prepare: a plan for one of them, with `stand` ((2,) m and heading); raises `NoRoomError` where there is none.
-        perform: adds a plan to a time line, and is told whether it is the last action of a script.
+        perform: adds a plan to a time line; its last argument says whether it is the last action of a script.
         leads: before another action at a target, the body begins far from there and walks up to it.
     """
 

@@ -20,7 +20,7 @@ from training.simulator.rooms.plan import NoRoomError, Target
 Array = NDArray[np.float64]
 
 _HIP_OVER_SEAT = 0.095  # metres of a 1.75 m body
-_CALF_M = 0.055  # from the middle of a calf to what is behind it
+_CALF_M = 0.055  # from the middle of a calf to its back
 _ANKLE_BACK = 0.035  # metres an ankle stands behind the body's point
 _CROUCH_M = (0.34, 0.46)  # how much lower the pelvis of a 1.75 m body is
 _SEATED_SHARE = 0.65  # of bodies that begin low, where there are seats
@@ -28,7 +28,7 @@ _SEATED_SHARE = 0.65  # of bodies that begin low, where there are seats
 
 @performs("crouch")
 def crouch(line: Timeline) -> None:
-    """Squat down and stay."""
+    """Squats down and stays."""
     begin = line.now + float(line.rng.uniform(0.0, 0.4))
     end = begin + float(line.rng.uniform(1.0, 1.4))
     depth = float(line.rng.uniform(*_CROUCH_M)) * line.person.scale
@@ -41,7 +41,7 @@ def crouch(line: Timeline) -> None:
 
 @performs("stand_up")
 def stand_up(line: Timeline) -> None:
-    """Rise from a crouch or a seat.
+    """Rises from a crouch or a seat.
 
     Raises:
         NoRoomError: the body stands already.
@@ -66,7 +66,7 @@ def stand_up(line: Timeline) -> None:
 
 
 def seated(person: Person, seat: Target) -> tuple[Array, Array]:
-    """Where a sitter's body stands (2,) m, that is, where its feet are, and the sitting posture (5,)."""
+    """Where a sitter's feet are (2,) m, and the sitting posture (5,)."""
     hip = seat.position[2] + _HIP_OVER_SEAT * person.scale
     thigh, shank = person.leg
     rise = hip - person.ankle_height - shank * np.cos(np.radians(6))
@@ -79,7 +79,7 @@ def seated(person: Person, seat: Target) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class SittingPlan:
-    """Sitting down made ready: the seat, where to turn ((2,) m, heading), where the feet stay, the posture."""
+    """Planned sitting down: the seat, where to turn ((2,) m, heading), where the feet stay, the posture."""
 
     target: Target
     stand: tuple[Array, float]
@@ -88,10 +88,10 @@ class SittingPlan:
 
 
 def _on_the_edge(line: Timeline, seat: Target, feet: Array) -> float:
-    """How much nearer to the edge than the seat's middle one sits so that calves and heels are before the seat, m.
+    """How far from the seat's middle towards its edge a body sits so that its legs are in front of the seat, m.
 
     Raises:
-        NoRoomError: even right at the edge they are not.
+        NoRoomError: there is no space for the legs even at the edge.
     """
     forward = np.array([np.cos(seat.yaw), np.sin(seat.yaw), 0.0])
     left = np.array([-forward[1], forward[0], 0.0])
@@ -106,15 +106,15 @@ def _on_the_edge(line: Timeline, seat: Target, feet: Array) -> float:
     )
     clear = line.room.solids.static.distance(points).min(axis=(1, 2)) > _CALF_M
     if not clear.any():
-        raise NoRoomError(f"no space for the legs before the {seat.name}")
+        raise NoRoomError(f"no space for the legs in front of the {seat.name}")
     return float(shifts[int(np.argmax(clear))])
 
 
 def prepare_sit(line: Timeline, seat: Target) -> SittingPlan:
-    """Make ready to sit down on a seat.
+    """Plans sitting down on a seat.
 
     Raises:
-        NoRoomError: it cannot be got at, or the body is seated.
+        NoRoomError: the seat cannot be reached, or the body sits already.
     """
     if line.seat is not None:
         raise NoRoomError("the body sits already")
@@ -124,22 +124,22 @@ def prepare_sit(line: Timeline, seat: Target) -> SittingPlan:
     before = feet + np.arange(0.0, 0.8, 0.08)[:, None] * forward
     free = line.walkable.clear(before, slack=0.03)
     if not free.any():
-        raise NoRoomError(f"the {seat.name} is not free to get at")
+        raise NoRoomError(f"the {seat.name} cannot be reached")
     return SittingPlan(seat, (before[int(np.argmax(free))], seat.yaw), feet, posture)
 
 
 @performs_at_target("sit", prepare_sit)
 def sit(line: Timeline, plan: SittingPlan, last: bool) -> None:
-    """Walk to a seat, turn the back to it, and sit down."""
+    """Walks to a seat, turns the back to it, and sits down."""
     go_to(line, plan.stand, plan.target, np.array(plan.target.position))
-    few_steps(line, plan.feet, plan.target.yaw)  # the last bit backward, until the legs feel the seat
+    few_steps(line, plan.feet, plan.target.yaw)  # the last steps are backward
     down(line, plan.target, plan.posture, line.now)
     line.shown_s = line.spans[-1].end_s
     line.wait_until(line.shown_s)
 
 
 def down(line: Timeline, seat: Target, posture: Array, begin: float) -> None:
-    """Sit down from before a seat; the trunk leans forward on the way."""
+    """Sits down in front of a seat; the trunk leans forward on the way."""
     seconds = float(line.rng.uniform(1.3, 1.7))
     leaning = posture.copy()
     leaning[0], leaning[1], leaning[3] = 0.55 * posture[0], np.radians(38), 0.45 * posture[3]
@@ -152,7 +152,7 @@ def down(line: Timeline, seat: Target, posture: Array, begin: float) -> None:
 
 
 def begin_low(line: Timeline) -> None:
-    """Let a time line that has not begun to act start with a body that sits or crouches."""
+    """Lets a time line start with a body that sits or crouches."""
     seats = line.room.of_kind("seat")
     if seats and line.rng.random() < _SEATED_SHARE:
         seat = pick(line, seats)

@@ -13,11 +13,11 @@ from training.simulator.people.motion_plan import RoamingSegment, grid
 Array = NDArray[np.float64]
 
 _AT_REST_MPS = 0.05
-_STOP_S = 0.8  # in which a walking body comes to a stand
+_STOP_S = 0.8  # in which a walking body stops
 
 
 def is_roaming(action: str) -> bool:
-    """Whether an action is performed without an aim."""
+    """Whether an action is performed by roaming."""
     return isinstance(find_performance(action), Roaming)
 
 
@@ -35,7 +35,7 @@ def roam(
 
     Args:
         rng: source of every choice. action: its name. duration_s: seconds of the segment.
-        speed: at its start, m/s. slow: 0 … 1, how far the fastest walks are left out (for small rooms).
+        speed: at its start, m/s. slow: 0 … 1, larger values leave out faster walks (for small rooms).
         pre_s: seconds before its start that the arrays also cover.
     """
     sign = -1 if kind_of(action)[1] == "right" else 1
@@ -54,7 +54,7 @@ def _turn(time: Array, start: float, degrees: float, rate: float) -> Array:
 
 
 def _wander(rng: np.random.Generator, time: Array) -> Array:
-    """Small slow changes of course while walking, zero at time 0."""
+    """Small slow changes of heading while walking, zero at time 0."""
     phases = rng.uniform(0, 2 * np.pi, 2)
     amplitude = rng.uniform(0.0, 0.025, 2)
     waves = amplitude * (np.sin(np.outer(time, [1.1, 2.3]) + phases) - np.sin(phases))
@@ -66,7 +66,7 @@ def _cruise(rng: np.random.Generator, slow: float) -> float:
 
 
 def _stopping(request: CourseRequest) -> Array:
-    """Speeds of a body that comes to a stand at once."""
+    """Speeds of a body that stops at once."""
     return request.speed * (1 - ease(request.time, 0, _STOP_S))
 
 

@@ -33,11 +33,11 @@ class Grip:
 
 @dataclass
 class RoomState:
-    """What actions have changed in a room so far, and when.
+    """What actions have changed in a room, and when.
 
     Attributes:
         walkable: where a body may walk. values: of articulations, by id. places: (4, 4) of moved objects, by id.
-        supports: what moved objects stand on. grips: objects in hands. opened: the part that closing is about.
+        supports: what moved objects stand on. grips: objects in hands. opened: the part that was opened last.
     """
 
     room: RoomPlan
@@ -56,7 +56,7 @@ class RoomState:
         return cls(room, WalkableArea(room))
 
     def copy(self) -> RoomState:
-        """A state that can change without this one."""
+        """A copy that can change without this one."""
         walkable = WalkableArea(self.room)
         walkable.rectangles, walkable.leaves = self.walkable.rectangles, dict(self.walkable.leaves)
         return replace(
@@ -67,7 +67,7 @@ class RoomState:
 
     @property
     def moved_parts(self) -> tuple[str, ...]:
-        """Ids of the articulations that are not as the plan has them at some time."""
+        """Ids of the articulations that differ from the plan at some time."""
         return tuple(self._changes)
 
     def value(self, part: str) -> float:
@@ -75,12 +75,12 @@ class RoomState:
         return self.values.get(part, self.room.articulations[part].initial)
 
     def start_value(self, part: str, value: float) -> None:
-        """Let an articulation have another value than the plan's from the beginning."""
+        """Gives an articulation another value than the plan's from the beginning."""
         self._initial[part] = self.values[part] = value
         self._changes.setdefault(part, [])
 
     def move_value(self, part: str, value: float, start_s: float, end_s: float) -> None:
-        """Move an articulation between two times."""
+        """Moves an articulation between two times."""
         change = np.array([value - self.value(part)])
         self._initial.setdefault(part, self.room.articulations[part].initial)
         self._changes.setdefault(part, []).append((start_s, end_s, change))
@@ -107,7 +107,7 @@ class RoomState:
         return self.supports.get(target.id, target.support)
 
     def put_down(self, grip: Grip, until_s: float, placed: Array, where: Target | None) -> None:
-        """End a grip: the object stands at ``placed`` (4, 4) from then on."""
+        """Ends a grip: the object stands at ``placed`` (4, 4) from then on."""
         self.grips[self.grips.index(grip)] = replace(grip, until_s=until_s, placed=placed)
         self.places[grip.target.id] = placed
         self.supports[grip.target.id] = where.name if where else "floor"

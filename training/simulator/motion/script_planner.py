@@ -1,4 +1,4 @@
-"""Plans scripts of actions: a start from which they work, and one action after the other on one time line.
+"""Plans scripts: a start from which the actions are possible, then one action after the other on one time line.
 
 A script is a list of names of actions. ``walk_to`` before another action at a target means that the body begins
 somewhere else and walks to where that action can be done; alone, it is a walk to a piece of furniture or a door.
@@ -31,7 +31,7 @@ _ARRANGE: dict[Condition, Callable[[Timeline], None]] = {
     Condition.OPEN: operating.begin_opened,
     Condition.LOW: posture_changes.begin_low,
 }
-"""How what an action needs is made so from the beginning, where no earlier action of the script leaves it so."""
+"""How a condition is made true at the beginning, where no earlier action of the script makes it true."""
 
 _TARGET_TRIES = 5
 _START_TRIES = 24
@@ -52,7 +52,7 @@ def compose(
         duration_s: of a script of one roaming action. slots_s: if given, action k begins at k times this.
 
     Raises:
-        NoRoomError: this try did not work out; another may.
+        NoRoomError: this try failed; another may succeed.
     """
     table = ReachTable(person)
     if is_roaming(script[0]):
@@ -122,18 +122,18 @@ def _leads(action: str) -> bool:
 
 
 def _arrange(line: Timeline, script: list[str]) -> None:
-    """Makes true from the beginning what an action needs and no earlier action leaves behind."""
+    """Makes conditions true at the beginning that an action needs and no earlier action leaves behind."""
     for condition, arrange in _ARRANGE.items():
         before = next((k for k, name in enumerate(script) if condition in action_of(name).needs), None)
         if before is None or any(condition in action_of(name).leaves for name in script[:before]):
             continue
-        if condition is Condition.LOW and before > 0:  # the earlier action has the body stand
+        if condition is Condition.LOW and before > 0:  # the earlier action is done standing
             continue
         arrange(line)
 
 
 def _afar(line: Timeline, stand: tuple[Array, float]) -> tuple[Array, float]:
-    """A place some metres from a stand, with a free way to it, and a heading that is not too far off the course."""
+    """A place some metres from a stand, with a free way to it, and a heading near the direction of that way."""
     places = line.room.sample(line.rng, 96)
     distance = np.linalg.norm(places - stand[0], axis=1)
     there = np.flatnonzero((distance > 1.2) & (distance < 3.2))[:_START_TRIES]
@@ -157,7 +157,7 @@ def _prepare(line: Timeline, action: str, performance: AtTarget) -> Any:
             f"room {line.room.seed} has nothing for {action!r} (targets: add an object, a door, a seat)"
         )
     order = shuffled(line.rng, targets)
-    if line.spans:  # rather continue with what is near
+    if line.spans:  # prefer what is near
         away = np.array([np.linalg.norm(line.state.place_of(target)[:2, 3] - line.here) for target in targets])
         order = np.argsort(away + line.rng.uniform(0, 1.5, len(targets)))
     for index in order[:_TARGET_TRIES]:

@@ -25,12 +25,12 @@ _KNEE_CLEARANCE = 0.12
 
 @dataclass(frozen=True)
 class HandlingPlan:
-    """An action made ready: what, with which grasp, where from, and how.
+    """A planned touch, taking or putting down.
 
     Attributes:
         stand: (2,) m and heading rad. yaw: direction in which the hands point, rad, world.
         posture: (5,) at the thing. wrist: world (3,) of each hand there.
-        goal: world (3,) where the held or touched point is.
+        goal: world (3,) where the held or touched point is. place: the surface that something is put on.
     """
 
     action: str
@@ -48,15 +48,15 @@ class HandlingPlan:
         return "both" if len(self.grasp.hands) > 1 else self.grasp.hands[0]
 
     def task(self, hand: str, start_s: float, arrive_s: float, **more: Any) -> HandTask:
-        """A stay of one hand at its wrist point."""
+        """The task of one hand to be at its wrist point."""
         rotation = rotation_z(np.array(self.yaw)) @ self.grasp.attitude[hand]
-        more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # lest the elbow folds up
+        more.setdefault("apart", 0.3 if self.wrist[hand][2] < _HIGH_M else 0.16)  # or the elbow would fold up
         return HandTask(hand, self.wrist[hand][None], rotation, np.zeros(1), start_s, arrive_s, **more)
 
 
 def candidates(line: Timeline, target: Target, goal: Array, near: float = 0.3, far: float = 0.8) -> Array:
-    """Stands (N, 3) (x, y, heading) from which one might act on a world point: where the body is, those the plan
-    names, and others around it."""
+    """Stands (N, 3) (x, y, heading) from which a world point may be within reach: where the body is, those that the
+    room plan names, and random ones around the point."""
     rng = line.rng
     angles, distances = rng.uniform(-np.pi, np.pi, _CANDIDATES), rng.uniform(near, far, _CANDIDATES)
     around = goal[:2] + distances[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
@@ -67,10 +67,10 @@ def candidates(line: Timeline, target: Target, goal: Array, near: float = 0.3, f
 
 
 def find_stand(line: Timeline, action: str, target: Target, goal: Array, grasp: Grasp) -> HandlingPlan:
-    """Where to stand and how to bend so that the grasp's point comes to the world point ``goal``.
+    """Plans where to stand and how to bend so that the held point comes to the world point ``goal``.
 
     Raises:
-        NoRoomError: nowhere.
+        NoRoomError: there is no such stand.
     """
     stands = candidates(line, target, goal)
     stands = stands[line.walkable.clear(stands[:, :2], slack=0.03)]
@@ -103,7 +103,7 @@ def find_stand(line: Timeline, action: str, target: Target, goal: Array, grasp: 
 
 
 def _unhindered(line: Timeline, stands: Array, chosen: NDArray[np.intp], key: str) -> NDArray[np.bool_]:
-    """Whether head and knees have space in the posture of each stand."""
+    """Whether head and knees have space in the posture at each stand."""
     postures, _, heads = line.table.measured(key)
     facing = rotation_z(stands[:, 2])
     base = np.column_stack([stands[:, :2], np.zeros(len(stands))])

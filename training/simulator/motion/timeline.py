@@ -1,6 +1,6 @@
-"""One wearer's time line under construction: where the body goes, what hands grasp, what moves, and how it is called.
+"""The time line of one wearer, to which actions are added: path, posture, hands, gaze, and what is done when.
 
-An action adds to it and may find that it does not work out: it then raises `NoRoomError`, and the planner draws anew.
+An action that turns out to be impossible raises `NoRoomError`, and the planner tries again.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class ActionSpan:
 
 @dataclass
 class Timeline:
-    """See the module; times are seconds, the body stands at ``here`` facing ``heading`` when its way so far ends.
+    """A time line under construction. Times are seconds; at its end the body is at ``here`` and faces ``heading``.
 
     Attributes:
         state: of the room at the end. posture: (5,) of `posture.POSTURE`, at the end.
-        held: object in the "left" and "right" hand, holds: how.
+        held: objects in the "left" and "right" hand. grasps: how they are held.
         seat: what the body sits on at the end, seated_since: from when on. sittings: times of sitting that are over.
         shown_s: a clip must show what comes before this time.
     """
@@ -124,13 +124,13 @@ class Timeline:
         return replace(self, **own)
 
     def relocate(self, here: Array, heading: float) -> None:
-        """Let a body that has not moved yet begin somewhere else."""
+        """Moves the start of a body that has not moved yet."""
         self.heading_, self.path_ = [np.array([heading])], [np.array(here, dtype=float)[None]]
         self.speed_, self.now = [np.zeros(1)], -PRE_S
         self.wait(PRE_S)
 
     def brake(self) -> None:
-        """Come to a stand; raises `NoRoomError` where there is no space to."""
+        """Stops the body; raises `NoRoomError` where there is no space for that."""
         time = np.arange(1, round(_BRAKE_S * GRID_HZ) + 1) / GRID_HZ
         speed = self.speed * (1 - ease(time, 0, _BRAKE_S))
         heading = np.full(len(time), self.heading)
@@ -157,14 +157,14 @@ class Timeline:
         return float(self.speed_[-1][-1])
 
     def extend(self, heading: Array, path: Array, speed: Array) -> None:
-        """Go on for n grid steps: heading (n,) rad, path (n, 2) m, speed along the heading (n,) m/s."""
+        """Adds n grid steps: heading (n,) rad, path (n, 2) m, speed along the heading (n,) m/s."""
         self.heading_.append(heading)
         self.path_.append(path)
         self.speed_.append(speed)
         self.now += len(heading) / GRID_HZ
 
     def wait(self, seconds: float) -> None:
-        """Stand where the body is."""
+        """Adds standing where the body is."""
         count = max(0, round(seconds * GRID_HZ))
         if count:
             self.extend(np.full(count, self.heading), np.repeat(self.here[None], count, axis=0), np.zeros(count))
@@ -173,18 +173,18 @@ class Timeline:
         self.wait(time - self.now)
 
     def roam(self, segment: RoamingSegment) -> None:
-        """Go on with a segment that begins here (its first sample is the last one so far)."""
+        """Adds a segment that begins here (its first sample is the last one so far)."""
         angle = self.heading + segment.heading - segment.heading[0]
         path = self.here + integrate(angle, segment.speed)
         self.extend(angle[1:], path[1:], segment.speed[1:])
 
     def pose_to(self, posture: Array, start_s: float, end_s: float) -> None:
-        """Change to a posture (5,) between two times."""
+        """Changes to a posture (5,) between two times."""
         self.posture_changes.append((start_s, end_s, posture - self.posture))
         self.posture = posture
 
     def let_go(self, hand: str, at_s: float, back_s: float) -> None:
-        """End the stay of a hand, if it has one."""
+        """Ends the current task of a hand, if it has one."""
         for index in reversed(range(len(self.tasks))):
             task = self.tasks[index]
             if task.hand == hand:
@@ -211,11 +211,11 @@ class Timeline:
         return bool(self.posture[0] > _LOW_M)
 
     def sit_on(self, seat: Target, since_s: float) -> None:
-        """Let the body sit on a seat from a time on."""
+        """Seats the body from a time on."""
         self.seat, self.seated_since = seat, since_s
 
     def leave_seat(self, at_s: float) -> None:
-        """Let the body rise from its seat, if it sits on one."""
+        """Ends sitting, if the body sits."""
         if self.seat is not None:
             self.sittings.append((self.seated_since, at_s))
         self.seat = None
@@ -226,7 +226,7 @@ class Timeline:
         return any(start <= time < end for start, end in (*self.sittings, *now))
 
     def looked_at(self, start_s: float, end_s: float) -> list[Target]:
-        """What is looked at for 0.4 s or more between two times, in order."""
+        """Targets that are looked at for 0.4 s or more between two times, in order."""
         return [
             gaze.target for gaze in self.gazes
             if gaze.target is not None and min(gaze.end_s, end_s) - max(gaze.start_s + 0.2, start_s) > 0.4
@@ -240,7 +240,7 @@ class Timeline:
         return free[int(self.rng.integers(len(free)))]
 
     def motion_plan(self) -> MotionPlan:
-        """Everything so far, with `POST_S` of standing (or of going on) after its end."""
+        """The whole plan, extended by `POST_S` of standing, or of walking where the body walks at the end."""
         post = round(POST_S * GRID_HZ)
         heading = np.concatenate([*self.heading_, np.full(post, self.heading)])
         ahead = self.speed * np.array([np.cos(self.heading), np.sin(self.heading)]) / GRID_HZ

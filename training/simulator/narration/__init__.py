@@ -1,1 +1,1 @@
-"""A clip in words: what is done, to what, and how the body is held."""
+"""Texts of a clip: the goal, the posture, the focus of attention; and names of things."""

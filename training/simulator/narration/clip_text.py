@@ -1,4 +1,4 @@
-"""A clip in words: its goal, how the body is held, what is attended to; and the actions with their times."""
+"""Texts of a clip: its goal, posture and focus of attention, and the same of each action with its times."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from training.simulator.narration.pose_text import focus_text, head_yaw, posture
 from training.simulator.rooms.plan import Target
 
 Array = NDArray[np.float64]
-_SEEN = np.radians(45)  # aside: what lies further is not in the picture, and words say where it is
+_IN_VIEW = np.radians(45)  # largest bearing in view; beyond it, texts say where a target is
 
 
 @dataclass(frozen=True)
 class ClipText:
-    """A clip's goal in words and what `SyntheticMotion.meta` says of its texts and actions."""
+    """A clip's goal text, and the entries of `SyntheticMotion.meta` about texts and actions."""
 
     text: str
     meta: dict[str, Any]
@@ -38,30 +38,30 @@ def describe_clip(
     plain: bool,
     ambiguous: float = AMBIGUOUS_SHARE,
 ) -> ClipText:
-    """Put a window of a time line in words.
+    """Writes the texts of a window of a time line.
 
     Args:
-        rng: draws paraphrases and what is left open. line: the time line. spans: the actions that the window shows.
+        rng: chooses paraphrases and what is left open. line: the time line. spans: the actions that the window shows.
         pose: of the window, at ``time`` (T,). split: "train" or "val" (train's wordings), or "test".
         plain: without "please" or "now", and each action named by itself, as in a narration's rows.
-        ambiguous: share of texts to leave something open where they would not anyway.
+        ambiguous: share of texts made ambiguous on purpose, where their names are clear.
     """
     wording = "test" if split == "test" else "train"
-    told = [span for span in spans if span.in_words]
-    clauses, doubtful = _clauses(line, told, time[0])
-    vague = "target" if doubtful else ""
-    if not vague and rng.random() < ambiguous:
-        vague = _leave_open(line, told, clauses)
-        if vague == "target":
-            clauses, _ = _clauses(line, told, time[0], leave_open="target")
-    text, open_ = goal_text(rng, clauses, wording, leave_open=vague in ("side", "hand"), plain=plain)
-    if vague in ("side", "hand") and not open_:
-        vague = ""
+    worded = [span for span in spans if span.in_words]
+    clauses, unclear = _clauses(line, worded, time[0])
+    ambiguity = "target" if unclear else ""
+    if not ambiguity and rng.random() < ambiguous:
+        ambiguity = _leave_open(line, worded, clauses)
+        if ambiguity == "target":
+            clauses, _ = _clauses(line, worded, time[0], leave_open="target")
+    text, open_ = goal_text(rng, clauses, wording, leave_open=ambiguity in ("side", "hand"), plain=plain)
+    if ambiguity in ("side", "hand") and not open_:
+        ambiguity = ""
     yaw = head_yaw(pose.rotations)
     whole = np.ones(len(time), dtype=bool)
-    texts = {"action": text, **_seen(rng, line, pose, time, whole, yaw, wording)}
+    texts = {"action": text, **_pose_texts(rng, line, pose, time, whole, yaw, wording)}
     actions = []
-    for span, clause in zip(told, clauses, strict=True):
+    for span, clause in zip(worded, clauses, strict=True):
         shown = (time >= span.start_s - 0.03) & (time <= span.end_s + 0.03)
         alone = replace(clause, target_named=False, support_named=False) if plain else clause
         actions.append({
@@ -69,15 +69,14 @@ def describe_clip(
             "end_s": round(float(min(span.end_s, time[-1]) - time[0]), 4), "side": span.side,
             "target": span.target.name if span.target else "", "target_id": span.target.id if span.target else "",
             "support": span.support, "text": goal_text(rng, [alone], wording, plain=True)[0],
-            **_seen(rng, line, pose, time, shown, yaw, wording),
+            **_pose_texts(rng, line, pose, time, shown, yaw, wording),
         })  # fmt: skip
-    return ClipText(text, {"texts": texts, "ambiguous": vague, "actions": actions})
+    return ClipText(text, {"texts": texts, "ambiguous": ambiguity, "actions": actions})
 
 
-def _leave_open(line: Timeline, told: list[ActionSpan], clauses: list[Clause]) -> str:
-    """What a text may leave open: preferably which of several equal things, or where one is that is not seen, else the
-    side or the hand."""
-    doubled = any(span.target is not None and namesakes(line.room, span.target) for span in told)
+def _leave_open(line: Timeline, spans: list[ActionSpan], clauses: list[Clause]) -> str:
+    """What a text leaves open: "target" where several are alike or it is out of view, else a side or hand, or ""."""
+    doubled = any(span.target is not None and namesakes(line.room, span.target) for span in spans)
     if doubled or any(clause.bearing is not None for clause in clauses):
         return "target"
     able = [clause for clause in clauses if clause.can_leave_open]
@@ -86,32 +85,34 @@ def _leave_open(line: Timeline, told: list[ActionSpan], clauses: list[Clause]) -
     return "side" if kind_of(able[0].action)[1] else "hand"
 
 
-def _clauses(line: Timeline, told: list[ActionSpan], begin_s: float, leave_open: str = "") -> tuple[list[Clause], bool]:
-    """Clauses of the actions of a window that begins then, and whether some name could mean another thing too."""
-    clauses, doubtful, last, last_name = [], False, "", ""
-    for span in told:
+def _clauses(
+    line: Timeline, spans: list[ActionSpan], begin_s: float, leave_open: str = ""
+) -> tuple[list[Clause], bool]:
+    """Clauses of the actions of a window that begins then, and whether some target's name is ambiguous."""
+    clauses, unclear, last, last_name = [], False, "", ""
+    for span in spans:
         name = ""
         action = action_of(span.action)
         if span.target is not None and action.names_target:
             view = Viewpoint(*line.where(span.end_s if action.named_on_arrival else span.start_s))
             name, doubt = name_of(line.room, span.target, view, leave_open == "target")
-            doubtful |= doubt
+            unclear |= doubt
         bearing = None
         if span.target_place is not None and leave_open != "target":
             found = Viewpoint(*line.where(max(span.start_s, begin_s))).bearing(span.target_place)
-            bearing = found if abs(found) > _SEEN else None
+            bearing = found if abs(found) > _IN_VIEW else None
         support = span.support
         if not support and span.target is not None and action.mentions("support"):
             support = line.state.support_of(span.target)
         identity = span.target.id or name if span.target is not None else ""
-        told_, there = bool(identity) and identity == last, bool(support) and last_name == support
-        clauses.append(Clause(span.action, span.side, name, support, told_, there, bearing))
+        named, support_named = bool(identity) and identity == last, bool(support) and last_name == support
+        clauses.append(Clause(span.action, span.side, name, support, named, support_named, bearing))
         last_name = name
         last = identity
-    return clauses, doubtful
+    return clauses, unclear
 
 
-def _seen(
+def _pose_texts(
     rng: np.random.Generator,
     line: Timeline,
     pose: Pose,
@@ -120,7 +121,7 @@ def _seen(
     yaw: Array,
     wording: str,
 ) -> dict[str, str]:
-    """The posture and focus texts of some of the poses."""
+    """Posture and focus texts of the shown poses."""
     if not shown.any():
         shown = np.ones(len(time), dtype=bool)
     when = time[shown]

@@ -1,4 +1,4 @@
-"""What things are called from where the wearer stands: "red box", "left cabinet", "door by the window"."""
+"""Names of things as seen by the wearer: "red box", "left cabinet", "door by the window"."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from training.simulator.rooms.plan import RoomPlan, Target
 
 Array = NDArray[np.float64]
 
-_APART = np.radians(7)  # bearings that differ by less do not tell things apart
-_AHEAD = np.radians(100)  # what lies further aside is not called left or right of something else
+_APART = np.radians(7)  # bearings that differ by less do not distinguish things
+_AHEAD = np.radians(100)  # things at larger bearings are not called left or right
 _WORDS = {2: ("left", "right"), 3: ("left", "middle", "right")}
 _LEVELS = {2: ("top", "bottom"), 3: ("top", "middle", "bottom"), 4: ("top", "second", "third", "bottom")}
 _SAME_PIECE_M, _SAME_SEAT_M = 1.6, 1.0
@@ -25,7 +25,7 @@ def _wrapped(angle: float) -> float:
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Where the wearer is (2,) m and faces (rad) when something is said."""
+    """The wearer's place (2,) m and heading (rad) from which things are named."""
 
     place: Array
     heading: float
@@ -37,7 +37,7 @@ class Viewpoint:
 
 
 def namesakes(room: RoomPlan, target: Target) -> list[Target]:
-    """Other targets of the same kind and name in the same room; places on one sofa or bed are no namesakes."""
+    """Other targets of the same kind and name in the same room; seats of one sofa or bed do not count."""
     return [
         other for other in room.targets
         if other.name == target.name and other.kind == target.kind and other.room == target.room
@@ -46,14 +46,15 @@ def namesakes(room: RoomPlan, target: Target) -> list[Target]:
 
 
 def name_of(room: RoomPlan, target: Target, view: Viewpoint, leave_open: bool = False) -> tuple[str, bool]:
-    """The name of a target, and whether it could mean another one too.
+    """The name of a target, and whether it is ambiguous.
 
-    What is over or under others of its name on one piece of furniture is the top or bottom one; left and right are the
-    wearer's; where they do not tell (too far aside, one behind the other), the piece or the plan's qualifier does.
+    Of several with one name on a piece of furniture, the upper one is the top one, the lower one the bottom one. Left
+    and right are the wearer's. Where they do not distinguish targets (large bearings, one behind the other), the
+    piece of furniture or the plan's qualifier does.
 
     Args:
-        room: with everything that might be meant. target: what is. view: from where.
-        leave_open: say only what all the namesakes are called too.
+        room: with all targets. target: which is named. view: from where.
+        leave_open: use only the name that all its namesakes have.
     """
     others = namesakes(room, target)
     if not others:
@@ -73,7 +74,7 @@ def name_of(room: RoomPlan, target: Target, view: Viewpoint, leave_open: bool = 
 
 
 def _side_of(target: Target, others: list[Target], view: Viewpoint) -> str:
-    """ "left", "middle" or "right", as the wearer sees it, "" where that does not tell."""
+    """ "left", "middle" or "right" as the wearer sees it; "" where that does not distinguish targets."""
     family = [target, *others]
     bearings = np.array([view.bearing(np.array(t.handle or t.position)) for t in family])
     order = np.sort(bearings)[::-1]
@@ -82,7 +83,7 @@ def _side_of(target: Target, others: list[Target], view: Viewpoint) -> str:
     if np.abs(bearings).max() > _AHEAD or np.diff(order).max() > -_APART:
         if abs(_wrapped(view.heading - target.yaw - np.pi)) > _FACING or target.kind not in ("cabinet", "drawer"):
             return ""
-        left = np.array([-np.sin(view.heading), np.cos(view.heading)])  # close before a piece, one faces all its doors
+        left = np.array([-np.sin(view.heading), np.cos(view.heading)])  # a wearer close to a piece faces all its doors
         bearings = np.array([left @ np.array(t.position[:2]) for t in family])
         order = np.sort(bearings)[::-1]
         if np.diff(order).max() > -0.1:
@@ -91,7 +92,7 @@ def _side_of(target: Target, others: list[Target], view: Viewpoint) -> str:
 
 
 def _part_of_piece(target: Target, others: list[Target], view: Viewpoint) -> tuple[str, bool]:
-    """A drawer or cabinet door by its place on its piece of furniture, and the piece, where there are others."""
+    """Name of a drawer or cabinet door by its place on its piece of furniture, and whether it is ambiguous."""
     beside = [t for t in others if t.support == target.support and _distance(t, target) < _SAME_PIECE_M]
     word, name = "", target.name
     if beside:

@@ -1,4 +1,4 @@
-"""Two more texts of a clip, as Nymeria has them: how the body is held, and what is attended to; read off the poses."""
+"""Texts read off poses, as Nymeria has them: the posture, and the focus of attention."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _words(name: str) -> tuple[str, str]:
 
 
 def legs_of(positions: Array, rotations: Array, drop: Array, seated: bool) -> str:
-    """What the legs mostly do in poses (T, 23, 3), (T, 23, 3, 3); ``drop`` (T,) m is how low the pelvis is held."""
+    """State of the legs in poses (T, 23, 3), (T, 23, 3, 3); ``drop`` (T,) m is how low the pelvis is held."""
     path = positions[:, 0, :2]
     step = path[-1] - path[0]
     ahead = float(step @ rotations[:, 0, :2, 0].mean(axis=0))
@@ -76,13 +76,13 @@ def legs_of(positions: Array, rotations: Array, drop: Array, seated: bool) -> st
 
 
 def trunk_of(rotations: Array) -> str:
-    """How far the trunk is bent at most."""
+    """State of the trunk where it is bent most."""
     lean = np.degrees(np.arccos(np.clip(rotations[:, JOINT["T8"], 2, 2], -1, 1)).max())
     return "upright" if lean < 16 else ("leaning" if lean < 38 else "bent")
 
 
 def hand_of(positions: Array, rotations: Array, side: str, walking: bool, seated: bool) -> str:
-    """Where a hand mostly is, seen from the trunk; ``side`` is "L" or "R"."""
+    """State of a hand relative to the trunk; ``side`` is "L" or "R"."""
     wrist, shoulder = positions[:, JOINT[f"{side}_Hand"]], positions[:, JOINT[f"{side}_UpperArm"]]
     facing = rotations[:, 0, :2, 0]
     facing = facing / np.linalg.norm(facing, axis=-1, keepdims=True)
@@ -105,10 +105,10 @@ def hand_of(positions: Array, rotations: Array, side: str, walking: bool, seated
 def posture_text(
     rng: np.random.Generator, positions: Array, rotations: Array, drop: Array, seated: bool, turn: float, split: str
 ) -> str:
-    """How the body is held over some seconds.
+    """Describes the posture over some seconds.
 
     Args:
-        rng: draws the paraphrase. positions: (T, 23, 3) m. rotations: (T, 23, 3, 3). drop: (T,) m, see `legs_of`.
+        rng: chooses the paraphrase. positions: (T, 23, 3) m. rotations: (T, 23, 3, 3). drop: (T,) m, see `legs_of`.
         seated: whether the body sits at their end. turn: rad the body turns in all. split: "train" or "test".
     """
     legs = legs_of(positions, rotations, drop, seated)
@@ -127,7 +127,7 @@ def posture_text(
 
 
 def focus_text(rng: np.random.Generator, looked_at: Sequence[str], turn: float, walked: float, split: str) -> str:
-    """What the wearer attends to: the things looked at in order, else the way, the turn, or what is ahead."""
+    """Describes the focus of attention: the things looked at in order, else the way, the turn, or what is ahead."""
     if looked_at:
         phrases = [_pick(rng, _FOCUS["aim"], split).format(name=name, subject="{subject}") for name in looked_at[:2]]
         text = ", then ".join(phrases)

@@ -15,7 +15,7 @@ from training.datasets.mocap.retarget import JOINT, Captured
 from training.datasets.mocap.segments import Cut
 from training.simulator.people.gaits import WalkCycle, cycle_of
 
-_STRIDE_S, _STRIDE_M, _SWING = (0.85, 1.6), (0.8, 2.0), (0.3, 0.48)  # what a human walk lies between
+_STRIDE_S, _STRIDE_M, _SWING = (0.85, 1.6), (0.8, 2.0), (0.3, 0.48)  # ranges of human walks
 _LEAST_STRIDE_S = 0.7
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-GRID_HZ = 64  # samples a second of everything that is planned over time
+GRID_HZ = 64  # rate of everything that is planned over time
 
 
 def ease(time: Array, start: float | Array, end: float | Array) -> Array:
@@ -26,7 +26,7 @@ def integrate(heading: Array, speed: Array) -> Array:
 
 @dataclass(frozen=True)
 class EasedChanges:
-    """A value of D numbers that moves smoothly between targets: each change (K, D) is made from start to end (K,) s.
+    """A value of D numbers that changes smoothly: each of K changes (K, D) is made from start to end (K,) s.
 
     Changes add up, so one may begin before the last one has ended.
     """
@@ -36,10 +36,10 @@ class EasedChanges:
     change: Array
 
     @classmethod
-    def of(cls, moves: list[tuple[float, float, Array]], width: int) -> EasedChanges:
-        """From a list of (start, end, change (D,))."""
-        change = np.array([c for _, _, c in moves], dtype=float).reshape(-1, width)
-        return cls(np.array([m[0] for m in moves]), np.array([m[1] for m in moves]), change)
+    def of(cls, changes: list[tuple[float, float, Array]], width: int) -> EasedChanges:
+        """From a list of (start, end, change (D,)); ``width`` is D."""
+        change = np.array([c for _, _, c in changes], dtype=float).reshape(-1, width)
+        return cls(np.array([c[0] for c in changes]), np.array([c[1] for c in changes]), change)
 
     def at(self, time: Array) -> Array:
         """The value (T, D) at times (T,)."""

@@ -29,8 +29,13 @@ _STRIDE_S = (np.array([0.0, 0.35, 0.6, 0.9, 1.2, 1.5]), np.array([0.95, 1.3, 1.4
 
 @dataclass(frozen=True)
 class FootStyle:
-    """How a person steps: stride time factor, half stance width standing/walking (m), toes turned out (rad), lift, and
-    the captured cycle whose timing and foot pitch it has."""
+    """How a person steps.
+
+    Attributes:
+        pace: factor on stride times. standing_width, walking_width: half the distance of the feet, m.
+        toe_out: how far the toes are turned out, rad. lift: factor on the feet's height.
+        cycle: the captured cycle that gives timing and foot pitch.
+    """
 
     pace: float
     standing_width: float
@@ -42,8 +47,12 @@ class FootStyle:
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one foot: lift-off and landing times (K,) s, stride time (K,) s, length factor (K,), and the
-    K + 1 planted poses (K + 1, 3): x, y of the ankle's foot point in metres, yaw in radians."""
+    """The K steps of one foot.
+
+    Attributes:
+        lift, land: times (K,) s. stride: stride times (K,) s. size: length factors (K,).
+        plants: (K + 1, 3) planted poses: x, y below the ankle in metres, yaw in radians.
+    """
 
     lift: Array
     land: Array
@@ -53,7 +62,7 @@ class Steps:
 
 
 class _PathTable:
-    """A plan as plain numbers, for the few hundred look-ups of planning steps."""
+    """A motion plan as lists of numbers, for fast look-ups."""
 
     def __init__(self, plan: MotionPlan, style: FootStyle) -> None:
         self.style, self.begin = style, float(plan.time[0])
@@ -77,17 +86,17 @@ class _PathTable:
         return (x + _BACK_M * c - width * s, y + _BACK_M * s + width * c, yaw + side * self.style.toe_out)
 
     def mean_speed(self, start: float, end: float) -> float:
-        """Signed, m/s."""
+        """Mean signed speed between two times, m/s."""
         low = min(max(math.ceil((start - self.begin) * self.rate - 1e-9), 0), self.last)
         high = min(max(math.ceil((end - self.begin) * self.rate - 1e-9), low + 1), self.last + 1)
         return float((self.gone[high] - self.gone[low]) / (high - low))
 
 
 def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) -> tuple[Steps, Steps]:
-    """Steps of the left and right foot along a plan.
+    """Steps of the left and right foot along a motion plan.
 
     Args:
-        plan: the body's path_table.
+        plan: the body's.
         style: how the person steps.
         first: 0 to begin with the left foot, 1 with the right.
         offset: 0 … 1, part of a step by which the first step of a walking start is shifted.
@@ -125,7 +134,7 @@ def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) ->
 
 
 def _misplaced(goal: _Plant, plant: _Plant) -> float:
-    """How far a foot is from where it should be; a step is worth making from 1 on (6 cm or 8 degrees)."""
+    """Distance of a foot from its goal; 1 (6 cm or 8 degrees) and more makes a step necessary."""
     return math.dist(goal[:2], plant[:2]) / 0.06 + abs(goal[2] - plant[2]) / 0.14
 
 
@@ -189,7 +198,7 @@ def foot_motion(
         steps: its steps. style: how the person steps. time: (T,) s.
         ankle_height: metres of the ankle over the floor when the foot is flat.
         toe: (3,) metres, the toe joint in the foot's frame.
-        heel: (T,) rad the heel is raised besides, as in a squat.
+        heel: (T,) rad by which the heel is raised in addition, as in a squat.
     """
     count = len(steps.lift)
     if not count:
@@ -225,7 +234,7 @@ def _pitch(steps: Steps, cycle: WalkCycle, time: Array, begun: NDArray[np.intp],
 
 
 def _place(pose: Array, pitch: Array, lifted: Array, ankle_height: float, toe: Array) -> tuple[Array, Array]:
-    """Pivot a foot on its toe joint (heel up) or its heel (toes up)."""
+    """Pivots a foot on its toe joint (heel up) or its heel (toes up)."""
     yaw = rotation_z(pose[:, 2])
     rotation = yaw @ rotation_y(pitch)
     flat = np.column_stack([pose[:, :2], np.full(len(pose), ankle_height)])

@@ -1,6 +1,6 @@
 """Walk cycles from real motion capture, on the 23-segment Xsens body.
 
-The one we ship with is ``humanoid3d_walk`` of the ``pybullet_data`` package: JSON rows of duration, root position, root
+The default is ``humanoid3d_walk`` of the ``pybullet_data`` package: JSON rows of duration, root position, root
 quaternion (w, x, y, z) and joint rotations, y up, z to the right, arms hanging in the rest pose. It is retargeted
 (z up, y left, T-pose rest), smoothed to a few harmonics, and made symmetric between left and right.
 """
@@ -65,7 +65,7 @@ def _to_ros(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def load_clip(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Read a humanoid3d clip: frame times (T,) s, root path (T, 3) m and local rotation vectors (T, 23, 3), z up."""
+    """Reads a humanoid3d clip: frame times (T,) s, root path (T, 3) m and local rotation vectors (T, 23, 3), z up."""
     text = files("pybullet_data").joinpath(f"data/motions/humanoid3d_{name}.txt").read_text()
     rows = np.array(json.loads(text)["Frames"], dtype=float)
     times = np.concatenate([[0.0], np.cumsum(rows[:-1, 0])])
@@ -89,7 +89,7 @@ def load_clip(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDAr
 
 
 def _resample(values: NDArray[np.float64], symmetry: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Low-pass one period (T, ...) to 64 samples; ``symmetry`` is the same period seen in the mirror."""
+    """Low-passes one period (T, ...) to 64 samples; ``symmetry`` is the same period mirrored."""
 
     def periodic(signal: NDArray[np.float64]) -> NDArray[np.float64]:
         spectrum = np.fft.rfft(signal, axis=0) / len(signal)

@@ -1,4 +1,4 @@
-"""What hands do: paths of the wrist and the palm's attitude, and the arms that follow them.
+"""Motion of hands: paths of the wrist, attitudes of the palm, and the arms that follow them.
 
 A hand's frame in T-pose: the left one's fingers point along +y, the right one's along -y, palms face -z, thumbs +x.
 """
@@ -18,8 +18,8 @@ from training.simulator.people.posture import PREFIX, SIDES
 
 Array = NDArray[np.float64]
 
-_FINGERS = 0.160  # wrist to fingertips and
-_PALM = 0.085  # wrist to the middle of the grip, metres of a 1.75 m body
+_FINGERS = 0.160  # wrist to fingertips, metres of a 1.75 m body
+_PALM = 0.085  # wrist to the middle of the grip
 _DEPTH = 0.022  # of the palm's skin below the wrist
 _MOST_WRIST = np.radians(78)
 _NEAREST_M, _SOFT_M = 0.27, 0.012  # from shoulder to wrist
@@ -34,7 +34,7 @@ def attitude(hand: str, roll: float, pitch: float, inward: float = 0.0) -> Array
 
 
 def grip_point(hand: str, radius: float) -> Array:
-    """The middle (3,) of something of a radius (m) in the hand, in the hand's frame."""
+    """The middle (3,) of something with a radius (m) in the hand, in the hand's frame."""
     return np.array([0.0, SIDES[hand] * _PALM, -_DEPTH - radius])
 
 
@@ -62,7 +62,7 @@ def place_arm(
     time: Array,
     heading: Array,
 ) -> None:
-    """Take one hand through its tasks; the arm's rotations are replaced, in place.
+    """Moves one hand through its tasks; the arm's rotations are replaced in place.
 
     Args:
         person: the body.

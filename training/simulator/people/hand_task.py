@@ -1,4 +1,4 @@
-"""One stay of a hand at a place: where, how it is held, and when it goes there and comes back."""
+"""A task of a hand: to go to a place, stay there or follow it, and come back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from training.simulator.people.easing import ease
 
 Array = NDArray[np.float64]
 
-_RISE = 0.08  # metres a hand swings over what is in its way
+_RISE = 0.08  # metres a hand rises over what is in its way
 
 
 @dataclass(frozen=True)
 class HandTask:
-    """One stay of a hand somewhere: it goes there, stays or follows, and comes back (or something else takes over).
+    """To be at a place for some time: the hand goes there, stays or follows, and comes back or begins its next task.
 
     Attributes:
         hand: "left" or "right".
@@ -27,9 +27,9 @@ class HandTask:
         start_s, arrive_s, leave_s, back_s: the way there and the way back.
         carried: the frame moves with the body.
         up_first: the hand rises (or comes back level) before it goes across; else it goes across and then down.
-        grip: fingers closed at the stay, 0 … 1.
-        swing: metres it goes out of the way on its way.
-        apart: share of the way's time by which going across and going up or down are apart.
+        grip: how closed the fingers are meanwhile, 0 … 1.
+        swing: metres it rises on its way.
+        apart: share of the time on the way by which going across and going up or down are separated.
     """
 
     hand: str
@@ -47,7 +47,7 @@ class HandTask:
     apart: float = 0.3
 
     def weights(self, time: Array) -> tuple[Array, Array]:
-        """How far it is there across and up or down: two of (T,), from 0 to 1 and back."""
+        """How far the hand has got, across and up or down: two of (T,), from 0 to 1 and back."""
         go, back = self.apart * (self.arrive_s - self.start_s), self.apart * (self.back_s - self.leave_s)
         first = ease(time, self.start_s, self.arrive_s - go)
         second = ease(time, self.start_s + go, self.arrive_s)
@@ -57,7 +57,7 @@ class HandTask:
         return (second, first) if self.up_first else (first, second)
 
     def pose(self, time: Array, pelvis: Array, heading: Array) -> tuple[Array, Array]:
-        """World wrist (T, 3) and hand rotation (T, 3, 3) of the stay at times (T,), held before and after it."""
+        """World wrist (T, 3) and hand rotation (T, 3, 3) of the task at times (T,), constant before and after it."""
         wrist = np.stack([np.interp(time, self.times, self.wrist[:, k]) for k in range(3)], axis=-1)
         rotation = self.rotation
         if rotation.ndim == 3:

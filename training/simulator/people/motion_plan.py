@@ -1,4 +1,4 @@
-"""What a body follows over time, before any joint is posed: where it goes, what hands do, what is looked at."""
+"""The plan that a body's motion follows: where it goes, what hands do, what is looked at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.simulator.rooms.plan import Target
 
 Array = NDArray[np.float64]
 
-PRE_S = 2.5  # a track starts this long before its clip, so that a clip can start in mid-step
+PRE_S = 2.5  # a plan starts this long before its clip, so that a clip can start in mid-step
 POST_S = 2.0
 
 
@@ -28,8 +28,12 @@ class RoamingSegment:
 
 @dataclass(frozen=True)
 class Gaze:
-    """Something looked at: world points (K, 3) m at times (K,) s, from when to when; with a hand, the head also
-    follows that hand a little. ``target`` is what is there."""
+    """Looking at something.
+
+    Attributes:
+        points: (K, 3) m, world, at times (K,) s. hand: a hand that the head also follows a little; "" for none.
+        target: what is at the points.
+    """
 
     points: Array
     times: Array
@@ -41,8 +45,12 @@ class Gaze:
 
 @dataclass(frozen=True)
 class MotionPlan:
-    """What the whole body follows, on the grid: heading (N,) rad, signed speed along it (N,) m/s and path (N, 2) m in
-    the world at ``time`` (N,) s; how the trunk is held (see `posture.POSTURE`), what hands do, what is looked at."""
+    """What the whole body follows, on the grid.
+
+    Attributes:
+        time: (N,) s. heading: (N,) rad. speed: (N,) m/s along the heading, signed. path: (N, 2) m, world.
+        posture: changes of `posture.POSTURE`. hands: tasks of both hands. gazes: what is looked at.
+    """
 
     time: Array
     heading: Array

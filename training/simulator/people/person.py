@@ -35,9 +35,9 @@ class Person:
         elbow: (2,) radians, bend of the hanging left and right elbow.
         slouch: radians the trunk leans forward.
         gaze_pitch: radians the head looks down when it looks at nothing.
-        gaze_lead_s: how early the head turns.
+        gaze_lead_s: how long before the body the head turns.
         waves: (3, 6) amplitudes, frequencies (rad/s) and phases of the small motions of standing, see `sway`.
-        size, leg_share: what the body was drawn with, factors on the reference body and on its legs.
+        size, leg_share: factors on the reference body and on its legs.
     """
 
     offsets: Array
@@ -81,8 +81,7 @@ class Person:
         return float(np.linalg.norm(self.offsets[JOINT[joint]]))
 
 
-# Bodies and ways of stepping of one split are never those of another: bands of overall size, of the legs' share in it
-# and of the pace, with gaps between them.
+# Splits share no bodies and paces: each has bands of overall size, leg length and pace of its own, with gaps between.
 _SIZES = {
     "train": ((0.895, 0.945), (0.965, 1.005), (1.025, 1.065), (1.085, 1.11)),
     "val": ((0.950, 0.960), (1.070, 1.080)),
@@ -93,7 +92,7 @@ _PACES = {"train": ((0.94, 0.985), (1.0, 1.06)), "val": ((0.987, 0.998),), "test
 
 
 def _banded(rng: np.random.Generator, bands: tuple[tuple[float, float], ...]) -> float:
-    """A number from one of some bands, each chosen by its width."""
+    """A random number from one of several bands; wider bands are chosen more often."""
     low, high = np.array(bands).T
     chosen = int(rng.choice(len(low), p=(high - low) / (high - low).sum()))
     return float(rng.uniform(low[chosen], high[chosen]))

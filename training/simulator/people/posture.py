@@ -1,4 +1,4 @@
-"""How low, how far forward: postures of pelvis and trunk, and which of them brings a hand to a point."""
+"""Postures of pelvis and trunk, and which of them bring a hand to a point."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ metres the pelvis is ahead of where the body stands (along its heading), heels r
 STANDING = np.zeros(len(POSTURE))
 SIDES = {"left": 1.0, "right": -1.0}
 PREFIX = {"left": "L", "right": "R"}
-STRETCH = 0.95  # how straight an arm is at most when a reach is planned
-_HIPS_BACK = 0.12  # metres the pelvis moves back and
-_HIPS_DOWN = 0.10  # down per radian of lean
+STRETCH = 0.95  # of an arm's length, the farthest planned reach
+_HIPS_BACK = 0.12  # metres the pelvis moves back per radian of lean
+_HIPS_DOWN = 0.10  # metres it moves down
 _REACH_TURN = 0.35  # radians the trunk turns its reaching shoulder forward
 _DROPS = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.48])
 _LEANS = np.radians(np.arange(0, 76, 7.5))
@@ -40,20 +40,20 @@ def crouching(drop: float | Array, lean: float | Array, turn: float | Array = 0.
 
 
 def chain(local: Array, rotations: Array, joints: list[int]) -> None:
-    """Fill the global ``rotations`` (T, 23, 3, 3) of ``joints`` from their local ones; parents come first."""
+    """Fills the global ``rotations`` (T, 23, 3, 3) of ``joints`` from their local ones; parents come first."""
     for joint in joints:
         rotations[:, joint] = rotations[:, XSENS_PARENTS[joint]] @ local[:, joint]
 
 
 def bend_trunk(local: Array, lean: Array, turn: Array) -> None:
-    """Bend the trunk forward by ``lean`` (T,) rad and turn it by ``turn`` (T,), over pelvis and spine, in place."""
+    """Bends the trunk forward by ``lean`` (T,) rad and turn it by ``turn`` (T,), over pelvis and spine, in place."""
     local[:, 0] = local[:, 0] @ rotation_y(0.4 * lean)
     bend = rotation_z(turn / 4) @ rotation_y(0.6 * lean / 4)
     local[:, SPINE] = bend[:, None] @ local[:, SPINE]
 
 
 class ReachTable:
-    """Where a person's shoulders are in many postures, the most comfortable posture first.
+    """A person's shoulders in many postures, the most comfortable posture first.
 
     Keys are "left", "right" (the trunk turns that shoulder forward) and "both" (it does not turn).
 

@@ -1,1 +1,1 @@
-"""What the wearer sees, and the body that is seen, rendered by MuJoCo."""
+"""Rendering of the room and the wearer's body with MuJoCo."""

@@ -1,7 +1,7 @@
 """The wearer's body: one mocap body per Xsens segment, capsules and ellipsoids with meshes for hands, posed by motion.
 
 Lengths follow the wearer's joint offsets, thickness follows their height, so one room serves wearers of any size.
-The head's own geoms lie in a group that the head camera does not draw.
+The head's own geoms are in a group that the head camera does not draw.
 """
 
 from __future__ import annotations
@@ -134,13 +134,13 @@ def hand_points(pose: int) -> NDArray[np.float64]:
 
 
 def finger_pose(closed: float) -> int:
-    """Which of `FINGER_POSES` is drawn for fingers 0 relaxed … 1 closed."""
+    """Index of the `FINGER_POSES` for fingers 0 relaxed … 1 closed."""
     last = len(FINGER_POSES) - 1
     return min(max(round(closed * last), 0), last)
 
 
 def add_body(spec: mujoco.MjSpec) -> None:
-    """Add 23 mocap bodies, ``body_<Xsens joint>``, with their geoms; the hands as meshes, one for each finger pose."""
+    """Adds 23 mocap bodies, ``body_<Xsens joint>``, with their geoms; the hands as meshes, one for each finger pose."""
     bodies = {joint: spec.worldbody.add_body(name=f"body_{joint}", mocap=True) for joint in XSENS_JOINTS}
     for index, part in enumerate(PARTS):
         kind = ELLIPSOID if part.end is None else CAPSULE
@@ -167,7 +167,7 @@ def part_ids(model: mujoco.MjModel) -> NDArray[np.int64]:
 
 
 def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing) -> float:
-    """Give the model's body a wearer's lengths and colours, without compiling anew; returns its size (1 = 1.75 m).
+    """Gives the compiled model's body a wearer's lengths and colours; returns its size (1 = 1.75 m).
 
     Args:
         offsets: (23, 3) metres, each joint's offset in its parent's frame.
@@ -175,7 +175,7 @@ def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing
     scale = float(np.linalg.norm(offsets[1:], axis=1).sum() / np.linalg.norm(reference_offsets()[1:], axis=1).sum())
     for geom, part in zip(part_ids(model), PARTS, strict=True):
         start = _point(part.start, offsets, scale)
-        model.geom_sameframe[geom] = 0  # its pose now differs from what the compiler saw
+        model.geom_sameframe[geom] = 0  # its pose now differs from the compiled one
         if part.end is None:
             model.geom_pos[geom], model.geom_quat[geom] = start, (1, 0, 0, 0)
             model.geom_size[geom] = np.array(part.size) * scale

@@ -1,4 +1,4 @@
-"""A compiled building with its GL objects: sets poses, leaves out what the camera cannot see, draws, reads back.
+"""A compiled building with its GL objects: sets poses, culls what the camera cannot see, draws, reads back.
 
 One GL context serves a process; a building's own context (textures, meshes) is made once and serves all its clips.
 """
@@ -26,7 +26,7 @@ _NOTHING: dict[str, Array] = {}
 
 @lru_cache(maxsize=1)
 def gl_context() -> mujoco.GLContext:
-    """This process's GL context; pictures are drawn in framebuffers of their own."""
+    """This process's GL context; images are drawn in framebuffers of their own."""
     context = mujoco.GLContext(64, 64)
     context.make_current()
     return context
@@ -39,10 +39,10 @@ def screenless() -> bool:
 
 @dataclass(frozen=True)
 class RoomMotion:
-    """What room_motion in the room besides the wearer, one row per pose (F rows).
+    """What moves in the room besides the wearer, one row per pose (F rows).
 
     Attributes:
-        articulations: {id: (F,) value}. objects: {id: (F, 4, 4) T_world_object}. All others stay as they were built.
+        articulations: {id: (F,) value}. objects: {id: (F, 4, 4) T_world_object}. All others keep their initial state.
         fingers: (F, 2) left and right, 0 relaxed … 1 closed; empty for relaxed.
     """
 
@@ -99,7 +99,7 @@ class Canvas:
         return found
 
     def _bounds(self) -> NDArray[np.float64]:
-        """Radius of the sphere around each geom as it is now: of planes too, which MuJoCo takes for endless, and of
+        """Radius of the sphere around each geom as it is now: also of planes, which MuJoCo regards as infinite, and of
         the body's parts, whose sizes change with the wearer."""
         model = self.model
         size, kind = model.geom_size, model.geom_type
@@ -110,7 +110,7 @@ class Canvas:
         return np.where(kind == mujoco.mjtGeom.mjGEOM_MESH, 1.25 * reach, reach)
 
     def wear(self, offsets: Array, clothing: Clothing) -> None:
-        """Change the wearer: joint offsets (23, 3) metres and colours."""
+        """Changes the wearer: joint offsets (23, 3) metres and colours."""
         scale = body_geoms.fit(self.model, offsets, clothing)
         self.model.mesh_vert[:] = self._mesh[0] * scale
         self.model.geom_pos[self._hands] = self._mesh[1] * scale
@@ -119,7 +119,7 @@ class Canvas:
         self._reach = self._bounds()
 
     def pose(self, positions: Array, rotations: Array, room_motion: RoomMotion | None = None, row: int = 0) -> None:
-        """Set the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and a row of `room_motion`."""
+        """Sets the wearer's pose, (23, 3) metres and (23, 3, 3) or quaternions (23, 4), and a row of `room_motion`."""
         data = self.data
         data.mocap_pos[:], data.mocap_quat[:] = self._resting
         room_motion = room_motion or RoomMotion()
@@ -151,7 +151,7 @@ class Canvas:
         self.data.mocap_quat[row] = self._quat
 
     def draw(self, camera: Pinhole, camera_pose: Array, own_head: bool = False, segmentation: bool = False) -> None:
-        """Draw the present state into `colour`, rows from the bottom up.
+        """Draws the present state into `colour`, rows from the bottom up.
 
         Args:
             camera: intrinsics at the size of this canvas; square pixels.
@@ -173,7 +173,7 @@ class Canvas:
         mujoco.mjr_readPixels(self.colour, None, self.view, self.context)
 
     def read_depth(self) -> NDArray[np.float32]:
-        """What was drawn last as distances along the optical axis, metres (H, W), rows from the bottom up."""
+        """Depth of what was drawn last along the optical axis, metres (H, W), rows from the bottom up."""
         self._fetch_depth()
         return self._metres(self.depth)
 
@@ -211,7 +211,7 @@ class Canvas:
         return float(self.model.vis.map.zfar * self.model.stat.extent)
 
     def _unseen(self, camera: Pinhole, pose: Array) -> NDArray[np.bool_]:
-        """Which geoms' bounding spheres lie wholly outside of the picture."""
+        """Which geoms' bounding spheres are wholly outside of the image."""
         local = (self.data.geom_xpos - pose[:3, 3]) @ pose[:3, :3]
         outside = local[:, 2] < -self._reach
         for axis, focal, low, high in (
@@ -224,12 +224,12 @@ class Canvas:
         return outside
 
     def close(self) -> None:
-        """Free the building's textures and buffers."""
+        """Frees the building's textures and buffers."""
         self.context.free()
 
 
 def _look(gl: mujoco.MjvGLCamera, camera: Pinhole, pose: Array, near: float, far: float) -> None:
-    """Point MuJoCo's camera: any pose and any pinhole of square pixels."""
+    """Points MuJoCo's camera: any pose and any pinhole of square pixels."""
     gl.pos, gl.forward, gl.up = pose[:3, 3], pose[:3, 2], -pose[:3, 1]
     gl.frustum_near, gl.frustum_far = near, far
     gl.frustum_top = near * (camera.cy + 0.5) / camera.fy

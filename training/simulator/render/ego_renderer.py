@@ -1,7 +1,7 @@
-"""What the wearer sees, and what others see of the wearer, rendered by MuJoCo without a screen.
+"""Renders the wearer's view, and views of the wearer from outside, without a screen.
 
-Rendering is bound by vertices, not pixels, on a software rasteriser, so pictures are drawn several times larger and
-averaged down.
+On a software rasteriser, vertices and not pixels cost the time, so images are drawn several times larger and averaged
+down.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from training.simulator.rooms.plan import Articulation, RoomPlan
 
 Matrix = NDArray[np.floating]
 FOV = np.pi / 2
-DEPTH_TOLERANCE = 0.03  # metres: a hand point counts as seen when nothing lies this much before it
+DEPTH_TOLERANCE = 0.03  # metres: a hand point is visible unless something is this much nearer
 _HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
 
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """Which labels to draw besides the pictures; each costs time.
+    """Which labels to render besides the images; each costs time.
 
     Attributes:
-        hand_pixels: how much of the picture each hand takes. depth: metres for every pixel. segmentation: which thing
-            every pixel shows.
+        hand_pixels: number of pixels of each hand. depth: metres for every pixel. segmentation: the thing that every
+            pixel shows.
     """
 
     hand_pixels: bool = False
@@ -49,11 +49,12 @@ class RenderedFrames:
 
     Attributes:
         images: uint8 (F, H, W, 3) RGB. camera_pose: float32 (F, 4, 4) T_world_camera of the optical frame.
-        intrinsics: the pictures' pinhole.
+        intrinsics: the images' pinhole.
         hand_visible: uint8 (F, 2), whether any of the left and right hand is seen.
-        hand_pixels: float32 (F, 2), pixels each takes, in parts of a pixel; where asked for.
-        depth: float16 (F, H, W) metres along the optical axis; where asked for.
-        segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`; where asked for.
+        hand_pixels: float32 (F, 2), pixels of each hand, with fractions; None unless asked for.
+        depth: float16 (F, H, W) metres along the optical axis; None unless asked for.
+        segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`; None unless asked
+            for.
     """
 
     images: NDArray[np.uint8]
@@ -66,7 +67,7 @@ class RenderedFrames:
 
 
 def smooth(spec: mujoco.MjSpec) -> None:
-    """Round things finely, for large pictures."""
+    """Gives round things more facets, for large images."""
     quality = spec.visual.quality
     quality.numslices, quality.numstacks = 24, 12
 
@@ -76,9 +77,9 @@ class EgoRenderer:
 
     Args:
         spec: from `scene.build_room`, without a body; it is given one.
-        size: side of the pictures, pixels.
-        supersample: pictures are drawn this many times larger and averaged.
-        fine: round things finely, for pictures of 128 px and more.
+        size: side of the images, pixels.
+        supersample: images are drawn this many times larger and averaged.
+        fine: give round things more facets, for images of 128 px and more.
         articulations: of the room's plan.
 
     Attributes:
@@ -103,7 +104,7 @@ class EgoRenderer:
         self.wear(reference_offsets(), Clothing.sample(np.random.default_rng(0)))
 
     def wear(self, offsets: Matrix, clothing: Clothing) -> None:
-        """Change the wearer: joint offsets (23, 3) metres and colours."""
+        """Changes the wearer: joint offsets (23, 3) metres and colours."""
         self._canvas.wear(offsets, clothing)
 
     @property
@@ -123,7 +124,7 @@ class EgoRenderer:
 
         Args:
             positions: (F, 23, 3) metres, rotations: (F, 23, 3, 3) global, in the building's frame.
-            room_motion: what else moves, F rows. labels: what to draw besides pictures.
+            room_motion: what else moves, F rows. labels: what to render besides images.
         """
         camera_pose = self.mount.camera_pose(positions[:, HEAD], rotations[:, HEAD])
         labels = labels or LabelOptions()
@@ -159,7 +160,7 @@ class EgoRenderer:
             canvas.pose(positions[i], quaternions[i], room_motion, i)
             canvas.draw(fine, poses[i], own_head)
             self._shrink(canvas.colour[::-1], images[i])
-            if inside[i].any():  # a hand is seen where any of its points has nothing before it
+            if inside[i].any():  # a hand is visible where nothing is in front of any of its points
                 drawn = canvas.depth_at(at[i, ..., 0], at[i, ..., 1])
                 seen[i] = (inside[i] & (distance[i] < drawn + DEPTH_TOLERANCE)).any(axis=-1)
             if depth is not None:
@@ -188,7 +189,7 @@ class EgoRenderer:
     def _hand_points(
         self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, room_motion: RoomMotion | None
     ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
-        """Points of the left and right hand in F pictures: pixels (F, 2, P, 2), distances, and whether inside."""
+        """Points of the left and right hand in F images: pixels (F, 2, P, 2), distances, and whether inside."""
         count = len(positions)
         fingers = room_motion.fingers if room_motion is not None and len(room_motion.fingers) else np.zeros((count, 2))
         drawn = np.array([[body_geoms.finger_pose(float(v)) for v in row] for row in fingers]).reshape(count, 2)
@@ -201,7 +202,7 @@ class EgoRenderer:
         return np.rint(np.where(inside[..., None], at, 0)).astype(np.int64), optical[..., 2], inside
 
     def close(self) -> None:
-        """Free the building's textures and buffers."""
+        """Frees the building's textures and buffers."""
         self._canvas.close()
 
 
@@ -220,7 +221,7 @@ def outside_camera(rng: np.random.Generator, plan: RoomPlan, path: Matrix) -> Ma
     corners = np.array([(x, y, height) for x in (x0, x1) for y in (y0, y1)])
     corners[:, :2] += shifts * np.sign(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - corners[:, :2])
     middle = np.array([*path.mean(axis=0)[:2], rng.uniform(0.8, 1.1)])
-    # The way to the wearer's head should be clear: of the sight lines the one whose tightest place is widest.
+    # The line of sight to the head should be free: take the corner with the widest tightest place along it.
     head = np.array([*middle[:2], float(path[:, 2].mean())])
     lines = corners[:, None] + np.linspace(0, 0.85, 24)[:, None] * (head - corners)[:, None]
     gap = np.minimum(plan.solids.distance(lines).min(axis=1), 0.3)

@@ -1,4 +1,4 @@
-"""Make the hand meshes in assets/ from the WebXR generic hand.
+"""Makes the hand meshes in assets/ from the WebXR generic hand.
 
 `python -m training.simulator.render.hand_asset left.glb`
 
@@ -96,7 +96,7 @@ def _about(point: Array, rotation: Rotation) -> Array:
 def _welded(
     faces: NDArray[Any], vertices: Array, owners: NDArray[Any], weights: NDArray[Any]
 ) -> tuple[NDArray[Any], Array, NDArray[Any], Array]:
-    """Without the copies of vertices that seams of the texture need."""
+    """Merges the copies of vertices that seams of the texture need."""
     _, first, index = np.unique(vertices.round(6), axis=0, return_index=True, return_inverse=True)
     joined = index.reshape(-1)[faces]
     whole = (joined[:, 0] != joined[:, 1]) & (joined[:, 1] != joined[:, 2]) & (joined[:, 2] != joined[:, 0])

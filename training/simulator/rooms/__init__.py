@@ -1,1 +1,1 @@
-"""Furnished rooms from a seed, and the plan of where a body may be in them."""
+"""Furnished rooms from a seed, and plans of them for motion."""

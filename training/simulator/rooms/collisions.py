@@ -1,4 +1,4 @@
-"""Whether a body passes through walls, furniture or doors: points along its bones against the room's solid boxes."""
+"""Penetration of a body into walls, furniture and doors: points along its bones against the room's solid boxes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD_CENTRE = np.array([0.02, 0.0, 0.095])  # in the head's frame
 def penetration(
     plan: RoomPlan, positions: Array, rotations: Array, articulations: Mapping[str, Array] | None = None
 ) -> float:
-    """How deep any limb, the trunk or the head is inside something solid, at worst: metres, 0 for not at all.
+    """Largest depth of limbs, trunk and head inside something solid: metres, 0 for none.
 
     Hands and carried objects do not count: hands are meant to touch things.
 
@@ -49,7 +49,7 @@ def penetration(
 
 
 def body_points(positions: Array, rotations: Array) -> tuple[Array, Array]:
-    """Points inside trunk, head and limbs (T, P, 3) and how much of the body is around each at least, (P,) metres."""
+    """Points inside trunk, head and limbs (T, P, 3), and the radius of the body around each (P,) metres."""
     start, end = [_INDEX[bone[0]] for bone in _BONES], [_INDEX[bone[1]] for bone in _BONES]
     a, b = positions[:, start, None], positions[:, end, None]
     along = (a + _SAMPLES[:, None] * (b - a)).reshape(len(positions), -1, 3)
@@ -59,7 +59,7 @@ def body_points(positions: Array, rotations: Array) -> tuple[Array, Array]:
 
 
 def _depth(solids: Solids, points: Array, radii: Array) -> float:
-    """The deepest of points (T, P, 3) with radii (P,) in any of the boxes; far boxes are not looked at."""
+    """Largest depth of points (T, P, 3) with radii (P,) in any of the boxes; far boxes are skipped."""
     c, s = np.abs(np.cos(solids.yaw)), np.abs(np.sin(solids.yaw))
     x, y, z = solids.half.T
     reach = np.stack([c * x + s * y, s * x + c * y, z], axis=-1) + radii.max()

@@ -1,4 +1,4 @@
-"""What furniture is used by: surfaces, hinged fronts, drawers and seats, registered as targets of the plan."""
+"""Parts of furniture that actions use: surfaces, hinged fronts, drawers and seats, registered as targets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from training.simulator.rooms.plan import Articulation, Target, Vector
 from training.simulator.rooms.site import STEEL, Frame, Spot, vector
 from training.simulator.rooms.textures import Colour
 
-BEFORE_CABINET, BEFORE_DRAWER, BEFORE_SEAT = 0.62, 0.75, 0.15  # metres from a front to the pelvis of who uses it
+BEFORE_CABINET, BEFORE_DRAWER, BEFORE_SEAT = 0.62, 0.75, 0.15  # metres from a front to the user's pelvis
 
 
 def surface(
     frame: Frame, name: str, low: tuple[float, float], high: tuple[float, float], height: float, places: list[Vector]
 ) -> str:
-    """Register the top of a piece as a target: its rectangle and the local places for objects; returns its id."""
+    """Registers the top of a piece as a target: its rectangle and the local places for objects; returns its id."""
     site, middle = frame.site, frame.point((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, height)
     target_id = site.name(name.replace(" ", "_"))
     site.targets.append(

@@ -1,4 +1,4 @@
-"""Free floor: the largest rectangles between obstacles, and how far every place is from anything solid."""
+"""Free floor: maximal rectangles between obstacles, and a grid of distances to solids."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def clearance(size: tuple[float, float], floors: list[Rectangle], solids: Solids
 
     Args:
         size: extent of the building. floors: where there is floor (rooms and openings); all else is solid.
-        solids: everything else that is solid, doors where they stand at first.
+        solids: everything else that is solid, doors in their initial state.
     """
     shape = tuple(int(np.ceil(v / CELL)) + 3 for v in size)
     origin = tuple(float(-(n - 1) / 2 * CELL) for n in shape)
@@ -69,14 +69,14 @@ def clearance(size: tuple[float, float], floors: list[Rectangle], solids: Solids
 
 
 def _touched(box: NDArray[np.floating], origin: tuple[float, ...]) -> tuple[slice, slice]:
-    """The grid cells a rectangle touches, so that a board thinner than a cell is there too."""
+    """The grid cells a rectangle touches, so that boards thinner than a cell count."""
     low = np.maximum(np.rint((box[:2] - origin) / CELL), 0).astype(int)
     high = np.maximum(np.rint((box[2:] - origin) / CELL) + 1, 0).astype(int)
     return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def _cells(box: tuple[float, ...], origin: tuple[float, ...]) -> tuple[slice, slice]:
-    """The grid cells whose centres lie in a rectangle."""
+    """The grid cells whose centres are in a rectangle."""
     x0, y0 = (int(np.ceil(round((box[k] - origin[k]) / CELL, 6))) for k in (0, 1))
     x1, y1 = (int(np.floor(round((box[k + 2] - origin[k]) / CELL, 6))) + 1 for k in (0, 1))
     return slice(max(x0, 0), max(x1, 0)), slice(max(y0, 0), max(y1, 0))

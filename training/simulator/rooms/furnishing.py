@@ -1,4 +1,4 @@
-"""What stands where: the furniture of each kind of room, along its walls and free in the middle."""
+"""Furnishes rooms: the pieces of each kind of room, along its walls and free in the middle."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TRIES = 24
 
 @dataclass(frozen=True)
 class Piece:
-    """Furniture at a wall: how to build it, its size, and how many metres before it stay free to use it.
+    """Furniture at a wall: how to build it, its size, and how many metres in front of it stay free for its use.
 
-    `on_wall` pieces (windows) take wall but no floor; `frames` turns of 90 degrees are never made.
+    Pieces `on_wall`, such as windows, occupy wall but no floor.
     """
 
     build: Builder
@@ -50,7 +50,7 @@ class _Wall:
 
 @dataclass
 class Furnisher:
-    """Furnishes one room; `blocked` collects the footprints of what stands on the floor."""
+    """Furnishes one room; `blocked` collects the footprints of pieces on the floor."""
 
     site: Site
     rng: np.random.Generator
@@ -71,7 +71,7 @@ class Furnisher:
                 self.kept_free.append(rectangle(frame, x, 0.0, w + 0.2, 1.3 if swings else 1.0))
 
     def furnish(self) -> None:
-        """Everything of this kind of room that finds a place."""
+        """Places all pieces of this kind of room for which there is space."""
         u = self.rng.uniform
         for piece in _pieces(self.kind, self.rng):
             self.at_wall(piece)
@@ -79,10 +79,10 @@ class Furnisher:
             self.free_table()
         if self.kind in ("living room", "bedroom") or (self.kind == "office" and u() < 0.4):
             self.rug()
-        self.pictures()
+        self.paintings()
 
     def at_wall(self, piece: Piece) -> bool:
-        """Stand a piece at a random free stretch of wall; False where it finds none."""
+        """Places a piece at a random free stretch of wall; returns False where there is none."""
         for _ in range(_TRIES):
             wall = self.walls[int(self.rng.integers(4))]
             half = piece.width / 2 + piece.side
@@ -110,7 +110,7 @@ class Furnisher:
         return False
 
     def free_table(self) -> None:
-        """A free-standing table with aisles around it and chairs that face away from it."""
+        """Places a free-standing table with aisles around it, and chairs."""
         rng = self.rng
         coffee = self.kind == "living room" and rng.uniform() < 0.6
         width, depth = (rng.uniform(0.9, 1.2), rng.uniform(0.5, 0.65)) if coffee else (rng.uniform(1.1, 1.5), 0.75)
@@ -131,7 +131,7 @@ class Furnisher:
             return
 
     def _chairs(self, frame: Frame, width: float, depth: float) -> None:
-        """One or two chairs at the table, pulled out and turned away from it, as one leaves them."""
+        """Places one or two chairs at the table, pulled out and turned away from it."""
         sides = (
             frame.at(width / 2 + 0.1, depth / 2, 0.0, -np.pi / 2),
             frame.at(-width / 2 - 0.1, depth / 2, 0.0, np.pi / 2),
@@ -144,7 +144,7 @@ class Furnisher:
             self.blocked.append(foot)
 
     def rug(self) -> None:
-        """A rug somewhere in the middle."""
+        """Places a rug near the middle."""
         rng, (x0, y0, x1, y1) = self.rng, self.room
         half = np.array([rng.uniform(0.7, 1.3), rng.uniform(0.55, 0.95)])
         half = np.minimum(half, [(x1 - x0) / 2 - 0.3, (y1 - y0) / 2 - 0.3])
@@ -152,18 +152,18 @@ class Furnisher:
         image = textures.rug(rng, fabric(rng), fabric(rng), textures.texture_size(*(2 * half)))
         panel(self.site, f"rug_{self.index}", np.array([*centre, 0.006]), np.eye(3), tuple(half), image)
 
-    def pictures(self) -> None:
-        """Pictures on bare wall and above low furniture."""
+    def paintings(self) -> None:
+        """Hangs paintings on bare walls and above low furniture."""
         for wall, x, piece in self.low:
             if self.rng.uniform() < 0.75 and piece.width > 0.8:
-                self._picture(wall, x, piece.width / 2)
+                self._painting(wall, x, piece.width / 2)
         for wall in self.walls:
             edges = sorted([(-wall.length / 2, -wall.length / 2), *wall.taken, (wall.length / 2, wall.length / 2)])
             for (_, low), (high, _) in itertools.pairwise(edges):
                 if high - low > 0.9 and self.rng.uniform() < 0.85:
-                    self._picture(wall, (low + high) / 2, (high - low) / 2 - 0.1)
+                    self._painting(wall, (low + high) / 2, (high - low) / 2 - 0.1)
 
-    def _picture(self, wall: _Wall, x: float, room: float) -> None:
+    def _painting(self, wall: _Wall, x: float, room: float) -> None:
         rng = self.rng
         half = np.minimum(rng.uniform(0.2, 0.5, 2), [room, 0.42])
         z, edge = rng.uniform(1.5, 1.7), 0.04
@@ -183,7 +183,7 @@ class Furnisher:
 
 
 def _pieces(kind: str, rng: np.random.Generator) -> list[Piece]:
-    """What a kind of room has at its walls, most needed first."""
+    """Pieces at the walls of a kind of room, the most important first."""
     u = rng.uniform
     window = Piece(furniture.window, u(1.2, 1.9), 0.12, u(1.1, 1.35), on_wall=True, side=0.38)
     plant, lamp = Piece(furniture.plant, 0.5, 0.5, u(1.1, 1.5), 0.1), Piece(furniture.lamp, 0.4, 0.4, u(1.45, 1.7), 0.1)
@@ -227,5 +227,5 @@ def rectangle(frame: Frame, x: float, y: float, width: float, depth: float) -> R
 
 
 def grown(box: Rectangle, margin: float) -> Rectangle:
-    """A rectangle made larger on all sides."""
+    """A rectangle enlarged on all sides."""
     return (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)

@@ -1,7 +1,7 @@
 """Tables, desks, seats, beds and decoration, made of boxes, cylinders and ellipsoids, each in its own local frame.
 
 Local frame of a piece: origin on the floor in the middle of its back edge, x along the wall, y into the room, z up.
-A piece registers what can be done with it (surfaces, doors, drawers, seats) at its `Site`.
+A piece registers its surfaces, doors, drawers and seats as targets at its `Site`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def stool(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> 
 
 
 def bed(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
-    """A bed with its head at the wall; one sits on its foot end."""
+    """A bed with its head at the wall; its foot end is a seat."""
     colour, cloth, w = wood(rng), fabric(rng), width / 2
     frame.box((-w, 0, 0), (w, 0.06, height + 0.5), colour)
     frame.box((-w, 0.06, 0.08), (w, depth, 0.26), shade(colour, 0.8))

@@ -1,4 +1,4 @@
-"""What pieces of furniture share: colours, legs, carcasses, fronts, places for objects."""
+"""Common parts of furniture: colours, legs, carcasses, fronts, places for objects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def legs(frame: Frame, w: float, depth: float, height: float, thick: float, colo
 def carcass(
     frame: Frame, w: float, depth: float, low: float, high: float, colour: Colour, doors: list[str], shelves: int = 1
 ) -> None:
-    """A box open to the front, with shelves inside; what its closed `doors` hide is drawn only when one opens."""
+    """A box open to the front, with shelves inside; what its `doors` hide is rendered only while one is open."""
     t, inner = 0.018, frame.inside(*doors) if doors else frame
     inner.box((-w, 0, low), (w, t, high), shade(colour, 0.75))
     for x in (-w, w - t):

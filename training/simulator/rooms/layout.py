@@ -20,12 +20,12 @@ _SIZES = {"kitchen": (4.4, 6.6), "living room": (5.0, 8.0), "bedroom": (4.4, 6.6
 
 @dataclass(frozen=True)
 class Door:
-    """An opening in a wall: its middle (x, y) on the first room's side, heading (rad) out of the first room.
+    """An opening in a wall, with its middle (x, y) on the first room's side, heading (rad) out of the first room.
 
     Attributes:
         rooms: first and second room, -1 is outside. width: clear, metres.
-        leaf: it has a door, which opens out of the first room. hinge_left: hinged at the left, seen from the first
-            room. initial: how far it is open, rad.
+        leaf: whether it has a door, which opens out of the first room. initial: how far that is open, rad.
+        hinge_left: whether it is hinged at the left, seen from the first room.
     """
 
     rooms: tuple[int, int]

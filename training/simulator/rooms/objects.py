@@ -1,4 +1,4 @@
-"""Graspable objects: a colour and a kind, named as people say it ("red box"); every split has pairs of its own."""
+"""Graspable objects, each of a colour and a kind ("red box"); splits share no pair of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pairs_of(split: str) -> list[tuple[str, str]]:
 
 
 def sample_objects(rng: np.random.Generator, split: str, count: int) -> list[tuple[str, str]]:
-    """Up to 9 different (colour, kind) pairs; each colour once, so that a colour alone tells objects apart."""
+    """Up to 9 random (colour, kind) pairs, each colour once, so that colours identify objects."""
     pairs = []
     for colour in rng.permutation(list(COLOURS))[:count]:
         kinds = [kind for kind in KINDS if split_of(str(colour), kind) == split]
@@ -49,7 +49,7 @@ def sample_objects(rng: np.random.Generator, split: str, count: int) -> list[tup
 
 
 def place_object(site: Site, spot: Spot, colour: str, kind: str, rng: np.random.Generator) -> Target:
-    """Build the object standing on the spot and return what a hand would reach for; its body is named by its id."""
+    """Builds an object on a spot and returns its target, whose id is the name of its MuJoCo body."""
     yaw = float(rng.uniform(-np.pi, np.pi))
     size = _DRAW[kind](rng)
     centre = spot.point + np.array([0.0, 0.0, size[2] / 2])
@@ -65,7 +65,7 @@ Size = tuple[float, float, float]
 
 
 def _uniform(low: Size, high: Size) -> Callable[[np.random.Generator], Size]:
-    """Draws sizes between two; a thing as wide as deep in both is round, one as high too is a ball."""
+    """A sampler of sizes between two; equal first two components stay equal (round things), or all three (balls)."""
 
     def draw(rng: np.random.Generator) -> Size:
         x, y, z = (float(v) for v in rng.uniform(low, high))

@@ -1,12 +1,12 @@
-"""What the motion generator needs to know about a room: where a body may be, and what there is to do things with.
+"""A room as motion synthesis sees it: where a body may be, and the targets of actions.
 
 All positions are world metres, z up, floor at z = 0, the building centred at the origin; headings are radians about z,
-0 along +x. Two sides meet here:
+0 along +x. The plan is the interface of two sides:
 
 - `scene.build_room` makes a `RoomPlan`: rooms, free area, `Target`s, `Articulation`s, `Solids`.
-- a motion answers with poses of the wearer and with what it moved, one row per pose (T rows):
+- a motion has poses of the wearer, and of what it moves, one row per pose (T rows):
   ``articulations`` {Articulation.id: (T,) value}, ``objects`` {Target.id: (T, 4, 4) T_world_object},
-  ``step_phase`` (T, 2) and ``fingers`` (T, 2). What it does not name stays at its initial value or place.
+  ``step_phase`` (T, 2) and ``fingers`` (T, 2). All other things keep their initial value or place.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Articulation:
     initial: float = 0.0
 
     def transform(self, value: NDArray[np.floating] | float) -> Array:
-        """World transforms (..., 4, 4) that take points of the closed part to where they are at values (...)."""
+        """World transforms (..., 4, 4) of points of the closed part to their places at values (...)."""
         value = np.asarray(value, dtype=np.float64)
         axis = np.array(self.axis)
         matrix = np.zeros((*value.shape, 4, 4))
@@ -72,17 +72,17 @@ class Articulation:
         return matrix
 
     def move(self, point: Vector | Array, value: NDArray[np.floating] | float) -> Array:
-        """Where a point (3,) of the closed part, for instance its handle, is at values (...): (..., 3)."""
+        """Places (..., 3) of a point (3,) of the closed part, for instance its handle, at values (...)."""
         matrix = self.transform(value)
         return matrix[..., :3, :3] @ np.asarray(point, dtype=np.float64) + matrix[..., :3, 3]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something an action can be about.
+    """A thing or place that an action can be about.
 
     Attributes:
-        name: as people say it, "red box", "door", "cabinet"; two targets may share a name (see `qualifier`).
+        name: as people call it, "red box", "door", "cabinet"; two targets may share a name (see `qualifier`).
         position: of its centre; of a surface the middle of its top; of a seat where the middle of the pelvis' underside
             comes to rest; of a spot the place on the floor.
         support: what an object stands on ("table", "floor"); of a cabinet or drawer the furniture it belongs to.
@@ -90,16 +90,16 @@ class Target:
         kind: one of `TARGET_KINDS`. "cabinet" is one hinged door of a piece of furniture.
         id: unique in the room; of objects the key of their poses.
         colour: word for its colour, "" where it has no name.
-        qualifier: words that tell it from others of the same name ("left", "by the window"), "" where it is alone.
+        qualifier: words that distinguish it from others of the same name ("left", "by the window"), or "".
         room: index into `RoomPlan.rooms`.
         size: full extents along the target's own axes (x, y, z); of an object at `yaw`.
         yaw: rad; of an object its heading; of everything else the direction its front faces, away from the wall
             (a sitter's heading, the side from which a drawer is opened).
-        handle: where a hand takes hold of it while closed (`Articulation.move` says where it goes); None: `position`.
-        stands: where to stand for it, best first; empty: search the free area around it. For a seat: just before it,
-            facing as the sitter will. For a door: one stand on each side.
+        handle: where a hand holds it while closed (moved by `Articulation.move`); None: `position`.
+        stands: where to stand for it, best first; empty: search the free area around it. For a seat: just in front of
+            it, facing as the sitter will. For a door: one stand on each side.
         articulation: id of the part it is or opens; "" for none.
-        within: id of the articulation that must be open to get at it; objects in a drawer move with it. "" for none.
+        within: id of the articulation that must be open to reach it; objects in a drawer move with it. "" for none.
         graspable: one hand can carry it.
         spots: of a surface: free places (x, y, z) for an object's underside.
     """
@@ -158,7 +158,7 @@ class Solids:
 
     Attributes:
         centre: (N, 3) m. half: (N, 3) half extents in the box's axes. yaw: (N,) rad.
-        part: for each, the id of the articulation or object it moves with; "" stands still.
+        part: for each, the id of the articulation or object it moves with; "" for static boxes.
     """
 
     centre: Array = field(default_factory=lambda: np.zeros((0, 3)))
@@ -167,7 +167,7 @@ class Solids:
     part: tuple[str, ...] = ()
 
     def select(self, keep: NDArray[np.bool_]) -> Solids:
-        """Some of the boxes."""
+        """The boxes of a mask (N,)."""
         part = tuple(p for p, k in zip(self.part, keep, strict=True) if k)
         return Solids(self.centre[keep], self.half[keep], self.yaw[keep], part)
 
@@ -223,11 +223,11 @@ class RoomPlan:
         size: extent of the whole along x and y.
         free: rectangles (x0, y0, x1, y1) whose union is where the centre of a body of radius 0.3 m may be, passages
             through openings and open doors included.
-        targets: what actions can be about, of all `TARGET_KINDS`.
+        targets: of actions, of all `TARGET_KINDS`.
         kind: "kitchen", "living room", "bedroom", "office" or "corridor".
         rooms: one or several; `doorways` join them.
         articulations: by id.
-        solids: for checks of poses. clearance: for planning; None where nobody made one (`distance_to_solids`).
+        solids: for checks of poses. clearance: for planning; None for none (`distance_to_solids`).
         height: of the ceiling.
     """
 
@@ -248,7 +248,7 @@ class RoomPlan:
         return [target for target in self.targets if target.kind in kinds]
 
     def contains(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which of the world points (..., 2) lie in the free area: bool (...)."""
+        """Which of the world points (..., 2) are in the free area: bool (...)."""
         inside = np.zeros(points.shape[:-1], dtype=bool)
         for x0, y0, x1, y1 in self.free:
             x, y = points[..., 0], points[..., 1]
@@ -262,7 +262,7 @@ class RoomPlan:
         return self.clearance(points)
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """Points drawn from the free rectangles, each chosen by its area: (count, 2) metres."""
+        """Random points of the free rectangles, weighted by area: (count, 2) metres."""
         boxes = np.array(self.free, dtype=float).reshape(-1, 4)
         if not len(boxes):
             raise MissingTargetError(f"room {self.seed} has no free rectangle to stand in; give it at least one")

@@ -1,4 +1,4 @@
-"""Where a body may walk and how it gets from one place to another: straight, or round corners and through doors."""
+"""Where a body may walk, and routes from place to place: straight, or around corners and through doors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from training.simulator.rooms.plan import Rectangle, RoomPlan
 
 Array = NDArray[np.float64]
 
-_LEAF_CLEARANCE = 0.34  # metres the middle of a body keeps from an open door's edge
-_SLACK = 0.06  # metres by which a way may touch what is not free
+_LEAF_CLEARANCE = 0.34  # metres between the middle of a body and an open door's edge
+_SLACK = 0.06  # metres by which a way may leave the free area
 _AT_LEAF = 0.4
 _STEP = 0.08  # metres between the points at which a way is checked
 
@@ -28,7 +28,7 @@ def segment_distance(points: Array, segments: Array) -> Array:
 
 
 class WalkableArea:
-    """The free area of a room, which changes as doors open, and open leaves that stand in it.
+    """The free area of a room, which changes as doors open, and open leaves in it.
 
     Attributes:
         rectangles: (R, 4) whose union is free. leaves: (L, 4) segments a body keeps away from.
@@ -39,7 +39,7 @@ class WalkableArea:
         self.leaves: dict[str, Array] = {}
 
     def open_passage(self, passage: Rectangle) -> None:
-        """Add a rectangle that has become free."""
+        """Adds a rectangle that has become free."""
         self.rectangles = np.concatenate([self.rectangles, np.array([passage])])
 
     def clear(self, points: Array, slack: float = 0.0, ignore: str = "") -> NDArray[np.bool_]:
@@ -58,7 +58,7 @@ class WalkableArea:
         count = max(2, int(np.linalg.norm(end - start) / _STEP) + 1)
         way = start + np.linspace(0, 1, count)[:, None] * (end - start)
         free = self.clear(way, slack=_SLACK)
-        if self.leaves and not free.all():  # one may stand near the leaf that one has just opened, and leave it
+        if self.leaves and not free.all():  # a body may be near a leaf that it has just opened
             near = np.minimum(np.linalg.norm(way - start, axis=1), np.linalg.norm(way - end, axis=1)) < _AT_LEAF
             free |= near & self.clear(way, slack=_SLACK, ignore="all")
         return bool(free.all())
@@ -93,7 +93,7 @@ class WalkableArea:
         return corners if free else None
 
     def _shortened(self, way: Array) -> Array:
-        """Leave out corners that are not needed."""
+        """Leaves out unnecessary corners."""
         kept, at = [way[0]], 0
         while at < len(way) - 1:
             ahead = next(k for k in range(len(way) - 1, at, -1) if k == at + 1 or self.straight(way[at], way[k]))

@@ -1,4 +1,4 @@
-"""Furnished rooms from a seed: walls, furniture, objects, light, and the plan a motion is made for."""
+"""Furnished rooms from a seed: walls, furniture, objects, light, and the plan for motion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPLIT_SEEDS: dict[str, range] = {
 }
 """Room seeds of each split; disjoint, so no room is in two splits."""
 
-WALL_CLEARANCE = 0.5  # a reach or a stride brings the head about this far ahead of the pelvis' standing place
+WALL_CLEARANCE = 0.5  # a reach or stride brings the head about this far ahead of the standing pelvis
 FURNITURE_CLEARANCE = 0.36
 _KIND_SHARES = {"kitchen": 0.2, "living room": 0.2, "bedroom": 0.2, "office": 0.2, "corridor": 0.2}
 _MOST_OBJECTS = 9
@@ -34,9 +34,9 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
     """One furnished building, the same for the same seed and split.
 
     Args:
-        seed: room seed; must lie in `SPLIT_SEEDS[split]`.
+        seed: room seed, one of `SPLIT_SEEDS[split]`.
         split: "train", "val" or "test"; each has wall styles and colour-object pairs of its own.
-        kind: one of `layout.KINDS`; None lets the seed decide.
+        kind: one of `layout.KINDS`; None for the seed's.
 
     Returns:
         The MuJoCo specification (no body in it yet) and the plan: size, free area, targets, what can be moved.
@@ -44,8 +44,8 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
     if seed not in SPLIT_SEEDS[split]:
         raise ValueError(f"room seed {seed} is not of split {split!r} ({SPLIT_SEEDS[split]})")
     rng = np.random.default_rng([seed, 21])
-    drawn = str(rng.choice(list(_KIND_SHARES), p=list(_KIND_SHARES.values())))
-    layout = sample_layout(rng, kind or drawn)
+    sampled = str(rng.choice(list(_KIND_SHARES), p=list(_KIND_SHARES.values())))
+    layout = sample_layout(rng, kind or sampled)
     site = Site(empty_spec(), tuple(int(g) for g in rng.permutation(textures.GRAINS)[:_GRAINS_IN_USE]))
     _add_grains(site)
     appearance = _sample_appearance(rng, layout, wall_style(seed, split))
@@ -104,9 +104,9 @@ def _sample_appearance(rng: np.random.Generator, layout: Layout, style: str) -> 
 
 
 def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
-    """Even ambient light and two far lights that tell the sides of things apart; strength and warmth vary.
+    """Adds ambient light and two directional lights of random strength and colour, which shade the sides of things.
 
-    The lamps' own light is baked into walls and floors: point lights would cost time for every vertex.
+    The lamps' own light is baked into walls and floors: point lights would cost time per vertex.
     """
     strength, warmth = rng.uniform(0.9, 1.06), rng.uniform(-0.06, 0.06)
     tint = np.array([1 + warmth, 1.0, 1 - warmth]) * strength
@@ -122,7 +122,7 @@ def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
 
 
 def _open(site: Site, door: Doorway) -> bool:
-    """Whether one can walk through as things stand at first."""
+    """Whether a doorway can be walked through initially."""
     return not door.articulation or site.articulations[door.articulation].initial > 1.3
 
 
@@ -133,7 +133,7 @@ def _area(site: Site, layout: Layout, doorways: list[Doorway], furnisher: Furnis
     for door in doorways:
         if door.articulation and door.rooms[1] == furnisher.index:
             leaf = site.articulations[door.articulation]
-            if leaf.initial > 0.2:  # it stands in this room, at a right angle to the wall
+            if leaf.initial > 0.2:  # it is in this room, at a right angle to the wall
                 obstacles.append(grown(_leaf_box(site, door), 0.26))
     margin = min(WALL_CLEARANCE, 0.5 * (min(floor[2] - floor[0], floor[3] - floor[1]) - 0.9))
     return RoomArea(kind, floor, tuple(maximal_rectangles(grown(floor, -margin), obstacles)))
@@ -150,7 +150,7 @@ def _leaf_box(site: Site, door: Doorway) -> Rectangle:
 
 
 def _place_objects(site: Site, rng: np.random.Generator, split: str, rooms: tuple[RoomArea, ...]) -> None:
-    """One to three objects on each surface, some on the floor, at most nine; places left are the surfaces' spots."""
+    """Places up to nine objects on surfaces and on the floor; free places become the surfaces' spots."""
     by_surface: dict[str, list[Spot]] = {}
     for spot in site.spots:
         by_surface.setdefault(spot.support_id, []).append(spot)
@@ -181,7 +181,7 @@ def _point(spot: Spot) -> Vector:
 
 
 def _floor_place(rng: np.random.Generator, room: RoomArea) -> np.ndarray:
-    """At the rim of the free area, where it leaves the middle open."""
+    """A random place at the rim of the free area."""
     box = room.free[int(rng.integers(len(room.free)))]
     along, rim = rng.uniform(0.1, 0.9), rng.uniform(-0.15, 0.08)
     x, y = box[0] + along * (box[2] - box[0]), box[1] + along * (box[3] - box[1])
@@ -209,7 +209,7 @@ def _plan(
 
 
 def _without(room: RoomArea, objects: list[Target]) -> RoomArea:
-    """A room's free area less what lies on the floor."""
+    """A room's free area without objects on the floor."""
     free: list[Rectangle] = []
     for box in room.free:
         near = [
@@ -220,14 +220,14 @@ def _without(room: RoomArea, objects: list[Target]) -> RoomArea:
 
 
 def _reachable(plan: RoomPlan, target: Target) -> bool:
-    """Whether one of its stands lies in the free area (a step beside it is allowed)."""
+    """Whether one of its stands is in the free area, or nearly so."""
     stands = np.array(target.stands)[:, :2]
     near = np.array([[0, 0], [0.1, 0], [-0.1, 0], [0, 0.1], [0, -0.1]])
     return bool(plan.contains(stands[:, None] + near).any())
 
 
 def _spots(site: Site, rooms: tuple[RoomArea, ...]) -> list[Target]:
-    """All targets and, of several rooms, each room's middle as a place to go to."""
+    """All targets, and in a building of several rooms each room's middle as a place to walk to."""
     targets = list(site.targets)
     if len(rooms) > 1:
         for index, room in enumerate(rooms):
@@ -244,7 +244,7 @@ def _spots(site: Site, rooms: tuple[RoomArea, ...]) -> list[Target]:
 
 
 def _qualified(targets: list[Target]) -> list[Target]:
-    """Targets with the words that tell those of one name apart: by side on one piece, else by what stands near."""
+    """Targets with qualifiers that distinguish those of one name: a side of a piece of furniture, or what is near."""
     result = []
     for target in targets:
         same = [t for t in targets if (t.kind, t.name) == (target.kind, target.name) and t is not target]
@@ -256,8 +256,8 @@ def _qualified(targets: list[Target]) -> list[Target]:
 
 
 def _on_its_piece(target: Target, same: list[Target]) -> str:
-    """ "left", "right", "middle" or "top", "bottom" among the neighbours that face the same way."""
-    along = np.array([-np.sin(target.yaw), np.cos(target.yaw), 0.0])  # left as the piece looks = right of who faces it
+    """ "left", "right", "middle", "top" or "bottom" among neighbours that face the same way, or ""."""
+    along = np.array([-np.sin(target.yaw), np.cos(target.yaw), 0.0])  # the piece's left, a viewer's right
     away = [np.array(t.position) - target.position for t in same]
     near = [d for d, t in zip(away, same, strict=True) if np.hypot(d[0], d[1]) < 2.0 and abs(t.yaw - target.yaw) < 0.1]
     if not near or len(near) < len(same):
@@ -269,7 +269,7 @@ def _on_its_piece(target: Target, same: list[Target]) -> str:
 
 
 def _beside(targets: list[Target], target: Target, same: list[Target]) -> str:
-    """The nearest piece that is alone of its name and nearer to this target than to the others of its name."""
+    """The nearest piece with a unique name that is nearer to this target than to its namesakes, as "by the ..."."""
     places = np.array([t.position[:2] for t in same])
     best, found = 1.6, ""
     for other in targets:

@@ -27,7 +27,7 @@ from training.simulator.rooms.site import CYLINDER, GLOW, STEEL, Frame, Site, ve
 from training.simulator.rooms.textures import Colour, Image
 
 LAMP_STRENGTH = 0.33
-NICHE = 1.05  # metres: what is seen of outside behind an outer door
+NICHE = 1.05  # metres, depth of what is visible behind an outer door
 WALL_STYLES = {
     "train": ("plain", "panel", "fade"),
     "val": ("dado",),
@@ -38,7 +38,7 @@ WALL_STYLES = {
 
 @dataclass(frozen=True)
 class Appearance:
-    """How a building looks: its ceiling's height, wall style and the lamp's place (x, y) in each room."""
+    """Ceiling height, wall style, and the lamp's place (x, y) in each room."""
 
     height: float
     style: str
@@ -46,7 +46,7 @@ class Appearance:
 
 
 def textured(spec: mujoco.MjSpec, name: str, image: Image) -> str:
-    """Register an image in [0, 1] as a material stretched once over its geom; returns the material's name."""
+    """Registers an image in [0, 1] as a material stretched once over its geom; returns the material's name."""
     data = textures.to_uint8(image)
     texture = spec.add_texture(
         name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=data.shape[1], height=data.shape[0], nchannel=3
@@ -73,10 +73,10 @@ def upright(frame: Frame) -> NDArray[np.float64]:
 
 
 def build_walls(site: Site, rng: np.random.Generator, layout: Layout, appearance: Appearance) -> None:
-    """All walls with their openings, ceilings, lamps and doors; floors come last (`build_floor`)."""
+    """Builds all walls with their openings, ceilings and lamps; floors come last (`build_floor`)."""
     for index, (_, room) in enumerate(layout.rooms):
         site.room = index
-        # Hues of the four walls lie far apart, so the heading can be read off the colours.
+        # Hues of the four walls are far apart, so that colours identify the heading.
         hues = rng.uniform() + rng.permutation(4) / 4 + rng.uniform(-0.06, 0.06, 4)
         holes = openings(layout, index)
         for wall, (middle, yaw, length) in enumerate(walls_of(room)):
@@ -166,7 +166,7 @@ def _casing(site: Site, door: Door) -> None:
 
 
 def _niche(site: Site, rng: np.random.Generator, door: Door) -> None:
-    """What is seen behind an outer door: the dim end of another room."""
+    """Builds what an outer door opens onto: the dim end of another room."""
     frame = Frame(site, np.array([*door.position, 0.0]), door.heading + np.pi / 2)
     w, h, far = door.width / 2 + 0.25, DOOR_HEIGHT + 0.2, -WALL - NICHE
     colour: Colour = textures.hsv(rng.uniform(), 0.3, 0.55)

@@ -1,4 +1,4 @@
-"""Where furniture is built: adds geoms to the MuJoCo specification and keeps the books for the plan beside it."""
+"""A building under construction: adds geoms to a MuJoCo specification and collects targets and solids for the plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GLOW = "glow"
 STEEL: Colour = (0.62, 0.63, 0.66)
 STATIC_GROUP = 0
 SHELL = "shell"
-INSIDE = "inside/"  # begins the names of geoms that open doors and drawers reveal
+INSIDE = "inside/"  # prefix of geoms that only open doors and drawers reveal
 Size2 = tuple[float, float]
 
 
@@ -90,7 +90,7 @@ class Site:
     ) -> None:
         """One upright geom at a world place; with `part` it belongs to that body.
 
-        With `inside` it is seen only while one of these articulations is open, and need not be drawn otherwise.
+        With `inside` it is rendered only while one of these articulations is open.
         """
         body, local, angle = self.spec.worldbody, np.asarray(centre, dtype=np.float64), yaw
         if part:
@@ -115,17 +115,17 @@ class Site:
         )
 
     def finish(self) -> None:
-        """Add the panels: drawn after the furniture, they cost nothing where that hides them."""
+        """Adds the panels last: rendered after the furniture, they cost nothing where it hides them."""
         body = self.spec.worldbody.add_body(name=SHELL)
         for geom in self._panels:
             body.add_geom(type=PLANE, contype=0, conaffinity=0, group=STATIC_GROUP, **geom)
 
     def obstruct(self, centre: NDArray[np.floating], half: Vector, yaw: float) -> None:
-        """Something solid that needs no geom, such as a wall seen as flat panels."""
+        """Adds a solid without a geom, such as a wall that is rendered as flat panels."""
         self._solids.append((np.asarray(centre, dtype=np.float64), np.array(half), yaw, ""))
 
     def solids(self) -> Solids:
-        """All that is solid so far."""
+        """All solids so far."""
         centre, half, yaw, part = zip(*self._solids, strict=True) if self._solids else ((), (), (), ())
         return Solids(np.reshape(centre, (-1, 3)), np.reshape(half, (-1, 3)), np.array(yaw, dtype=float), tuple(part))
 
@@ -162,7 +162,7 @@ class Frame:
         return Frame(self.site, self.origin, self.yaw, part, self.within)
 
     def inside(self, *articulations: str) -> Frame:
-        """The same frame, for geoms that are seen only while one of these is open."""
+        """The same frame, for geoms that are rendered only while one of these is open."""
         return Frame(self.site, self.origin, self.yaw, self.part, articulations)
 
     def stand(self, x: float, y: float, turn: float) -> Stand:
@@ -190,6 +190,6 @@ class Frame:
 
 
 def vector(values: NDArray[np.floating]) -> Vector:
-    """Three plain floats."""
+    """A vector as three floats."""
     x, y, z = (float(v) for v in values)
     return (x, y, z)

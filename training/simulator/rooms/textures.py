@@ -1,8 +1,8 @@
 """Procedural textures that never repeat, with the light that falls on them baked in.
 
-All textures are uint8 (H, W, 3) RGB. Their detail is 4 to 60 cm large in the room: enough to survive a 64 px
-picture as shades rather than noise, small and irregular enough that each patch of wall is a landmark for camera-pose
-estimation; a repeated tile would give it false matches.
+All textures are uint8 (H, W, 3) RGB. Their detail is 4 to 60 cm large in the room: large enough to be
+visible in a 64 px image, small and irregular enough that each patch of wall is a landmark for camera-pose estimation.
+A repeated tile would cause false matches.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def blotched(rng: np.random.Generator, colour: Colour, size: tuple[int, int], st
 
 
 def _marks(rng: np.random.Generator, image: Image, count: int, strength: float) -> None:
-    """Scatter soft-coloured ellipses and strokes over an image, in place: corners for feature matching."""
+    """Scatters soft-coloured ellipses and strokes over an image, in place: corners for feature matching."""
     height, width = image.shape[:2]
     places = np.stack([rng.integers(width, size=count), rng.integers(height, size=count)], axis=-1)
     light, tint = rng.uniform(-strength, strength, (count, 1)), rng.uniform(-0.3, 0.3, (count, 3)) * strength
@@ -113,7 +113,7 @@ def floor(rng: np.random.Generator, colour: Colour, planks: int, size: tuple[int
 
 
 def painting(rng: np.random.Generator, size: tuple[int, int] = (96, 96)) -> Image:
-    """A picture for the wall: a sky, a ground and many shapes in clear colours."""
+    """A painting: a sky, a ground and many shapes in clear colours."""
     width, height = size
     hue, horizon = rng.uniform(), int(height * rng.uniform(0.4, 0.75))
     image = np.empty((height, width, 3), np.float32)

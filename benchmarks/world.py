@@ -1,7 +1,7 @@
-"""How fast the world makes clips, and whether its pictures and labels agree; prints a table.
+"""Measures how fast the simulator makes clips, and whether frames and labels agree; prints a table.
 
     python -m benchmarks.world                       speed at 128 and 256 px, CPU seconds of every step
-    python -m benchmarks.world --agreement 40        skeleton against picture on 40 clips
+    python -m benchmarks.world --agreement 40        skeleton against frames of 40 clips
 
 CPU seconds of one process do not depend on what else the machine does, as clips per second do; both are printed.
 Video encoding (H.264, 4:2:0, crf 18, one thread) is included.
@@ -32,7 +32,7 @@ from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import build_room
 
 TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
-SKIN_M = 0.03  # metres from the wrist's middle to the skin before it; what lies farther before it hides it
+SKIN_M = 0.03  # metres from the wrist's middle to its skin; what is nearer to the camera by more hides it
 STEPS = ("room", "motion", "render", "video")
 
 
@@ -68,7 +68,7 @@ def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float],
 
 
 def speed(size: int, rooms: int, workers: int) -> None:
-    """Print one row: CPU milliseconds a clip of every step, and clips a second."""
+    """Prints one row: CPU milliseconds a clip of every step, and clips a second."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         list(pool.map(make, [0] * workers, [1] * workers, [size] * workers))  # imports and compilation of shaders
@@ -89,7 +89,7 @@ def speed(size: int, rooms: int, workers: int) -> None:
 
 
 def agreement(count: int, size: int) -> None:
-    """Print how often hands are seen in reaching actions and how often the projected hand lies on hand pixels."""
+    """Prints how often hands are seen while they act, and how often the projected wrist is on its hand's pixels."""
     on_hand = visible = seen_frames = reach_frames = 0
     seed, done = 0, 0
     while done < count:
@@ -135,7 +135,7 @@ def _on(
     depth: NDArray[np.float16],
     row: int,
 ) -> tuple[int, int]:
-    """How many of the points (F, 3) that lie in the picture with nothing before them lie on pixels of a thing."""
+    """Of the points (F, 3) that are visible: how many are on pixels of a segmented thing, and their number."""
     hits = views = 0
     for k, point in enumerate(points):
         optical = (point - poses[k, :3, 3]) @ poses[k, :3, :3].astype(float)

@@ -1,11 +1,11 @@
-"""How good is the world's motion? Speed, planted feet, hands on what they hold, what texts leave open.
+"""Measures the simulator's motion: speed, planted feet, hands on what they hold, ambiguous texts.
 
     python -m benchmarks.world_motion --rooms 20 --clips 12
 
-Draws clips as a data set would (train rooms and people) and prints one line per quantity. CPU time is this process'
-own, rooms excluded. Stance speed is that of the slower of heel and toe of a foot that stands, between two poses at
-16 Hz. A hand's miss is from its grip to the handle while a part moves, a drift how far a carried object moves in the
-hand. Motions that pass through something or snap are counted, not left out; a data set draws them anew.
+Makes clips of train rooms and people and prints one line per quantity. CPU time is this process' own, without rooms.
+Stance speed is that of the slower of heel and toe of a planted foot, between two poses at 16 Hz. A miss is the distance
+from a hand's grip to the handle while a part moves; a drift is how far a carried object moves in the hand. Motions that
+a data set would reject are included, and counted by reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HANDLE_RADIUS_M = 0.011
 
 
 def stance_speeds(motion: SyntheticMotion) -> NDArray[np.float64]:
-    """Speeds (N,) m/s of standing feet."""
+    """Speeds (N,) m/s of planted feet."""
     toe = motion.offsets[JOINT["L_Toe"]]
     points = np.array([[-0.05, 0.0, 1.5 * toe[2]], toe])
     feet = [JOINT["L_Foot"], JOINT["R_Foot"]]
@@ -98,7 +98,8 @@ def main() -> int:
     print(f"stance speed, m/s: median {np.median(slides):.4f}, p99 {np.percentile(slides, 99):.4f}, n {len(slides)}")
     print(f"hand to handle, mm: worst {np.nanmax(misses) * 1e3:.2f} of {np.isfinite(misses).sum()} clips")
     print(f"drift in the hand, mm: worst {np.nanmax(drifts) * 1e3:.2f} of {np.isfinite(drifts).sum()} clips")
-    print("drawn anew: " + ", ".join(f"{name} {count / len(made):.1%}" for name, count in faults.items() if name))
+    rejected = [f"{name} {count / len(made):.1%}" for name, count in faults.items() if name]
+    print("rejected in data sets: " + ", ".join(rejected))
     print("ambiguous: " + ", ".join(f"{name or 'no'} {count / len(made):.1%}" for name, count in sorted(vague.items())))
     return 0
 

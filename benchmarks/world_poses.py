@@ -1,11 +1,11 @@
-"""Do the world's pictures carry its geometry? Camera poses by structure from motion against the true ones.
+"""Compares camera poses found by structure from motion in the simulator's frames with the true ones.
 
     python -m benchmarks.world_poses --clips 20
 
-Makes clips in which the camera moves, estimates every clip's camera path from its 41 pictures alone (pycolmap: SIFT,
-exhaustive matching, global mapper; known intrinsics), aligns it to the truth by one similarity, and prints how far
-camera centres and directions are off: of each clip the median over its frames, then the median over clips. A clip of
-which less than half of the frames are placed counts as failed, with an infinite error.
+Makes clips in which the camera moves, estimates every clip's camera path from its 41 frames alone (pycolmap: SIFT,
+exhaustive matching, global mapper; known intrinsics), aligns it to the truth by one similarity, and prints errors of
+camera centres and directions: the median over the frames of each clip, then the median over clips. A clip of
+which less than half of the frames are placed fails, with an infinite error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room
 from training.simulator.synthesis import synthesise
 
-LEAST_WAY_M = 0.5  # a camera that stays in place shows no depth: such clips say nothing about structure
+LEAST_WAY_M = 0.5  # structure from motion needs a camera that moves
 
 
 def moving_clip(seed: int, size: int, split: str) -> RenderedFrames:
@@ -55,11 +55,11 @@ def moving_clip(seed: int, size: int, split: str) -> RenderedFrames:
 
 
 def estimate(images: NDArray[np.uint8], camera: Pinhole, folder: Path) -> dict[int, NDArray[np.float64]]:
-    """T_world_camera (4, 4) of the frames that structure from motion places, in a world of its own."""
-    pictures = folder / "pictures"
-    pictures.mkdir()
+    """T_world_camera (4, 4) of the frames that structure from motion places, in its own world frame."""
+    frames = folder / "frames"
+    frames.mkdir()
     for k, image in enumerate(images):
-        write_png(pictures / f"{k:03d}.png", image)
+        write_png(frames / f"{k:03d}.png", image)
     reader = pycolmap.ImageReaderOptions()
     reader.camera_model = "PINHOLE"
     # COLMAP puts the first pixel's centre at 0.5.
@@ -71,7 +71,7 @@ def estimate(images: NDArray[np.uint8], camera: Pinhole, folder: Path) -> dict[i
     matching.use_gpu, matching.num_threads = False, 1
     database, single = folder / "database.db", pycolmap.CameraMode.SINGLE
     pycolmap.extract_features(
-        database, pictures, camera_mode=single, reader_options=reader, extraction_options=extraction
+        database, frames, camera_mode=single, reader_options=reader, extraction_options=extraction
     )
     pycolmap.match_exhaustive(database, matching_options=matching)
     options = pycolmap.GlobalPipelineOptions()
@@ -80,7 +80,7 @@ def estimate(images: NDArray[np.uint8], camera: Pinhole, folder: Path) -> dict[i
     options.mapper.bundle_adjustment.refine_focal_length = False
     options.mapper.bundle_adjustment.refine_extra_params = False
     options.mapper.bundle_adjustment.ceres.use_gpu = options.mapper.global_positioning.use_gpu = False
-    models = pycolmap.global_mapping(database, pictures, folder / "model", options)
+    models = pycolmap.global_mapping(database, frames, folder / "model", options)
     if not models:
         return {}
     best = max(models.values(), key=lambda model: model.num_reg_images())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,9 +19,6 @@ pytest.importorskip("tyro", reason=missing_extra("train"))
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
-from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, forward_kinematics, reference_offsets
-from training.actions.measures import measure
-from training.actions.rules import obeys
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.run import score
 from training.evaluation.benchmark.task_files import write_tasks
@@ -34,145 +30,17 @@ from training.evaluation.metrics.frechet import Gaussian, frechet_distance
 from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.obedience import KINDS, by_kind, judged, kinds_of, obeys_record, verify
 
+from ..actions.stiff_body import MOTIONS, POSES, RATE, arms, body, early, t, zero
 from ..evaluation_data import write_data
 from .rendered_room import room_view, wall_patterns
 
 ROOT = Path(__file__).parents[3]
-POSES, RATE = 81, 16.0
-
-
-def body(yaw: np.ndarray, forward: np.ndarray, turns: dict[str, np.ndarray] | None = None, pelvis_z: float = 0.93):
-    """A stiff body that faces `yaw` (T,) rad and has gone `forward` (T,) m; `turns` of joints against it."""
-    base = Rotation.from_euler("z", yaw[:, None]).as_matrix()
-    rotations = np.repeat(base[:, None], 23, axis=1)
-    for name, turn in (turns or {}).items():
-        index = XSENS_JOINTS.index(name)
-        rotations[:, index] = base @ turn
-        if "UpperArm" in name:
-            rotations[:, index + 1 : index + 3] = (base @ turn)[:, None]
-    steps = np.diff(forward, prepend=0.0)
-    path = np.cumsum(steps[:, None] * np.stack([np.cos(yaw), np.sin(yaw)], axis=-1), axis=0)
-    pelvis = np.concatenate([path, np.full((len(yaw), 1), pelvis_z)], axis=-1)
-    return forward_kinematics(pelvis, rotations, reference_offsets()), rotations
-
-
-def arms(left: float = 1.4, right: float = 1.4) -> dict[str, np.ndarray]:
-    """Arms from T-pose: 1.4 hang down, negative swings ahead (radians)."""
-    found = {}
-    for side, angle, sign in (("L", left, 1), ("R", right, -1)):
-        axis = np.array([sign * angle, 0.0, 0.0]) if angle > 0 else np.array([0.0, 0.0, sign * angle])
-        found[f"{side}_UpperArm"] = np.repeat(
-            Rotation.from_rotvec(-axis if angle > 0 else axis).as_matrix()[None], POSES, 0
-        )
-    return found
-
-
-t = np.linspace(0.0, 1.0, POSES)
-zero = np.zeros(POSES)
-early, late = np.clip(3 * t, 0, 1), np.clip(3 * t - 2, 0, 1)
-MOTIONS = {
-    "stand_still": body(zero, zero, arms()),
-    "turn_left": body(1.5 * t, zero, arms()),
-    "turn_right": body(-1.5 * t, zero, arms()),
-    "turn_around_left": body(np.pi * t, zero, arms()),
-    "walk_forward": body(zero, 3 * t, arms()),
-    "walk_stop": body(zero, 3 * early, arms()),
-    "turn_left_walk": body(1.5 * early, 3 * np.clip(1.5 * t - 0.5, 0, 1), arms()),
-    "walk_turn_left": body(1.5 * late, 3 * t, arms()),
-    "walk_back": body(zero, -2 * t, arms()),
-    "reach": body(zero, zero, arms(left=-1.5)),
-}
-
-
-@pytest.mark.parametrize("asked", MOTIONS)
-def test_rules_tell_actions_apart(asked: str) -> None:
-    truth = measure(*MOTIONS[asked], RATE)
-    obeying = {name for name, motion in MOTIONS.items() if obeys(asked, measure(*motion, RATE), truth, "left")}
-    also = {"walk_forward": {"walk_stop"}}  # who stops has walked, too
-    assert obeying == {asked} | also.get(asked, set())
-
-
-def test_a_turn_counts_within_forty_percent() -> None:
-    truth = measure(*MOTIONS["turn_left"], RATE)
-    for share, answer in ((0.55, False), (0.65, True), (1.35, True), (1.45, False), (-1.0, False)):
-        assert obeys("turn_left", measure(*body(share * 1.5 * t, zero, arms()), RATE), truth) is answer
-
-
-def test_reaching_is_with_the_hand_that_was_asked_at_the_height_of_the_thing() -> None:
-    reading = measure(*MOTIONS["reach"], RATE)
-    assert obeys("reach", reading, reading, "left")
-    assert not obeys("reach", reading, reading, "right")
-    assert not obeys("reach", reading, reading, "both")
-    assert obeys("reach", reading, reading, "")
-    assert obeys("reach", reading, reading, "right", left_open="hand")
-    assert obeys("open", reading, reading, "left")
-    for rise, answer in ((0.25, True), (0.35, False)):
-        higher = replace(reading, reach_height=(reading.reach_height[0] + rise, reading.reach_height[1]))
-        assert obeys("open", higher, reading, "left") is answer
-        assert obeys("open", higher, reading, "left", left_open="target")
-    both = measure(*body(zero, zero, arms(left=-1.5, right=-1.5)), RATE)
-    assert obeys("reach", both, both, "both")
-
-
-def swing(*angles: float) -> np.ndarray:
-    """How far the left arm is raised over time, in equal parts: 0 hangs down, π / 2 is straight ahead."""
-    raised = np.interp(np.linspace(0, len(angles) - 1, POSES), range(len(angles)), angles)
-    down = Rotation.from_euler("x", -np.pi / 2)
-    return (Rotation.from_euler("y", -raised[:, None]) * down).as_matrix()
-
-
-def test_what_is_picked_up_is_held_and_what_is_put_down_was() -> None:
-    turns = {
-        name: arms() | {"L_UpperArm": swing(*angles)}
-        for name, angles in {"pick_up": (0, 1.6, 0.6), "put_down": (0.6, 1.6, 0), "reach": (0, 1.6, 0)}.items()
-    }
-    readings = {name: measure(*body(zero, zero, turn), RATE) for name, turn in turns.items()}
-    for asked in readings:
-        obeying = {name for name, found in readings.items() if obeys(asked, found, readings[asked], "left")}
-        assert obeying == (set(readings) if asked == "reach" else {asked})
-
-
-def test_walking_to_something_gets_there() -> None:
-    truth = measure(*body(zero, 2 * t, arms()), RATE)
-    for yaw, way, answer in ((0.0, 1.3, True), (0.0, 1.1, False), (0.3, 2.0, True), (0.6, 2.0, False), (0, 2.9, False)):
-        found = measure(*body(np.full(POSES, yaw), way * t, arms()), RATE)
-        assert obeys("walk_to", found, truth) is answer, (yaw, way)
-        assert obeys("walk_to", found, truth, left_open="target")
 
 
 def test_a_side_that_is_left_open_is_either_side() -> None:
-    left, right = measure(*MOTIONS["turn_left"], RATE), measure(*MOTIONS["turn_right"], RATE)
-    assert not obeys("turn_left", right, left)
-    assert obeys("turn_left", right, left, left_open="side")
     record = {"behaviour": "turn_left", "text": "turn", "ambiguous": "side"}
     assert obeys_record(record, MOTIONS["turn_right"], MOTIONS["turn_left"], RATE)
     assert not obeys_record(record | {"text": "turn left"}, MOTIONS["turn_right"], MOTIONS["turn_left"], RATE)
-
-
-def test_sitting_crouching_looking() -> None:
-    standing, rotations = MOTIONS["stand_still"]
-    low, half, dip = standing.copy(), standing.copy(), standing.copy()
-    low[20:, :, 2] *= 0.6
-    dip[20:, :, 2] *= 0.9
-    half[20:, :, 2] *= 0.55
-    for side in "LR":
-        thigh = [XSENS_JOINTS.index(f"{side}_{part}") for part in ("UpperLeg", "LowerLeg", "Foot", "Toe")]
-        half[20:, thigh[1:]] += [0.4, 0, 0]
-        half[20:, thigh[1], 2] = half[20:, thigh[0], 2]
-    truth = measure(standing, rotations, RATE)
-    readings = {name: measure(x, rotations, RATE) for name, x in {"crouch": low, "sit": half, "": dip}.items()}
-    for asked in ("crouch", "sit"):
-        assert {name for name, found in readings.items() if obeys(asked, found, truth)} == {asked}
-        assert not obeys(asked, truth, truth)
-    assert not obeys("stand_up", measure(dip[::-1], rotations, RATE), truth)
-    assert obeys("stand_up", measure(half[::-1], rotations, RATE), truth)
-    turned = rotations.copy()
-    turned[30:, HEAD] = Rotation.from_rotvec([0, 0, 1.0]).as_matrix()
-    found = measure(standing, turned, RATE)
-    assert obeys("look_at", found, found)
-    assert not obeys("look_at", truth, found)
-    assert not obeys("stand_still", found, truth)
-    assert obeys("fly", truth, truth) is None
 
 
 def test_actions_are_judged_in_their_time() -> None:

@@ -1,4 +1,4 @@
-"""Room plans for tests of motion: a room with something for every action, and an empty one. Nothing is drawn."""
+"""Room plans for tests of motion: a room with something for every action, and an empty one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips of our own world on disk: the same whoever makes them, resumable, whole, free of leaks between splits."""
+"""Simulated clips on disk: independent of the workers, resumable, complete, without leaks between splits."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_leaks_between_splits_are_found(tmp_path: Path) -> None:
     assert found >= {"rooms", "bodies", "wall styles", "objects"}
 
 
-def test_compressed_clips_stream_and_are_the_same_but_for_the_pictures(tmp_path: Path) -> None:
+def test_compressed_clips_stream_and_differ_in_their_frames_alone(tmp_path: Path) -> None:
     options = ClipOptions(32, outside=True)
     generate.generate(tmp_path / "raw", "val", 2, seed=4, workers=1, options=options)
     made = generate.generate(
@@ -174,11 +174,11 @@ def test_compressed_clips_stream_and_are_the_same_but_for_the_pictures(tmp_path:
 
 
 GENERATE = "import sys; from training.simulator import generate as g; g.SHARD_CLIPS = 2; sys.exit(g.main(sys.argv[1:]))"
-"""Shards of two clips, so that several are made in a moment."""
+"""Shards of two clips, so that several are made quickly."""
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_run_keeps_its_shards_and_goes_on(
+def test_a_stopped_run_keeps_its_shards_and_is_resumed(
     how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ["--out", str(tmp_path), "--split", "val", "--size", "16", "--clips", "24", "--workers", "1"]
@@ -200,7 +200,7 @@ def test_a_stopped_run_keeps_its_shards_and_goes_on(
     assert whole.shards == {name: made.shards[name] for name in whole.shards}
 
 
-def test_a_full_disk_leaves_finished_shards_and_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_finished_shards_and_is_reported(tmp_path: Path) -> None:
     """On a file system of 1.5 MB of its own, which only a name space of its own lets one mount."""
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
@@ -221,9 +221,7 @@ def test_a_full_disk_leaves_finished_shards_and_is_told(tmp_path: Path) -> None:
     assert not [path for path in kept.iterdir() if path.name.startswith(".")]
 
 
-def test_a_shard_that_fails_is_passed_over_noted_and_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_shard_is_recorded_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "SHARD_CLIPS", 1)
     (tmp_path / "clips-00001.safetensors").mkdir(parents=True)  # nothing can be written under that name
     arguments = ["--out", str(tmp_path), "--split", "val", "--size", "16", "--clips", "3", "--workers", "1"]
@@ -260,7 +258,7 @@ def test_motion_capture_is_known_by_its_contents(tmp_path: Path, capsys: pytest.
     assert "holds no .amc or .bvh files" in capsys.readouterr().err
 
 
-def test_a_clip_set_made_before_a_setting_came_is_gone_on_with(tmp_path: Path) -> None:
+def test_clips_made_before_an_option_existed_are_resumed(tmp_path: Path) -> None:
     made = generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1)
     value = json.loads((tmp_path / "manifest.json").read_text())
     for name in ("compression", "drawn_from", "left_out"):
@@ -274,7 +272,7 @@ def test_a_clip_set_made_before_a_setting_came_is_gone_on_with(tmp_path: Path) -
         open_clips(tmp_path)
 
 
-def test_what_a_killed_worker_left_is_cleared(tmp_path: Path) -> None:
+def test_leftovers_of_killed_workers_are_removed(tmp_path: Path) -> None:
     left = tmp_path / ".clips-00000-abcd.safetensors"
     left.write_bytes(b"half")
     generate.generate(tmp_path, "val", 1, seed=4, size=16, workers=1)

@@ -1,8 +1,7 @@
-"""What a seed makes stays what it is: motions, texts and labels against those that were kept.
+"""The output of a seed does not change: motions, texts and labels against kept ones.
 
-Data sets are known by the seed that they were made from, and shards that are made later must fit those made before.
-A change that is meant to alter them raises `GENERATOR_VERSION`; then `python -m tests.training.simulator.test_golden`
-keeps the new ones.
+Data sets are identified by their seed, and shards made later must fit those made before. A change that is meant to
+alter them raises `GENERATOR_VERSION`; then `python -m tests.training.simulator.test_golden` writes the new output.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ def made() -> dict[str, SyntheticMotion]:
 
 
 def words(motion: SyntheticMotion) -> dict[str, object]:
-    """All that a record says in words, and when."""
-    told = ("action", "text", "posture", "focus", "side", "target_id", "support", "start_s", "end_s")
+    """Texts, labels and times of a record."""
+    keys = ("action", "text", "posture", "focus", "side", "target_id", "support", "start_s", "end_s")
     return {
         "behaviour": motion.behaviour, "text": motion.text, "ambiguous": motion.meta["ambiguous"],
-        "texts": motion.meta["texts"], "actions": [[entry[key] for key in told] for entry in motion.meta["actions"]],
+        "texts": motion.meta["texts"], "actions": [[entry[key] for key in keys] for entry in motion.meta["actions"]],
         "labels": list(motion.labels[POSES]), "moved": [*motion.articulations, *motion.objects],
     }  # fmt: skip
 
@@ -55,7 +54,7 @@ def poses(motion: SyntheticMotion) -> NDArray[np.float32]:
     return np.ascontiguousarray(motion.positions[POSES])
 
 
-def test_a_seed_makes_what_it_has_always_made() -> None:
+def test_a_seed_makes_the_kept_motions_and_texts() -> None:
     motions = made()
     kept = json.loads((FOLDER / "words.json").read_text())
     assert {name: words(motion) for name, motion in motions.items()} == kept

@@ -1,4 +1,4 @@
-"""Our own world through the whole chain: long sequences in Nymeria's form, read, cut, stored, streamed, trained on."""
+"""Long simulated sequences in Nymeria's form through the whole chain: read, cut, stored, streamed, trained on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_sequence_is_read_as_it_was_lived(sequences: Path, tmp_path: Path) -> None:
+def test_a_sequence_is_read_as_it_was_written(sequences: Path, tmp_path: Path) -> None:
     name, again = "world-train-00000", tmp_path / "again"
     seeds = json.loads((sequences / name / "metadata.json").read_text())["record"]
     options = ClipOptions(SIZE, depth=True)
@@ -60,7 +60,7 @@ def test_a_sequence_is_read_as_it_was_lived(sequences: Path, tmp_path: Path) -> 
     clips = list(cutter.clips())
     assert (len(clips), cutter.skipped) == (3, {})
     for number, clip in enumerate(clips):
-        poses, pictures = slice(80 * number, 80 * number + 81), slice(40 * number, 40 * number + 41)
+        poses, frames = slice(80 * number, 80 * number + 81), slice(40 * number, 40 * number + 41)
         arrays = clip.arrays
         np.testing.assert_allclose(arrays["positions"], truth.positions[poses], atol=1e-5)
         np.testing.assert_allclose(arrays["rotations"], truth.rotations[poses], atol=1e-5)
@@ -69,8 +69,8 @@ def test_a_sequence_is_read_as_it_was_lived(sequences: Path, tmp_path: Path) -> 
         seen = Mount().camera_pose(arrays["positions"][::2, HEAD], arrays["rotations"][::2, HEAD])
         np.testing.assert_allclose(arrays["camera_pose"], seen, atol=1e-5)
         for label in truth.labels:
-            np.testing.assert_array_equal(arrays[label], truth.labels[label][pictures])
-        error = arrays["frames"].astype(float) - np.stack(list(truth.frames))[pictures]
+            np.testing.assert_array_equal(arrays[label], truth.labels[label][frames])
+        error = arrays["frames"].astype(float) - np.stack(list(truth.frames))[frames]
         assert 10 * np.log10(255**2 / np.mean(error**2)) > 33
         assert clip.record["person"] == f"body_{clip.record['body_seed']}"
         assert clip.record["room_seed"] in SPLIT_SEEDS["train"]
@@ -85,7 +85,7 @@ def test_sequences_become_shards_that_stream_and_are_trained_on(sequences: Path,
     counts = {split: ClipManifest.load(out / split).finished_clips for split in ("train", "test")}
     assert counts["train"] >= 2
     assert counts["test"] >= 1
-    assert "missing frames" not in ClipManifest.load(out / "train").skipped  # every row begins with a picture
+    assert "missing frames" not in ClipManifest.load(out / "train").skipped  # every row begins with a frame
     clips = dataset.open_clips(out / "train", verify=True)
     rows = "\n".join(path.read_text() for path in sequences.glob("world-train-*/narration/atomic_action.csv"))
     for record, streamed in zip(clips.records, dataset.stream(out / "train"), strict=True):
@@ -100,7 +100,7 @@ def test_sequences_become_shards_that_stream_and_are_trained_on(sequences: Path,
     assert card.main([str(out), "--no-pictures"]) == 0
 
 
-def test_sequences_that_are_there_are_not_made_again(sequences: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_sequences_are_not_made_again(sequences: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in sequences.iterdir()}
     (sequences / ".world-test-00000-killed").mkdir()
     arguments = ["--out", str(sequences), "--seconds", "16", "--size", str(SIZE), "--workers", "1"]

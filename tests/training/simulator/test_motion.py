@@ -1,4 +1,4 @@
-"""The world's human motion: bodies that are whole, feet that stay put, hands that hold what they hold, true words."""
+"""Simulated human motion: complete bodies, planted feet, hands on what they hold, true texts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def yaw_of(motion: SyntheticMotion, joint: int = HEAD) -> np.ndarray:
 
 
 def first_bearing(motion: SyntheticMotion, target: Target) -> float:
-    """Degrees by which a target lies aside of the first pose's pelvis, left positive."""
+    """Bearing of a target from the first pose's pelvis, degrees, left positive."""
     away = np.array(target.position[:2]) - motion.positions[0, 0, :2]
     bearing = np.arctan2(away[1], away[0]) - yaw_of(motion, 0)[0]
     return float(np.degrees(np.arctan2(np.sin(bearing), np.cos(bearing))))
@@ -261,7 +261,7 @@ def test_the_hand_is_on_the_handle_while_a_part_moves(behaviour: str) -> None:
 
 
 def test_hands_act_within_the_view() -> None:
-    """The point a hand acts at lies within a 90 degree camera that looks 15 degrees down, most of the time."""
+    """The hand that acts is in the view of a 90 degree camera that looks 15 degrees down, most of the time."""
     share = []
     for behaviour in ("reach", "pick_up", "open"):
         for motion in clips(behaviour):
@@ -313,7 +313,7 @@ def test_the_same_seed_gives_the_same_clip() -> None:
     assert not np.array_equal(other.positions, clips("walk_forward")[0].positions)
 
 
-def test_clips_are_varied_told_and_labelled() -> None:
+def test_clips_are_varied_and_have_texts_and_labels() -> None:
     motions = [synthesise(np.random.default_rng(1000 + seed), ROOM) for seed in range(120)]
     assert len({motion.behaviour for motion in motions}) > 30
     vague = np.mean([motion.meta["ambiguous"] != "" for motion in motions])
@@ -332,8 +332,8 @@ def test_clips_are_varied_told_and_labelled() -> None:
             assert entry["action"] in motion.labels[max(0, middle - 12) : middle + 13]
 
 
-def test_words_say_where_something_is_that_is_not_in_view() -> None:
-    told = {"beside": 0, "behind": 0, "seen": 0, "open": 0}
+def test_texts_say_where_a_target_out_of_view_is() -> None:
+    counts = {"beside": 0, "behind": 0, "seen": 0, "open": 0}
     for split, words in (("train", ("on your", "behind you, on your")), ("test", ("to your", "behind you"))):
         for seed in range(40):
             motion = synthesise(np.random.default_rng(seed), ROOM, "look_at", split=split, ambiguous=0.3)
@@ -345,19 +345,19 @@ def test_words_say_where_something_is_that_is_not_in_view() -> None:
             if min(abs(abs(bearing) - 45), abs(abs(bearing) - 120)) < 4:  # the body sways a little
                 continue
             if motion.meta["ambiguous"] == "target":
-                told["open"] += 1
+                counts["open"] += 1
                 assert not {"left", "right", "behind"} & set(motion.text.split())
             elif abs(bearing) < 45:
-                told["seen"] += 1
+                counts["seen"] += 1
                 assert words[0] not in motion.text
             else:
-                told["behind" if abs(bearing) > 120 else "beside"] += 1
+                counts["behind" if abs(bearing) > 120 else "beside"] += 1
                 assert (words[1] in motion.text) == (abs(bearing) > 120)
                 assert f"{words[0]} {'left' if bearing > 0 else 'right'}" in motion.text
-    assert min(told.values()) > 2, told
+    assert min(counts.values()) > 2, counts
 
 
-def test_words_say_where_a_thing_is_before_it_is_carried_away() -> None:
+def test_texts_say_where_an_object_was_before_it_was_carried_away() -> None:
     said = []
     for seed in range(16):
         script = ["walk_to+pick_up", "walk_to+put_down"]
@@ -372,7 +372,7 @@ def test_words_say_where_a_thing_is_before_it_is_carried_away() -> None:
     assert 0 < sum(said) < len(said)
 
 
-def test_two_equal_cabinets_are_told_apart_by_the_wearers_left_and_right() -> None:
+def test_two_equal_cabinets_are_named_by_the_wearers_left_and_right() -> None:
     seen = set()
     for seed in range(24):
         motion = synthesise(np.random.default_rng(seed), ROOM, "open")
@@ -409,7 +409,7 @@ def test_a_sequence_is_continuous() -> None:
     assert [entry["start_s"] for entry in slotted.meta["actions"]] == [0.0, 3.0, 6.0]
 
 
-def test_a_story_goes_on_for_as_long_as_wanted() -> None:
+def test_a_long_sequence_lasts_as_long_as_asked() -> None:
     story, again = (synthesise_long_sequence(np.random.default_rng(4), ROOM, 24.0) for _ in range(2))
     np.testing.assert_array_equal(story.positions, again.positions)
     assert story.text == again.text
@@ -463,7 +463,7 @@ def test_rooms_without_space_or_targets_are_refused_by_name() -> None:
     assert "walk_forward" not in synthesise(np.random.default_rng(0), closet).behaviour
 
 
-def test_test_wordings_are_not_in_the_training_set() -> None:
+def test_test_wordings_are_not_in_the_train_set() -> None:
     rng = np.random.default_rng(0)
     for action in {part for behaviour in BEHAVIOURS for part in behaviour.split("+")}:
         assert not set(wordings(action, "train")) & set(wordings(action, "test"))

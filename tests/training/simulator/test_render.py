@@ -1,4 +1,4 @@
-"""Rooms, pictures and clip shards of our own world."""
+"""Rendered views of simulated rooms and of the body, and shards of clips."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_wearer_sees_both_hands_ahead_and_none_below() -> None:
     assert changed[:, 32:].any()
 
 
-def test_the_own_head_is_not_drawn() -> None:
+def test_the_wearers_own_head_is_not_rendered() -> None:
     behind = Mount.looking_forward((-0.5, 0.0, 0.1), 0.0)  # would look at the back of the head, whose hair is magenta
     renderer = EgoRenderer(empty_spec(), size=64)
     renderer.mount = behind
@@ -146,7 +146,7 @@ def test_every_hand_pixel_is_counted_and_the_wrist_projects_onto_its_hand() -> N
         assert (on_it < optical[:, 2].max() + 0.03).all()
 
 
-def test_doors_open_and_objects_move_in_the_picture() -> None:
+def test_doors_open_and_objects_move_in_the_image() -> None:
     spec, plan = build_room(3, "train", "kitchen")
     renderer = EgoRenderer(spec, size=64, articulations=plan.articulations)
     fridge = next(t for t in plan.of_kind("cabinet") if t.name == "fridge")

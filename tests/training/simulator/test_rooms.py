@@ -1,4 +1,4 @@
-"""Rooms of our own world: what they hold, what a body can do in them, and what keeps the splits apart."""
+"""Simulated rooms: their contents, where a body may be in them, and that splits share nothing."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_corridor_is_connected_where_its_doors_are_open() -> None:
     assert passable >= 4
 
 
-def test_names_of_several_are_told_apart_by_words_that_hold() -> None:
+def test_qualifiers_distinguish_targets_of_one_name() -> None:
     plan = plan_of("kitchen", 3)
     doors = [t for t in plan.of_kind("cabinet") if t.name == "cupboard"]
     assert sorted(t.qualifier for t in doors) == ["left", "right"]

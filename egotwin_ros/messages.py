@@ -131,7 +131,7 @@ class Messages:
                 frame_times=frame_times,
                 sample_index=sample,
                 sample_count=count,
-                horizon_s=request.horizon_s,
+                horizon_s=float(times[-1]),
             )
             for sample in range(count)
         ]

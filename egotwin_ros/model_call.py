@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,32 +35,44 @@ def imagine(
     parameters: ImagineParameters,
     progress: Callable[[int, int], None],
 ) -> Imagination:
-    """Runs the model; the outcome is cut to the request's horizon."""
+    """Runs the model; the outcome is cut to the request's horizon.
+
+    A horizon beyond one clip is rolled: `EgoTwinPipeline.roll` generates clip after clip, each from the last frame and
+    pose of the one before.
+    """
     from egotwin_model.diffusion.sampler import Guidance
     from egotwin_model.egotwin.pipeline import BodyState
 
-    outcome = pipeline(
-        request.goal,
-        observation.image,
-        BodyState(observation.positions, observation.rotations),
-        mode=request.mode,  # type: ignore[arg-type]  # checked
-        motion=_given_motion(request, pipeline.info),
-        num_samples=request.num_samples,
-        num_steps=parameters.num_steps or None,
-        guidance=Guidance(*parameters.guidance) if any(parameters.guidance) else None,
-        seed=request.seed,
-        progress=progress,
-    )
-    return cut(outcome, request.horizon_s)
+    info = pipeline.info
+    start = request.goal, observation.image, BodyState(observation.positions, observation.rotations)
+    options: dict[str, Any] = {
+        "mode": request.mode,
+        "motion": _given_motion(request, info),
+        "num_samples": request.num_samples,
+        "num_steps": parameters.num_steps or None,
+        "guidance": Guidance(*parameters.guidance) if any(parameters.guidance) else None,
+        "seed": request.seed,
+        "progress": progress,
+    }
+    if _is_longer_than_a_clip(request, info):
+        return pipeline.roll(*start, horizon_s=request.horizon_s, **options)
+    return cut(pipeline(*start, **options), request.horizon_s)
+
+
+def _is_longer_than_a_clip(request: Request, info: ModelInfo) -> bool:
+    return request.horizon_s > info.horizon_s + EPSILON_S
 
 
 def _given_motion(request: Request, info: ModelInfo) -> BodyMotion | None:
+    """The request's motion at the model's own rate, as long as the model generates."""
     if request.motion is None or request.mode != "video":
         return None
     from egotwin_model.motion.representation import BodyMotion
 
-    times = np.arange(info.num_poses) / info.pose_rate
-    positions, rotations = trajectory_to_arrays(request.motion, times)
+    num_poses = info.num_poses
+    if _is_longer_than_a_clip(request, info):
+        num_poses = int(request.horizon_s * info.frame_rate + EPSILON_S) * info.poses_per_frame + 1
+    positions, rotations = trajectory_to_arrays(request.motion, np.arange(num_poses) / info.pose_rate)
     return BodyMotion(positions, rotations, positions[:, HEAD], rotations[:, HEAD])
 
 

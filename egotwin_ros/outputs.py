@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,20 +33,21 @@ if TYPE_CHECKING:
     from egotwin_model.egotwin.pipeline import ModelInfo
 
 UNCONFIGURED = "cannot be configured: "
-VIDEO_QOS = QoSProfile(depth=128)  # all frames of a video are published at once
 
 
 class Outputs:
     """The node's lifecycle publishers, which publish only while the node is active."""
 
-    def __init__(self, node: LifecycleNode, parameters: ImagineParameters) -> None:
+    def __init__(self, node: LifecycleNode, parameters: ImagineParameters, info: ModelInfo) -> None:
         self._parameters = parameters
+        longest_s = max(parameters.max_horizon_s, info.horizon_s)
+        video = QoSProfile(depth=math.ceil(longest_s * info.frame_rate) + 1)  # all frames are published at once
         make = node.create_lifecycle_publisher
         self._imagination = make(Imagination, "~/imagination", 64)
         self._head_path = make(Path, "~/head_path", 10)
         self._trajectory = make(BodyTrajectory, "~/body_trajectory", 10)
-        self._image = make(Image, "~/predicted/image", VIDEO_QOS)
-        self._camera_info = make(CameraInfo, "~/predicted/camera_info", VIDEO_QOS)
+        self._image = make(Image, "~/predicted/image", video)
+        self._camera_info = make(CameraInfo, "~/predicted/camera_info", video)
         self._markers = make(MarkerArray, "~/markers", 10)
         self._transforms = TransformBroadcaster(node) if TransformBroadcaster and parameters.head_frame_id else None
         self._all = (

@@ -48,6 +48,13 @@ class ImagineParameters:
     )
     seed: int = _field(-1, "Seed for the goal of ~/goal; -1: a random one each time.", -1, 2**31 - 1)
     max_samples: int = _field(64, "Most samples an action goal may ask for.", 1, 4096)
+    max_horizon_s: float = _field(
+        30.0,
+        "Longest horizon an action goal may ask for [s]; beyond one clip of the model, clips are generated one after "
+        "the other.",
+        0.1,
+        600.0,
+    )
     max_goal_length: int = _field(MAX_GOAL_CHARACTERS, "Longest goal text [characters].", 1, MAX_GOAL_CHARACTERS)
     max_age_s: float = _field(
         2.0, "Age up to which an image is used [s], by the node's clock; 0: any age.", 0.0, 3600.0

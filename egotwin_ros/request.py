@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egotwin_model.errors import Cancelled, GoalError, HorizonError
+from egotwin_model.text.goals import check_goal
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.parameters import ImagineParameters
 
@@ -72,15 +73,14 @@ class Request:
 
         Raises:
             GoalError: empty or too long text, unknown mode, too many samples, mode "video" without a motion.
-            HorizonError: negative, not finite, or longer than the model's.
+            HorizonError: negative, not finite, or longer than the node accepts.
         """
-        if not self.goal.strip():
-            raise GoalError("the goal is empty; say in words what the wearer is about to do")
         if len(self.goal) > parameters.max_goal_length:
             raise GoalError(
                 f"the goal has {len(self.goal)} characters, at most {parameters.max_goal_length} are accepted "
                 "(parameter max_goal_length)"
             )
+        check_goal(self.goal)
         if self.mode not in MODE_NUMBERS:
             numbers = sorted(MODE_NUMBERS.values())
             raise GoalError(f"mode {self.mode} is unknown; wanted one of {numbers} (MODE_* of Imagine.action)")
@@ -91,10 +91,11 @@ class Request:
                 f"{self.num_samples} samples were asked for; wanted 1 to {parameters.max_samples} "
                 "(parameter max_samples)"
             )
-        if not math.isfinite(self.horizon_s) or not 0.0 <= self.horizon_s <= info.horizon_s + EPSILON_S:
-            raise HorizonError(f"horizon {self.horizon_s:g} s; this model can do 0 to {info.horizon_s:g} s")
+        longest_s = parameters.max_horizon_s
+        if not math.isfinite(self.horizon_s) or not 0.0 <= self.horizon_s <= longest_s + EPSILON_S:
+            raise HorizonError(f"horizon {self.horizon_s:g} s; wanted 0 to {longest_s:g} s (parameter max_horizon_s)")
         seed = self.seed if self.seed >= 0 else secrets.randbits(31)
-        return dataclasses.replace(self, seed=seed, horizon_s=self.horizon_s or info.horizon_s)
+        return dataclasses.replace(self, seed=seed, horizon_s=self.horizon_s or min(info.horizon_s, longest_s))
 
 
 Report = Callable[[int, int, float], None]

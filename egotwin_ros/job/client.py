@@ -14,6 +14,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -23,9 +24,10 @@ from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.error_codes import error_of
 from egotwin_ros.job.answer import NODE, Answer
-from egotwin_ros.outputs import UNCONFIGURED, VIDEO_QOS
+from egotwin_ros.outputs import UNCONFIGURED
 from egotwin_ros.request import Report
 
+VIDEO_QOS = QoSProfile(depth=1024)  # all frames arrive at once
 VIDEO_TIMEOUT_S = 20.0
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from egotwin_ros.job.answer import Task
     from egotwin_ros.job.recording import Recording
 
+CLIP_S = 5.0  # of the embedded model; decides only which moment is chosen
 DEFAULT_GOAL = "turn left and walk forward"
 INTERRUPTED, FAILED, REFUSED = 130, 1, 2
 
@@ -52,7 +53,12 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--at", type=number(0.0), help="start of the imagination, seconds after the recording's start (default: chosen)"
     )
-    add("--horizon", type=number(0.0), default=0.0, help="seconds to look ahead; 0: one clip of the model (default)")
+    add(
+        "--horizon",
+        type=number(0.0, node.max_horizon_s),
+        default=0.0,
+        help="seconds to look ahead; longer than a clip: clip after clip; 0: one clip of the model (default)",
+    )
     add(
         "--samples",
         type=integer(1, node.max_samples),
@@ -129,7 +135,7 @@ def run(options: argparse.Namespace, interrupts: Interrupts) -> str:
     path = options.bag or str(share_folder() / "examples/bags/living_room.mcap")
     topics = (options.image_topic, options.camera_info_topic, options.body_pose_topic)
     with Recording(path, *topics) as recording, _published_together(Path(options.out)) as folder:
-        moment_s = recording.default_moment_s() if options.at is None else options.at
+        moment_s = recording.default_moment_s(options.horizon or CLIP_S) if options.at is None else options.at
         if moment_s > recording.bag.duration_s:
             raise RecordingError(f"--at {moment_s:g} s is outside of {path}: 0 to {recording.bag.duration_s:.2f} s")
         task = _task(options, recording, moment_s)

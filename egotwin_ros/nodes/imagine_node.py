@@ -107,7 +107,7 @@ class ImagineNode(LifecycleNode):
         finally:
             self.loading = False
         inputs = InputBuffer(parameters, to_rgb)
-        self.session = Session(parameters, pipeline, inputs, Outputs(self, parameters))
+        self.session = Session(parameters, pipeline, inputs, Outputs(self, parameters, pipeline.info))
         self._subscribe(parameters, inputs)
         self._goal_timer = self.create_timer(
             1.0 / parameters.rate_hz, self._imagine_latched, clock=self._wall, callback_group=self._messages_in

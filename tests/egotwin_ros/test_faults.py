@@ -128,10 +128,16 @@ def test_goals_that_cannot_be(rig, capfd, goal, says):
     assert_alive(rig)
 
 
-@pytest.mark.parametrize("horizon_s", [-1.0, 5.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("horizon_s", [-1.0, 30.1, float("nan"), float("inf")])
 def test_horizons_that_cannot_be(rig, capfd, horizon_s):
     rig.show_good()
-    expect(rig, Result.BAD_HORIZON, "this model can do 0 to 5 s", capfd, horizon_s=horizon_s)
+    expect(rig, Result.BAD_HORIZON, "wanted 0 to 30 s (parameter max_horizon_s)", capfd, horizon_s=horizon_s)
+    assert_alive(rig)
+
+
+def test_motion_alone_does_not_reach_beyond_a_clip_of_a_model_with_video(rig, capfd):
+    rig.show_good()
+    expect(rig, Result.BAD_HORIZON, "mode 'motion' reaches 5 s", capfd, horizon_s=5.5, mode=MOTION)
     assert_alive(rig)
 
 

@@ -210,6 +210,20 @@ def test_directly_along_the_recorded_motion(recording, model_folder, tmp_path):
         assert stamped.pose.position.x == pytest.approx(recorded.x, abs=1e-6)
 
 
+def test_twelve_seconds_fill_film_chart_and_bag(recording, model_folder, tmp_path):
+    options = ("--bag", recording, "--model", model_folder, "--runtime", "torch", "--out", tmp_path / "out", "--direct")
+    status, err = run_in_process(main, [*map(str, options), "--at", "1", "--horizon", "12", "--steps", "1"])
+    assert status == 0, err
+    with BagReader(tmp_path / "out" / FILES[0]) as bag:
+        ((_, source, imagined),) = bag.messages(["/imagine/imagination"])
+        stamps = [stamp for _, stamp, _ in bag.messages(["/imagine/predicted/image"])]
+    assert (imagined.horizon_s, len(imagined.head_path.poses)) == (12.0, 193)
+    assert stamps == [source + k * 125_000_000 for k in range(97)]
+    with av.open(str(tmp_path / "out" / FILES[1])) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 16 * (1 + 12 + 1) + 1
+    assert cv2.imread(str(tmp_path / "out" / FILES[2])).std() > 10
+
+
 def test_a_motion_reaches_the_node_as_it_was_recorded():
     rotations = np.tile(np.eye(3), (5, 23, 1, 1))
     arrays = (np.random.default_rng(1).normal(size=(5, 23, 3)), rotations, np.arange(5) / 16, START, "odom")
@@ -220,7 +234,7 @@ def test_a_motion_reaches_the_node_as_it_was_recorded():
 
 
 REFUSED = [
-    (("--goal", ""), "GoalError: the goal is empty"),
+    (("--goal", ""), "GoalError: goal is empty"),
     (("--model", "/nowhere"), "egotwin imagine: ModelError: model folder /nowhere"),
 ]
 

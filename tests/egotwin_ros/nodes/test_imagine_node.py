@@ -161,6 +161,44 @@ def test_a_shorter_horizon_is_the_beginning_of_the_whole(rig):
     np.testing.assert_array_equal(heads(part), heads(whole)[:33])
 
 
+def test_a_horizon_beyond_a_clip_is_rolled_and_its_first_clip_is_the_one_of_a_call(rig):
+    rig.forget()
+    source = rig.show_good()
+    (clip,), (long,) = rig.ask(num_samples=1).imaginations, rig.ask(horizon_s=12.0).imaginations
+    rig.wait(lambda: rig.feedback and rig.feedback[-1][0] == rig.feedback[-1][1])
+    done, steps, _ = zip(*rig.feedback, strict=True)
+    assert done == tuple(range(10))  # three windows of three steps
+    assert set(steps) == {9}
+    assert long.horizon_s == 12.0
+    assert rig.stamps(long.head_path.poses) == [source + POSE_NS * step for step in range(193)]
+    assert [nanoseconds(t) for t in long.frame_times] == [source + FRAME_NS * step for step in range(97)]
+    np.testing.assert_array_equal(heads(long)[:81], heads(clip))
+    rig.wait(lambda: len({*rig.stamps(rig.sequence("predicted/image", source))}) == 97)
+    rig.wait(lambda: len({*rig.stamps(rig.sequence("predicted/camera_info", source))}) == 97)
+
+
+def test_video_along_a_motion_longer_than_a_clip(rig):
+    rig.show_good()
+    (planned,) = rig.ask(horizon_s=7.5).imaginations
+    video = Imagine.Goal.MODE_VIDEO
+    (seen,) = rig.ask(mode=video, motion=planned.body_trajectory, horizon_s=7.5).imaginations
+    assert (len(seen.frame_times), seen.horizon_s) == (61, 7.5)
+    np.testing.assert_allclose(heads(seen), heads(planned), atol=1e-6)
+
+
+def test_the_longest_horizon_is_a_parameter(make_rig, model_folder):
+    rig = make_rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0, max_horizon_s=2.0)
+    rig.wait_active()
+    rig.show_good()
+    refused = rig.ask(horizon_s=2.1)
+    assert (refused.error_code, refused.error_msg) == (
+        Imagine.Result.BAD_HORIZON,
+        "horizon 2.1 s; wanted 0 to 2 s (parameter max_horizon_s)",
+    )
+    (imagination,) = rig.ask().imaginations  # 0: a clip, as far as it is accepted
+    assert imagination.horizon_s == 2.0
+
+
 def test_motion_only_has_no_pictures(rig):
     source = rig.show_good()
     (imagination,) = rig.ask(mode=Imagine.Goal.MODE_MOTION).imaginations

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.videos import PLAYABLE, encode_clip
-from training.actions.registry import action_of
+from training.actions.vocabulary import action_of
 from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, room_motion_of, sample_motion
 from training.simulator.generate import CLIPS_PER_ROOM
 from training.simulator.render.body_geoms import Clothing

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from training.actions.capture_frame import CaptureFrame
-from training.actions.comparison import Comparison
+from training.actions.motion_comparison import Comparison
 
 SIDES = ("left", "right")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.actions.action import Action
-from training.actions.comparison import LOOK_RAD, Comparison
+from training.actions.motion_comparison import LOOK_RAD, Comparison
 
 
 def _looked(motion: Comparison) -> bool:

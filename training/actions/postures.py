@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.actions.action import Action, Condition
-from training.actions.comparison import LOWER_SHARE, REACH_M, SEAT_M, SIT_SHARE, THIGH_LEVEL, Comparison
+from training.actions.motion_comparison import LOWER_SHARE, REACH_M, SEAT_M, SIT_SHARE, THIGH_LEVEL, Comparison
 
 
 def _crouched(motion: Comparison) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from training.actions.comparison import Comparison
 from training.actions.measures import MotionMeasures
-from training.actions.registry import find_action
+from training.actions.motion_comparison import Comparison
+from training.actions.vocabulary import find_action
 
 
 def obeys(name: str, found: MotionMeasures, truth: MotionMeasures, hand: str = "", left_open: str = "") -> bool | None:

@@ -5,7 +5,7 @@ Random draws depend on the order of these lists, and data sets are known by thei
 
 from __future__ import annotations
 
-from training.actions.registry import ACTIONS, action_of
+from training.actions.vocabulary import ACTIONS, action_of
 
 _SEVERAL: dict[str, float] = {
     "stand_up+walk_forward": 0.4,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.actions.action import Action
-from training.actions.comparison import STOP_SPEED, Comparison, is_idle, is_still
+from training.actions.motion_comparison import STOP_SPEED, Comparison, is_idle, is_still
 
 
 def _stood_still(motion: Comparison) -> bool:

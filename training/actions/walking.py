@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.actions.action import Action
-from training.actions.comparison import STOP_SPEED, TURN_FIRST
+from training.actions.motion_comparison import STOP_SPEED, TURN_FIRST
 
 WALK_FORWARD = Action(
     name="walk_forward",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.actions.registry import action_of, kind_of
+from training.actions.vocabulary import action_of, kind_of
 
 AMBIGUOUS_SHARE = 0.09  # of clips, on purpose; with names that happen to fit two things, about 10 %
 _OPENINGS = ("", "", "", "please ", "now ")

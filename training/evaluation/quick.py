@@ -28,7 +28,7 @@ from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import GoalError, RecordingError
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.motion.head_path import heading_change
-from training.actions.registry import kind_of
+from training.actions.vocabulary import kind_of
 from training.actions.wording import Clause, goal_text
 from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.baselines import Library, frozen, moving_on

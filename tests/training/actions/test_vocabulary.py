@@ -16,9 +16,9 @@ pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 from training.actions.action import Action
 from training.actions.capture_frame import CaptureFrame
 from training.actions.measures import measure
-from training.actions.registry import ACTIONS, action_of, find_action, kind_of, register, report_labels
 from training.actions.rules import obeys
 from training.actions.scripts import clip_scripts, long_sequence_shares
+from training.actions.vocabulary import ACTIONS, action_of, find_action, kind_of, register, report_labels
 from training.actions.wording import Clause, goal_text
 from training.simulator.motion.performing import PERFORMANCES, performed_names, performs
 from training.simulator.motion.timeline import ActionSpan, Timeline

@@ -15,8 +15,8 @@ from ...shared_data import missing_extra
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.geometry.rotations import rotation_y
-from training.actions.registry import kind_of
 from training.actions.scripts import clip_scripts
+from training.actions.vocabulary import kind_of
 from training.actions.wording import Clause, goal_text, wordings
 from training.simulator.people.gaits import SAMPLES, walk_cycle
 from training.simulator.people.hand_motion import finger_point, grip_point

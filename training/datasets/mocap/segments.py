@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from egotwin_model.motion.head_path import heading
 from training.actions.capture_frame import CaptureFrame
-from training.actions.registry import ACTIONS
+from training.actions.vocabulary import ACTIONS
 from training.datasets.mocap.retarget import JOINT, Captured
 
 Array = NDArray[np.float64]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.measures import measure
-from training.actions.registry import find_action, kind_of, report_labels
 from training.actions.rules import obeys
+from training.actions.vocabulary import find_action, kind_of, report_labels
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.metrics.placing import laid_at, levelled
 

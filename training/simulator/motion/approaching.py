@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.actions.registry import action_of
+from training.actions.vocabulary import action_of
 from training.simulator.motion.choosing import pick
 from training.simulator.motion.performing import performs, performs_at_target
 from training.simulator.motion.timeline import ActionSpan, Timeline

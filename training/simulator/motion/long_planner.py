@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from training.actions.action import Condition
-from training.actions.registry import action_of
 from training.actions.scripts import long_sequence_shares
+from training.actions.vocabulary import action_of
 from training.simulator.motion.script_planner import act
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.person import Person

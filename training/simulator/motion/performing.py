@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.actions.registry import ACTIONS, kind_of
+from training.actions.vocabulary import ACTIONS, kind_of
 from training.simulator.motion.timeline import Timeline
 from training.simulator.rooms.plan import Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.actions.registry import kind_of
+from training.actions.vocabulary import kind_of
 from training.simulator.motion.performing import CourseRequest, Roaming, find_performance, roams
 from training.simulator.people.easing import ease
 from training.simulator.people.motion_plan import RoamingSegment, grid

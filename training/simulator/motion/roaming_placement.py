@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotate_2d
-from training.actions.registry import kind_of
+from training.actions.vocabulary import kind_of
 from training.simulator.motion.roaming import roam, roaming_of
 from training.simulator.motion.timeline import Timeline
 from training.simulator.people.easing import GRID_HZ, integrate

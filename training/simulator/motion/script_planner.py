@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.actions.action import Condition
-from training.actions.registry import action_of, kind_of
+from training.actions.vocabulary import action_of, kind_of
 from training.simulator.motion import grasping, operating, posture_changes
 from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.performing import AtTarget, InPlace, find_performance

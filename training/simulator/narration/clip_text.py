@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.actions.registry import action_of, kind_of
+from training.actions.vocabulary import action_of, kind_of
 from training.actions.wording import AMBIGUOUS_SHARE, Clause, goal_text
 from training.simulator.motion.animation import Pose
 from training.simulator.motion.timeline import ActionSpan, Timeline

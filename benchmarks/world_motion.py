@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from training.simulator.clip_maker import fault_of
-from training.simulator.motion.operating import grips_of
+from training.simulator.motion.operation_planning import grips_of
 from training.simulator.people.hand_motion import grip_point
 from training.simulator.rooms.plan import RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room

@@ -1,4 +1,4 @@
-"""Which nodes run, with which parameters: the one list that the launch files and the wheel-side starter share.
+"""The nodes with their arguments and parameter files: one list for the launch files and for starting without launch.
 
 Where ROS 2 is installed, ``launch/*.launch.py`` turn an `Entry` into launch actions. Where only its wheels are (they
 have no ``launch``), `command` turns the same entry into a command line with the same parameters.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egotwin_model.io.share import share_folder
+from egotwin_ros.parameters import description
 
 PACKAGE = "egotwin_ros"
 
@@ -22,10 +23,10 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class Argument:
-    """One thing a user may set when starting a node.
+    """An argument of a node's launch file.
 
-    `kind` is the ROS parameter's type (str, float, int or bool), or "remap" for a topic name. A default of "" leaves
-    the parameter to the parameter file and the node.
+    `kind` is the ROS parameter's type (str, float, int or bool), or "remap" for a topic name. With a default of ""
+    the parameter keeps its value of the parameter file.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Entry:
     lifecycle: bool = False
 
     def settings(self, values: Mapping[str, object] | None = None) -> dict[str, str]:
-        """Every argument's value, as text: its default, or what `values` says.
+        """Every argument's value as text: its default, or the one in `values`.
 
         Raises:
             ValueError: the node has no argument of such a name, or the text is not of the argument's kind.
@@ -86,6 +87,11 @@ def _typed(argument: Argument, text: str) -> Value:
         raise ValueError(f"argument {argument.name} is {text!r}; wanted {kind}: {argument.description}") from None
 
 
+def _parameter(name: str, kind: type = str) -> Argument:
+    """A parameter of the node `imagine` as an argument that is left to the parameter file unless it is set."""
+    return Argument(name, "", f"{description(name)} Not set: as in params_file.", kind)
+
+
 IMAGINE = Entry(
     executable="imagine",
     module="egotwin_ros.nodes.imagine_node",
@@ -93,13 +99,17 @@ IMAGINE = Entry(
     parameter_file="imagine.yaml",
     lifecycle=True,
     arguments=(
-        Argument("model_path", "", "Model folder. Empty: the embedded egotwin-mini."),
-        Argument("runtime", "", "What runs the model: auto, torch or onnxruntime. Empty: as in params_file."),
-        Argument("image_transport", "", "raw (sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage)."),
-        Argument("rate_hz", "", "How often the newest text on ~/goal is imagined anew, at most [1/s].", float),
-        Argument("autostart", "", "Configure and activate the node by itself: true or false.", bool),
+        _parameter("model_path"),
+        _parameter("runtime"),
+        _parameter("device"),
+        _parameter("dtype"),
+        _parameter("threads", int),
+        _parameter("image_transport"),
+        _parameter("rate_hz", float),
+        _parameter("max_horizon_s", float),
+        _parameter("autostart", bool),
         Argument("use_sim_time", "false", "Take the time from /clock, as a replay publishes it: true or false.", bool),
-        Argument("image", "/camera/image", "Topic of the head camera's pictures.", "remap"),
+        Argument("image", "/camera/image", "Topic of the head camera's images.", "remap"),
         Argument("camera_info", "/camera/camera_info", "Topic of the head camera's intrinsics.", "remap"),
         Argument("body_pose", "/body_pose", "Topic of the wearer's body pose (egotwin_ros/BodyPose).", "remap"),
     ),
@@ -110,9 +120,9 @@ REPLAY = Entry(
     module="egotwin_ros.nodes.replay_node",
     name="replay",
     arguments=(
-        Argument("bag", "", "Recording: a rosbag2 folder, an .mcap or .db3 file. Empty: the shipped example."),
-        Argument("rate", "1.0", "Speed of the replay; 1 is as recorded.", float),
-        Argument("loop", "false", "Begin again at the end: true or false.", bool),
+        Argument("bag", "", "Recording: a rosbag2 folder, an .mcap or .db3 file. Empty: the embedded example."),
+        Argument("rate", "1.0", "Seconds of recording per second; 0: as fast as possible.", float),
+        Argument("loop", "false", "Start again at the end: true or false.", bool),
     ),
 )
 
@@ -125,8 +135,8 @@ def config(name: str) -> Path:
 def environment() -> dict[str, str]:
     """Variables every process of this package runs with.
 
-    Fast DDS's default transports lose almost all best-effort 480x480 pictures; the profile's 32 MB shared-memory
-    segment carries them. A profile that is already set wins.
+    Fast DDS's default transports lose almost all best-effort 480x480 images; the profile's shared-memory segment of
+    32 MB is large enough for them. A profile that is already set takes precedence.
     """
     old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
     if old in os.environ or new in os.environ:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from egotwin_model.families import load_pipeline
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.conversions import trajectory_to_arrays
 from egotwin_ros.inputs import Observation
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 
 def load(parameters: ImagineParameters) -> EgoTwinPipeline:
     """The model of the parameters' folder, ready for a first goal; `ModelError` where it is missing or altered."""
-    from egotwin_model.egotwin.pipeline import EgoTwinPipeline  # takes seconds
-
-    pipeline = EgoTwinPipeline.from_pretrained(parameters.model_path, runtime=parameters.runtime)
+    pipeline: EgoTwinPipeline = load_pipeline(
+        parameters.model_path,
+        parameters.runtime,
+        device=parameters.device,
+        dtype=parameters.dtype,
+        threads=parameters.threads,
+    )
     pipeline.runtime.prepare()
     return pipeline
 

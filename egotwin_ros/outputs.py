@@ -103,6 +103,7 @@ class Health:
     model: str = ""
     model_sha256: str = ""
     runtime: str = ""
+    runtime_description: str = ""
     imaginations: int = 0
     last_latency_s: float = float("nan")
     last_error: str = ""

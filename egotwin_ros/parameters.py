@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egotwin_model.io.share import share_folder
+from egotwin_model.runtimes.base import DTYPES
+from egotwin_model.runtimes.registry import AUTO, describe_runtimes, runtime_names
 from egotwin_model.text.goals import MAX_GOAL_CHARACTERS
 
 if TYPE_CHECKING:
@@ -27,7 +29,14 @@ class ImagineParameters:
 
     autostart: bool = _field(True, "Configure and activate the node at start.")
     model_path: str = _field("", "Model folder; empty: the embedded models/egotwin-mini.")
-    runtime: str = _field("auto", "What runs the model: auto, torch, onnxruntime, openvino or tensorrt.")
+    runtime: str = _field(AUTO, f"What runs the model. {describe_runtimes()}.")
+    device: str = _field(
+        "cpu", "Device the model runs on, for instance cpu or cuda:1; auto takes a runtime that can use it."
+    )
+    dtype: str = _field(
+        DTYPES[0], f"Number format of the networks: {' or '.join(DTYPES)}; auto takes a runtime that has it."
+    )
+    threads: int = _field(0, "CPU threads of the model; 0: all cores.", 0, 1024)
     image_transport: str = _field(
         "raw", "raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage on `image/compressed`."
     )
@@ -93,17 +102,24 @@ def read(node: Node) -> ImagineParameters:
     """
     values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(ImagineParameters)}
     values["model_path"] = values["model_path"] or default_model_path()
-    for name, wanted in (("camera_mount_rotation", "x, y, z, w"), ("guidance", "text, video, motion")):
+    for name, parts in (("camera_mount_rotation", "x, y, z, w"), ("guidance", "text, video, motion")):
         values[name] = tuple(values[name])
-        if len(values[name]) != len(wanted.split(",")):
-            raise ValueError(f"parameter {name} is {values[name]}; wanted {wanted}")
+        if len(values[name]) != len(parts.split(",")):
+            raise ValueError(f"parameter {name} is {values[name]}; wanted {parts}")
         if not all(map(math.isfinite, values[name])):
             raise ValueError(f"parameter {name} is {values[name]}; wanted finite numbers")
     if min(values["guidance"]) < 0.0:
         raise ValueError(f"parameter guidance is {values['guidance']}; wanted numbers of 0 or more")
-    if values["image_transport"] not in ("raw", "compressed"):
-        raise ValueError(f"parameter image_transport is {values['image_transport']!r}; wanted raw or compressed")
+    choices = {"image_transport": ("raw", "compressed"), "runtime": runtime_names(), "dtype": DTYPES}
+    for name, wanted in choices.items():
+        if values[name] not in wanted:
+            raise ValueError(f"parameter {name} is {values[name]!r}; wanted {' or '.join(wanted)}")
     return ImagineParameters(**values)
+
+
+def description(name: str) -> str:
+    """Description of a parameter, for the help texts of launch files and commands."""
+    return str(ImagineParameters.__dataclass_fields__[name].metadata["description"])
 
 
 def default_model_path() -> str:

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 
 from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.io.share import share_folder
+from egotwin_model.runtimes.base import DTYPES
+from egotwin_model.runtimes.registry import runtime_names
 from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.job.times import Times
 from egotwin_ros.option_types import integer, number
-from egotwin_ros.parameters import ImagineParameters, default_model_path
+from egotwin_ros.parameters import ImagineParameters, default_model_path, description
 from egotwin_ros.request import MODE_NUMBERS, Request
 
 if TYPE_CHECKING:
@@ -74,7 +76,10 @@ def parser() -> argparse.ArgumentParser:
         help="joint: video and motion; motion: motion only; video: video along the recorded motion",
     )
     add("--model", default="", help="model folder (default: the embedded egotwin-mini)")
-    add("--runtime", default="auto", help="what runs the model: auto, torch, onnxruntime (default: %(default)s)")
+    add("--runtime", choices=runtime_names(), default=node.runtime, help=f"{description('runtime')} (default: auto)")
+    add("--device", default=node.device, help=f"{description('device')} (default: %(default)s)")
+    add("--dtype", choices=DTYPES, default=node.dtype, help=f"{description('dtype')} (default: %(default)s)")
+    add("--threads", type=integer(0, 1024), default=node.threads, help=f"{description('threads')} (default)")
     add(
         "--rate", type=number(0.0, 1000.0), default=1.0, help="speed of the replay; 0: as fast as possible (default: 1)"
     )
@@ -175,6 +180,9 @@ def _task(options: argparse.Namespace, recording: Recording, moment_s: float) ->
     parameters = ImagineParameters(
         model_path=str(Path(options.model).resolve()) if options.model else default_model_path(),
         runtime=options.runtime,
+        device=options.device,
+        dtype=options.dtype,
+        threads=options.threads,
         image_transport="compressed" if recording.compressed else "raw",
         num_steps=options.steps,
     )

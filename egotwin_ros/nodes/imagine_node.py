@@ -112,12 +112,12 @@ class ImagineNode(LifecycleNode):
         self._goal_timer = self.create_timer(
             1.0 / parameters.rate_hz, self._imagine_latched, clock=self._wall, callback_group=self._messages_in
         )
-        info = pipeline.info
-        self._health = Health("inactive", info.name, info.sha256, parameters.runtime)
+        info, runtime = pipeline.info, pipeline.runtime
+        self._health = Health("inactive", info.name, info.sha256, runtime.name, runtime.description)
         self.get_logger().info(
             f"model {info.name} ({info.sha256[:12]}) loaded in {time.monotonic() - begin:.1f} s: "
             f"{info.horizon_s:g} s ahead, {info.num_poses} poses, "
-            f"{info.num_frames} frames of {info.camera.width}x{info.camera.height}"
+            f"{info.num_frames} frames of {info.camera.width}x{info.camera.height}, on {runtime.description}"
         )
         return TransitionCallbackReturn.SUCCESS
 

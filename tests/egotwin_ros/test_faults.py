@@ -198,6 +198,14 @@ def test_a_model_that_is_missing_or_altered(make_rig, model_folder, tmp_path, ca
     assert (status.level, "BAD_MODEL" in status.message) == (status.ERROR, True)
 
 
+def test_a_device_that_is_not_there_is_named(make_rig, model_folder, capfd):
+    rig = make_rig(model_path=str(model_folder), device="cuda:99", autostart=False)
+    assert not rig.transition("configure")
+    said = capfd.readouterr().err
+    assert "BAD_MODEL" in said
+    assert "device 'cuda:99' is not there" in said
+
+
 def test_lifecycle_loads_speaks_falls_silent_and_lets_go(make_rig, model_folder, tmp_path):
     rig = make_rig(model_path=str(tmp_path / "none"), runtime="torch", autostart=False)
     expect(rig, Result.BAD_MODEL, "configure the node")
@@ -218,6 +226,8 @@ def test_lifecycle_loads_speaks_falls_silent_and_lets_go(make_rig, model_folder,
     ("name", "value"),
     [
         ("image_transport", "smoke signals"),
+        ("runtime", "abacus"),
+        ("dtype", "float8"),
         ("guidance", [1.0]),
         ("guidance", [1.0, float("nan"), 1.0]),
         ("guidance", [1.0, -1.0, 1.0]),
@@ -226,6 +236,6 @@ def test_lifecycle_loads_speaks_falls_silent_and_lets_go(make_rig, model_folder,
     ],
 )
 def test_parameters_that_cannot_be(make_rig, model_folder, capfd, name, value):
-    rig = make_rig(model_path=str(model_folder), runtime="torch", autostart=False, **{name: value})
+    rig = make_rig(**{"model_path": str(model_folder), "runtime": "torch", "autostart": False, name: value})
     assert not rig.transition("configure")
     assert f"parameter {name}" in capfd.readouterr().err

@@ -9,6 +9,7 @@ from egotwin_ros.job import command
 WRONG = {
     "--samples": ("0", "-1", "65", "1.5", "nan", "many"),
     "--steps": ("-1", "1001", "inf"),
+    "--threads": ("-1", "1025", "two"),
     "--seed": ("-2", str(2**63), "0.5"),
     "--horizon": ("-1", "nan", "inf", "-inf"),
     "--at": ("-0.1", "nan", "inf"),

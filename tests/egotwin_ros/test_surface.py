@@ -11,11 +11,13 @@ from egotwin_model import errors
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.bags import BagWriter, Topics
-from egotwin_ros import error_codes, parameters
+from egotwin_model.runtimes.registry import runtime_names
+from egotwin_ros import bringup, error_codes, parameters
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.error_codes import code_name, error_code, error_of
 from egotwin_ros.inputs import newest_pair
+from egotwin_ros.job import command
 from egotwin_ros.job.recording import Recording
 
 pytestmark = pytest.mark.ros
@@ -52,6 +54,13 @@ def test_every_parameter_is_declared_with_a_description_and_its_range_holds(ros)
     assert not result.successful
     assert parameters.read(node).model_path.endswith("models/egotwin-mini")
     node.destroy_node()
+
+
+def test_every_runtime_of_the_registry_is_described_where_users_choose_one():
+    arguments = {argument.name: argument.description for argument in bringup.IMAGINE.arguments}
+    texts = [parameters.description("runtime"), arguments["runtime"], command.parser().format_help()]
+    for text in texts:
+        assert not [name for name in runtime_names() if name not in text]
 
 
 @pytest.fixture

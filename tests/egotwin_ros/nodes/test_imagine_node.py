@@ -250,6 +250,27 @@ def test_diagnostics_tell_model_latency_and_what_has_come(rig):
     assert int(values["received image"]) > 0
 
 
+def test_device_dtype_and_threads_reach_the_runtime_which_is_reported(make_rig, model_folder, capfd):
+    import torch
+
+    threads = torch.get_num_threads()
+    settings = {"runtime": "auto", "device": "cpu", "dtype": "bfloat16", "threads": 1}
+    try:
+        rig = make_rig(model_path=str(model_folder), max_age_s=60.0, **settings)
+        rig.wait_active()
+        assert torch.get_num_threads() == 1
+        rig.wait(lambda: rig.statuses() and rig.statuses()[-1].message == "active")
+        status = rig.statuses()[-1]
+        values = {pair.key: pair.value for pair in status.values}
+        described = f"torch {torch.__version__}, cpu, bfloat16, 1 threads"
+        assert (values["runtime"], values["runtime_description"], status.hardware_id) == ("torch", described, "torch")
+        assert described in capfd.readouterr().err
+        rig.show_good()
+        assert rig.ask(mode=Imagine.Goal.MODE_MOTION).error_msg == ""
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_compressed_images_are_taken(make_rig, model_folder):
     import cv2
     from sensor_msgs.msg import CompressedImage

@@ -2,6 +2,8 @@
 
 The model predicts v (see `schedule`). ε is affine in v at fixed x with the same coefficients for every evaluation, and
 the guidance weights sum to one: guiding v is guiding ε.
+
+Latents and conditions are NumPy arrays or torch tensors, all of one kind; results are of that kind.
 """
 
 from __future__ import annotations
@@ -10,19 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace, device
 
+from egotwin_model.diffusion.modality import ModalityState
 from egotwin_model.diffusion.schedule import (
     CLEAN,
     NUM_TRAIN_TIMESTEPS,
     PURE_NOISE,
+    Array,
     Pace,
     Schedule,
     timesteps,
 )
-from egotwin_model.diffusion.solvers import Integration, Solver, noise_source
-from egotwin_model.diffusion.track import Track
+from egotwin_model.diffusion.solvers import Integration, NoiseLike, Solver
 from egotwin_model.errors import GoalError, ModelError
 
 __all__ = [
@@ -47,23 +49,23 @@ class Denoiser(Protocol):
 
     def __call__(
         self,
-        text: Tensor,
-        video: Tensor | None,
-        motion: Tensor | None,
-        t_video: Tensor | None,
-        t_motion: Tensor | None,
-        image: Tensor | None,
-        pose: Tensor | None,
+        text: Array,
+        video: Array | None,
+        motion: Array | None,
+        t_video: Array | None,
+        t_motion: Array | None,
+        image: Array | None,
+        pose: Array | None,
         /,
         *,
         motion_only: bool,
-        **conditions: Tensor,
-    ) -> tuple[Tensor | None, Tensor | None]: ...
+        **conditions: Array,
+    ) -> tuple[Array | None, Array | None]: ...
 
 
 @dataclass(frozen=True)
 class Context:
-    """The beginning of a clip that is known already: clean latents which a rolling window goes on from.
+    """The beginning of a clip that is known already: clean latents which a rolling window continues.
 
     Attributes:
         video: (S, k, C, h, w). motion: (S, C_m, 2k − 1), the same time. None for a modality the model lacks.
@@ -71,8 +73,8 @@ class Context:
             trained with per-token timesteps). False noises them to the others' timestep (any model; approximate).
     """
 
-    video: Tensor | None
-    motion: Tensor | None
+    video: Array | None
+    motion: Array | None
     per_token: bool
 
 
@@ -89,14 +91,14 @@ class Conditions:
         extra: further conditions by `forward`'s names, the same for every evaluation ("camera", "visibility").
     """
 
-    text: Tensor
-    empty: Tensor
-    image: Tensor | None
-    pose: Tensor | None
-    video: Tensor | None = None
-    motion: Tensor | None = None
+    text: Array
+    empty: Array
+    image: Array | None
+    pose: Array | None
+    video: Array | None = None
+    motion: Array | None = None
     context: Context | None = None
-    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -172,24 +174,26 @@ class Sampler:
         self,
         mode: Mode,
         conditions: Conditions,
-        noise_video: Tensor | None,
-        noise_motion: Tensor | None,
+        noise_video: Array | None,
+        noise_motion: Array | None,
         num_steps: int,
         guidance: Guidance,
         progress: Callable[[int, int], None] | None = None,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor | None, Tensor | None]:
+        fresh_video: NoiseLike | None = None,
+        fresh_motion: NoiseLike | None = None,
+    ) -> tuple[Array | None, Array | None]:
         """Clean video latents (S, F, C, h, w) and motion latents (S, C_m, N); None for what was not generated.
 
         Args:
             noise_video, noise_motion: where both start from, and what stands for an absent modality; None for one that
                 the model does not have.
             progress: called with (step, steps) before every step and at the end; what it raises ends the generation.
-            generator: of the fresh noise that a solver with eta above 0 adds; torch's global one where None.
+            fresh_video, fresh_motion: generate the noise that a solver with eta above 0 adds; needed there.
         """
         if not self.asynchronous and mode != "joint" and noise_video is not None and noise_motion is not None:
             raise GoalError(f"mode {mode!r} needs a model with independent timesteps; this one generates jointly")
-        video, motion = self._tracks(mode, conditions, noise_video, noise_motion, num_steps, generator)
+        solvers = Integration(self.solver, fresh_video), Integration(self.solver, fresh_motion)
+        video, motion = self._states(mode, conditions, noise_video, noise_motion, num_steps, solvers)
         for index in range(num_steps):
             if progress is not None:
                 progress(index, num_steps)
@@ -202,30 +206,29 @@ class Sampler:
             progress(num_steps, num_steps)
         return (None if video.steps is None else video.x), (None if motion.steps is None else motion.x)
 
-    def _tracks(
-        self, mode: Mode, c: Conditions, noise_video: Tensor | None, noise_motion: Tensor | None, num_steps: int,
-        generator: torch.Generator | None,
-    ) -> tuple[Track, Track]:  # fmt: skip
+    def _states(
+        self, mode: Mode, c: Conditions, noise_video: Array | None, noise_motion: Array | None, num_steps: int,
+        solvers: tuple[Integration, Integration],
+    ) -> tuple[ModalityState, ModalityState]:  # fmt: skip
         paces = (self.video_pace, self.motion_pace) if mode == "joint" else (Pace(), Pace())
         video_steps, motion_steps = (pace.timesteps(num_steps, self.schedule) for pace in paces)
         known = (None, None) if c.context is None else (c.context.video, c.context.motion)
         per_token = c.context is not None and c.context.per_token
-        draw = noise_source(generator)
-        video = Track(
-            noise_video, c.video, None if mode == "motion" else video_steps, Integration(self.solver, draw),
+        video = ModalityState(
+            noise_video, c.video, None if mode == "motion" else video_steps, solvers[0],
             None if mode == "motion" else known[0], 1, per_token=per_token,
         )  # fmt: skip
-        motion = Track(
-            noise_motion, c.motion, None if mode == "video" else motion_steps, Integration(self.solver, draw),
+        motion = ModalityState(
+            noise_motion, c.motion, None if mode == "video" else motion_steps, solvers[1],
             None if mode == "video" else known[1], 2, per_token=per_token,
         )  # fmt: skip
-        for track in (video, motion):
-            track.hold_context(self.schedule)
+        for state in (video, motion):
+            state.hold_context(self.schedule)
         return video, motion
 
     def _guided(
-        self, c: Conditions, video: Track, motion: Track, index: int, guidance: Guidance
-    ) -> tuple[Tensor | None, Tensor | None]:
+        self, c: Conditions, video: ModalityState, motion: ModalityState, index: int, guidance: Guidance
+    ) -> tuple[Array | None, Array | None]:
         """Guided v of the modalities that step `index` moves, each evaluation made once."""
         terms = guidance_terms if self.asynchronous else plain_terms
         plan: dict[_Evaluation, list[float]] = {}
@@ -237,7 +240,7 @@ class Sampler:
             for term in terms(guidance.text, guidance.video):
                 key = _Evaluation(term.with_text, term.other_absent or video.is_noise, motion.is_noise)
                 plan.setdefault(key, [0.0, 0.0])[1] += term.weight
-        sums: list[Tensor | None] = [None, None]
+        sums: list[Array | None] = [None, None]
         for evaluation, weights in plan.items():
             if not any(weights):
                 continue
@@ -250,14 +253,14 @@ class Sampler:
         return sums[0], sums[1]
 
     def _evaluate(
-        self, c: Conditions, video: Track, motion: Track, evaluation: _Evaluation, *, motion_only: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
-        samples, device = c.text.shape[0], c.text.device
+        self, c: Conditions, video: ModalityState, motion: ModalityState, evaluation: _Evaluation, *, motion_only: bool
+    ) -> tuple[Array | None, Array | None]:
+        like = c.text.shape[0], array_namespace(c.text), device(c.text)
         seen = [
-            video.seen(samples, device, absent=evaluation.video_absent),
-            motion.seen(samples, device, absent=evaluation.motion_absent),
+            video.seen(*like, absent=evaluation.video_absent),
+            motion.seen(*like, absent=evaluation.motion_absent),
         ]
-        # a model that knows one timestep is not told of a modality it lacks
+        # a model that knows one timestep gets none for a modality it lacks
         t_video, t_motion = (t if self.asynchronous or x is not None else None for x, t in seen)
         text = c.text if evaluation.with_text else c.empty
         return self.denoiser(

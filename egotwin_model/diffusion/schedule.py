@@ -3,24 +3,31 @@
 A noisy latent is x = a·x₀ + s·ε with signal level a, noise level s and a² + s² = 1. The core prediction is
 v = a·ε − s·x₀; x₀ = a·x − s·v and ε = s·x + a·v are views of it, finite at every level, pure noise (a = 0) included.
 The way back from ε divides by a, so ε cannot be what a model predicts where the schedule ends in pure noise.
+
+Latents are NumPy arrays or torch tensors; results are of the same kind.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+from numpy.typing import NDArray
 
 from egotwin_model.errors import GoalError, ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 NUM_TRAIN_TIMESTEPS = 1000
 PURE_NOISE = NUM_TRAIN_TIMESTEPS - 1
 CLEAN = -1  # below every timestep a model was trained on: no noise at all
 
 Prediction = Literal["v", "epsilon"]
+Array = Any  # a NumPy array or a torch tensor
 
 
 class Level(NamedTuple):
@@ -30,24 +37,17 @@ class Level(NamedTuple):
     noise: float
 
 
-def clean_from_velocity(x: Tensor, v: Tensor, level: Level) -> Tensor:
+def clean_from_velocity(x: Array, v: Array, level: Level) -> Array:
     """x₀ of a noisy latent and its v."""
     return level.signal * x - level.noise * v
 
 
-def noise_from_velocity(x: Tensor, v: Tensor, level: Level) -> Tensor:
+def noise_from_velocity(x: Array, v: Array, level: Level) -> Array:
     """ε of a noisy latent and its v."""
     return level.noise * x + level.signal * v
 
 
-def velocity_from_clean(x: Tensor, clean: Tensor, level: Level) -> Tensor:
-    """v of a noisy latent and its x₀; refused without noise (s = 0), where x₀ says nothing of v."""
-    if level.noise == 0.0:
-        raise ModelError("v does not follow from a clean latent at noise level 0; ask at a timestep ≥ 0")
-    return (level.signal * x - clean) / level.noise
-
-
-def velocity_from_noise(x: Tensor, noise: Tensor, level: Level) -> Tensor:
+def velocity_from_noise(x: Array, noise: Array, level: Level) -> Array:
     """v of a noisy latent and its ε; refused at pure noise (a = 0), where ε says nothing of v."""
     if level.signal == 0.0:
         raise ModelError(
@@ -85,9 +85,9 @@ class Schedule:
                 "use prediction='v', or set zero_terminal_snr=False"
             )
 
-    def signal_levels(self) -> Tensor:
+    def signal_levels(self) -> NDArray[np.float32]:
         """a for every timestep, (1000,) float32; with zero terminal SNR, a at 999 is exactly zero."""
-        return self._table().float()
+        return self._table().astype(np.float32)
 
     def level(self, timestep: int) -> Level:
         """Levels of one timestep in double precision; `CLEAN` is (1, 0)."""
@@ -96,58 +96,71 @@ class Schedule:
         a = float(self._table()[timestep])
         return Level(a, (1.0 - a * a) ** 0.5)
 
-    def levels(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
-        """Signal and noise level of integer timesteps of any shape → two float32 tensors of that shape."""
-        a = self._table(timestep.device, torch.float32)[timestep]
-        return a, (1 - a**2).sqrt()
+    def levels(self, timestep: Array) -> tuple[Array, Array]:
+        """Signal and noise level of integer timesteps of any shape → two float32 arrays of that shape."""
+        table = (
+            _torch_table(self._table_settings, timestep.device) if is_torch_array(timestep) else self.signal_levels()
+        )
+        a = table[timestep]
+        return a, array_namespace(a).sqrt(1 - a**2)
 
-    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor, *, token_axis: int = 1) -> Tensor:
+    def add_noise(self, clean: Array, noise: Array, timestep: Array, *, token_axis: int = 1) -> Array:
         """Noisy latents at timesteps (B,), or (B, N) with one for each of the N slices along `token_axis`."""
         a, s = (_spread(level, clean.ndim, token_axis) for level in self.levels(timestep))
         return a * clean + s * noise
 
-    def velocity(self, clean: Tensor, noise: Tensor, timestep: Tensor, *, token_axis: int = 1) -> Tensor:
+    def velocity(self, clean: Array, noise: Array, timestep: Array, *, token_axis: int = 1) -> Array:
         """v at timesteps as in `add_noise`."""
         a, s = (_spread(level, clean.ndim, token_axis) for level in self.levels(timestep))
         return a * noise - s * clean
 
-    def target(self, clean: Tensor, noise: Tensor, timestep: Tensor, *, token_axis: int = 1) -> Tensor:
+    def target(self, clean: Array, noise: Array, timestep: Array, *, token_axis: int = 1) -> Array:
         """What the model is trained to predict: v, or ε where `prediction` says so."""
         if self.prediction == "epsilon":
             return noise
         return self.velocity(clean, noise, timestep, token_axis=token_axis)
 
-    def to_velocity(self, x: Tensor, predicted: Tensor, timestep: int) -> Tensor:
+    def to_velocity(self, x: Array, predicted: Array, timestep: int) -> Array:
         """v from what the model predicted for `x` at `timestep`."""
         return predicted if self.prediction == "v" else velocity_from_noise(x, predicted, self.level(timestep))
 
-    def _table(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64) -> Tensor:
-        settings = (self.beta_start, self.beta_end, self.snr_shift_scale, self.zero_terminal_snr)
-        return _signal_table(*settings, str(device), dtype)
+    @property
+    def _table_settings(self) -> tuple[float, float, float, bool]:
+        return self.beta_start, self.beta_end, self.snr_shift_scale, self.zero_terminal_snr
+
+    def _table(self) -> NDArray[np.float64]:
+        return _signal_table(*self._table_settings)
 
 
 @lru_cache(maxsize=64)
 def _signal_table(
-    beta_start: float, beta_end: float, snr_shift_scale: float, zero_terminal_snr: bool, device: str, dtype: torch.dtype
-) -> Tensor:
-    """a for every timestep, (1000,), computed once for each device and never written to."""
+    beta_start: float, beta_end: float, snr_shift_scale: float, zero_terminal_snr: bool
+) -> NDArray[np.float64]:
+    """a for every timestep, (1000,), computed once and read-only."""
+    betas = np.linspace(beta_start**0.5, beta_end**0.5, NUM_TRAIN_TIMESTEPS, dtype=np.float64) ** 2
+    power = np.cumprod(1 - betas)
+    power = power / (snr_shift_scale + (1 - snr_shift_scale) * power)
+    root = np.sqrt(power)
+    table = (root - root[-1]) * (root[0] / (root[0] - root[-1])) if zero_terminal_snr else root
+    table.setflags(write=False)
+    return table
+
+
+@lru_cache(maxsize=64)
+def _torch_table(settings: tuple[float, float, float, bool], device: torch.device) -> torch.Tensor:
+    """The same as a float32 tensor on a device, copied there once."""
+    import torch
+
     with torch.inference_mode(False):  # a table made during inference must serve training too
-        if dtype != torch.float64:
-            wide = _signal_table(beta_start, beta_end, snr_shift_scale, zero_terminal_snr, "cpu", torch.float64)
-            return wide.to(device, dtype)
-        betas = torch.linspace(beta_start**0.5, beta_end**0.5, NUM_TRAIN_TIMESTEPS, dtype=torch.float64) ** 2
-        power = (1 - betas).cumprod(0)
-        power = power / (snr_shift_scale + (1 - snr_shift_scale) * power)
-        root = power.sqrt()
-        return (root - root[-1]) * (root[0] / (root[0] - root[-1])) if zero_terminal_snr else root
+        return torch.from_numpy(_signal_table(*settings).astype(np.float32)).to(device)
 
 
-def _spread(level: Tensor, ndim: int, token_axis: int) -> Tensor:
+def _spread(level: Array, ndim: int, token_axis: int) -> Array:
     """Levels (B,) or (B, N) shaped to multiply a latent of `ndim` dimensions."""
     shape = [level.shape[0]] + [1] * (ndim - 1)
     if level.ndim == 2:
         shape[token_axis] = level.shape[1]
-    return level.view(shape)
+    return array_namespace(level).reshape(level, tuple(shape))
 
 
 def timesteps(num_steps: int, spacing: float = 1.0) -> list[int]:

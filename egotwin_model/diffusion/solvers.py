@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
-from torch import Tensor
-
-from egotwin_model.diffusion.schedule import Level, clean_from_velocity, noise_from_velocity
+from egotwin_model.diffusion.schedule import Array, Level, clean_from_velocity, noise_from_velocity
 from egotwin_model.errors import ModelError
 
 SolverName = Literal["ddim", "dpm++2m"]
+NoiseLike = Callable[[Array], Array]
+"""Standard normal noise in the shape, kind, dtype and place of a latent."""
 
 
 @dataclass(frozen=True)
@@ -41,29 +40,29 @@ class Solver:
 
 
 class Integration:
-    """One latent's way from noise to clean; remembers what the second-order solver needs of the step before.
+    """Integrates one latent from noise to clean; remembers what the second-order solver needs of the step before.
 
     Args:
-        draw: standard normal noise for a latent (of its shape, dtype and device); used where eta is above 0.
+        fresh_noise: used where eta is above 0, and needed there.
     """
 
-    def __init__(self, solver: Solver, draw: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, solver: Solver, fresh_noise: NoiseLike | None = None) -> None:
         self.solver = solver
-        self.draw = draw
-        self._previous: tuple[Tensor, float] | None = None  # x₀ estimated one step before, and that step's h
+        self.fresh_noise = fresh_noise
+        self._previous: tuple[Array, float] | None = None  # x₀ estimated one step before, and that step's h
 
-    def advance(self, x: Tensor, v: Tensor, now: Level, then: Level) -> Tensor:
+    def advance(self, x: Array, v: Array, now: Level, then: Level) -> Array:
         """The latent at the next, less noisy level from the latent and its v at this one."""
         return (self._ddim if self.solver.name == "ddim" else self._dpm)(x, v, now, then)
 
-    def _ddim(self, x: Tensor, v: Tensor, now: Level, then: Level) -> Tensor:
+    def _ddim(self, x: Array, v: Array, now: Level, then: Level) -> Array:
         clean, noise = clean_from_velocity(x, v, now), noise_from_velocity(x, v, now)
-        # what of the next level's noise is fresh: DDPM's posterior deviation times eta
+        # what of the next level's noise is fresh: DDPM's posterior standard deviation times eta
         fresh = self.solver.eta * then.noise / now.noise * math.sqrt(max(0.0, 1.0 - (now.signal / then.signal) ** 2))
         kept = math.sqrt(max(0.0, then.noise**2 - fresh**2))
         return self._with_fresh(then.signal * clean + kept * noise, fresh)
 
-    def _dpm(self, x: Tensor, v: Tensor, now: Level, then: Level) -> Tensor:
+    def _dpm(self, x: Array, v: Array, now: Level, then: Level) -> Array:
         clean, eta = clean_from_velocity(x, v, now), self.solver.eta
         q = now.signal * then.noise / (now.noise * then.signal)  # e^(−h)
         h = math.inf if q == 0.0 else -math.log(q)
@@ -75,15 +74,9 @@ class Integration:
         x = then.noise / now.noise * q**eta * x + then.signal * (1.0 - q ** (1.0 + eta)) * estimate
         return self._with_fresh(x, then.noise * math.sqrt(1.0 - q ** (2.0 * eta)))
 
-    def _with_fresh(self, x: Tensor, deviation: float) -> Tensor:
-        return x if deviation == 0.0 else x + deviation * self.draw(x)
-
-
-def noise_source(generator: torch.Generator | None) -> Callable[[Tensor], Tensor]:
-    """Draws on the generator's device, so that a seed gives the same noise wherever the latents are."""
-
-    def draw(like: Tensor) -> Tensor:
-        device = like.device if generator is None else generator.device
-        return torch.randn(like.shape, generator=generator, device=device, dtype=like.dtype).to(like.device)
-
-    return draw
+    def _with_fresh(self, x: Array, std: float) -> Array:
+        if std == 0.0:
+            return x
+        if self.fresh_noise is None:
+            raise ValueError(f"{self.solver} adds fresh noise; pass what generates it")
+        return x + std * self.fresh_noise(x)

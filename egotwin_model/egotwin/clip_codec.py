@@ -1,11 +1,11 @@
-"""Pictures and body motion in the caller's world to a model's clean latents, and back."""
+"""Frames and body motion in the caller's world to a model's clean latents, and back."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.motion.head_centric import HeadCentric
@@ -13,14 +13,17 @@ from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime
+from egotwin_model.video.pixels import to_frames, to_video
+
+Latents = NDArray[Any]  # float32
 
 
 class ClipCodec:
     """A model folder's two VAEs with what belongs around them; leading dimension S, the number of clips.
 
     Args:
-        statistics, scale: the motion features' standardisation and the motion latents' deviation, which the
-            transformer sees as 1.
+        statistics, scale: the motion features' standardisation, and the standard deviation of the motion latents,
+            by which they are divided for the transformer.
     """
 
     def __init__(
@@ -29,33 +32,27 @@ class ClipCodec:
         self.runtime, self.representation = runtime, representation
         self.statistics, self.scale = statistics, scale
 
-    def encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
+    def encode_frames(self, frames: NDArray[np.uint8]) -> Latents:
         """uint8 (S, 1 + 4k, H, W, 3) to clean latents (S, 1 + k, C, h, w)."""
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).float() / 127.5 - 1.0
-        return self.runtime.encode_video(pixels.permute(0, 4, 1, 2, 3)).transpose(1, 2)
+        return self.runtime.encode_video(to_video(frames)).swapaxes(1, 2)
 
-    def decode_frames(self, latents: Tensor) -> NDArray[np.uint8]:
+    def decode_frames(self, latents: Latents) -> NDArray[np.uint8]:
         """Clean latents (S, F', C, h, w) to uint8 (S, F, H, W, 3)."""
-        decoded = self.runtime.decode_video(latents.transpose(1, 2).contiguous())
-        return ((decoded.float() + 1.0) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 4, 1).contiguous().numpy()
+        return np.ascontiguousarray(to_frames(self.runtime.decode_video(latents.swapaxes(1, 2))))
 
-    def encode_motion(self, motion: BodyMotion) -> Tensor:
+    def encode_motion(self, motion: BodyMotion) -> Latents:
         """World motion (S, 1 + 4k, J, …) to clean latents (S, C_m, 1 + k)."""
-        positions, rotations = (
-            torch.from_numpy(np.array(part, dtype=np.float32)) for part in (motion.positions, motion.rotations)
-        )
+        positions, rotations = (np.asarray(part, dtype=np.float32) for part in (motion.positions, motion.rotations))
         features = self.statistics.normalise(self.representation.encode(positions, rotations))
         return self.runtime.encode_motion(features) / self.scale
 
-    def decode_motion(self, latents: Tensor, start: BodyMotion) -> BodyMotion:
+    def decode_motion(self, latents: Latents, start: BodyMotion) -> BodyMotion:
         """Clean latents (S, C_m, N) to the motion whose first head pose is that of `start` (S or 1, T ≥ 1, J, …)."""
-        features = self.statistics.denormalise(self.runtime.decode_motion(latents * self.scale).float())
+        features = self.statistics.denormalise(self.runtime.decode_motion(latents * self.scale))
         rotation, position = (
-            torch.from_numpy(np.array(part[:, 0], dtype=np.float32))
-            for part in (start.head_rotations, start.head_positions)
+            np.asarray(part[:, 0], dtype=np.float32) for part in (start.head_rotations, start.head_positions)
         )
-        world = self.representation.decode_in_clip_frame(features).transformed(rotation, position)
-        return BodyMotion(*(part.numpy() for part in vars(world).values()))
+        return self.representation.decode_in_clip_frame(features).transformed(rotation, position)
 
 
 def cut(motion: BodyMotion, start: int, stop: int) -> BodyMotion:
@@ -74,9 +71,9 @@ def begun_with(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
 
 
 def anchored(start: BodyMotion, motion: BodyMotion) -> BodyMotion:
-    """`motion` (S, T, …) moved to go on from the last pose of `start` (S, T₀ ≤ T, …), its own pose T₀ − 1.
+    """`motion` (S, T, …) moved so that its pose T₀ − 1 continues the last pose of `start` (S, T₀ ≤ T, …).
 
-    Decoding repeats a known beginning only nearly. The head's place and heading are taken over, its tilt is not:
+    Decoding repeats a known beginning only nearly. The head's position and heading are taken over, its tilt is not:
     errors of tilt would add up over windows and make the floor a slope. The world's z must be up (REP-103).
     """
     last = start.positions.shape[1] - 1

@@ -1,4 +1,4 @@
-"""From one frame, one body pose and a goal in words to the coming seconds: frames and body motion."""
+"""The EgoTwin pipeline: from one frame, one body pose and a goal in words to the coming seconds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from egotwin_model.diffusion.sampler import Guidance, Mode, Solver
 from egotwin_model.egotwin.clip_codec import ClipCodec, cut, joined
 from egotwin_model.egotwin.config import EgoTwinConfig
-from egotwin_model.egotwin.generation import ClipGenerator, Given, Progress, Settings, Start
+from egotwin_model.egotwin.generation import ClipGenerator, GivenConditions, Progress, Settings, Start
 from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
 from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.rolling import (
@@ -27,7 +26,8 @@ from egotwin_model.egotwin.rolling import (
 )
 from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
 from egotwin_model.io.files import read_json, sha256
-from egotwin_model.io.store import MANIFEST, component_config, load_tensors, verify
+from egotwin_model.io.store import MANIFEST, component_config, verify
+from egotwin_model.io.weights import read_arrays
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.motion.representations import read_representation
@@ -35,8 +35,8 @@ from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime, RuntimeOptions
 from egotwin_model.runtimes.registry import load_runtime
-from egotwin_model.text.encoders import TextEncoder, load_text_encoder
 from egotwin_model.text.goals import check_goal
+from egotwin_model.text.loading import GoalEncoder, load_goal_encoder
 
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
 
@@ -49,7 +49,7 @@ class EgoTwinPipeline:
         info: ModelInfo,
         config: EgoTwinConfig,
         runtime: Runtime,
-        text_encoder: TextEncoder,
+        text_encoder: GoalEncoder,
         codec: ClipCodec,
         defaults: SamplingDefaults,
         *,
@@ -105,15 +105,12 @@ class EgoTwinPipeline:
             info=ModelInfo.from_index(index, str(manifest.get("name", folder.name)), sha256(folder / MANIFEST)),
             config=config,
             runtime=loaded,
-            text_encoder=load_text_encoder(
-                folder, index["text_encoder"], config.text_length, options, getattr(loaded, "residence", None)
-            ),
+            text_encoder=load_goal_encoder(folder, index["text_encoder"], config.text_length, options, loaded),
             codec=ClipCodec(loaded, representation, *_statistics(folder, config, representation)),
             defaults=SamplingDefaults.from_index(index["sampling"]),
             has_video="video" in modalities,
         )
 
-    @torch.inference_mode()
     def __call__(
         self,
         goal: str,
@@ -157,10 +154,9 @@ class EgoTwinPipeline:
         self._check_prior(prior)
         seed = secrets.randbits(31) if seed is None else seed
         settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
-        frames, body = self._generate(goal, start, Given(video, motion, prior), settings, progress)
+        frames, body = self._generate(goal, start, GivenConditions(video, motion, prior), settings, progress)
         return self._imagination(frames, body, seed)
 
-    @torch.inference_mode()
     def roll(
         self,
         goals: Goals,
@@ -222,7 +218,7 @@ class EgoTwinPipeline:
     ) -> tuple[NDArray[np.uint8], BodyMotion]:
         ratio, frames, body = self.info.poses_per_frame, [], []
         for number, window in enumerate(windows):
-            given = Given(motion=None if motion is None else self._excerpt(motion, window.first * ratio))
+            given = GivenConditions(motion=None if motion is None else self._excerpt(motion, window.first * ratio))
             report = progress_of(progress, number, len(windows))
             clip, clip_body = self._generate(window.goal, start, given, settings, report)
             new, end = window.known if number else 0, window.last - window.first + 1
@@ -234,7 +230,7 @@ class EgoTwinPipeline:
                 so_far, body_so_far = np.concatenate(frames, axis=1), joined(body)
                 poses, back = body_so_far.positions.shape[1], (known - 1) * ratio + 1
                 end_of_body = cut(body_so_far, max(0, poses - back), poses)
-                start = replace(start, frames=so_far[:, -known:], motion=end_of_body, known=known)
+                start = replace(start, frames=so_far[:, -known:], motion=end_of_body, known=known, window=number + 1)
         return np.concatenate(frames, axis=1), joined(body)
 
     def _excerpt(self, motion: BodyMotion, first: int) -> BodyMotion:
@@ -249,7 +245,7 @@ class EgoTwinPipeline:
         d = self.defaults
         return Settings(
             mode, samples, num_steps or d.num_steps, guidance or d.guidance, solver or d.solver,
-            torch.Generator().manual_seed(seed),
+            seed,
         )  # fmt: skip
 
     def _imagination(
@@ -328,11 +324,11 @@ def _check_parts(folder: Path, config: EgoTwinConfig, modalities: tuple[str, ...
 def _statistics(
     folder: Path, config: EgoTwinConfig, representation: HeadCentric | RootCentric
 ) -> tuple[MotionStatistics, float]:
-    """The motion features' statistics and the motion latents' deviation; neutral ones for a model without motion."""
+    """The motion features' statistics and the latents' standard deviation; neutral for a model without motion."""
     if not config.num_motion_layers:
-        return MotionStatistics(torch.zeros(representation.dim), torch.ones(representation.dim)), 1.0
+        return MotionStatistics(np.zeros(representation.dim, np.float32), np.ones(representation.dim, np.float32)), 1.0
     path = folder / "statistics.safetensors"
-    tensors = load_tensors(path)
+    tensors = read_arrays(path)
     scale = tensors.pop("motion_latent.scale", None)
     if scale is None:
         raise ModelError(f"{path} lacks motion_latent.scale; export the model again")
@@ -342,4 +338,4 @@ def _statistics(
             f"{path} describes {statistics.dim} motion features; the {representation.kind} representation has "
             f"{representation.dim}"
         )
-    return statistics, float(scale)
+    return statistics, float(scale.item())

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from egotwin_model.diffusion.sampler import Denoiser
 from egotwin_model.errors import ModelError
-
-if TYPE_CHECKING:
-    from egotwin_model.diffusion.sampler import Denoiser
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -33,7 +32,8 @@ class RuntimeOptions:
             needs the transformer's 12 GB and its activations instead of 22 GB more for T5 and the VAEs.
         tiling: the video VAE of the paper's size works in overlapping tiles: less memory, and a result that differs,
             since each tile is normalised by itself. The mini model's has none.
-        text_cache: folder where text states are kept between runs; None keeps them in memory only.
+        text_cache: folder where text states that transformers computed are kept between runs; None keeps them in
+            memory only.
         threads: CPU threads; None or 0: all cores. torch has one number for the whole process.
 
     Raises:
@@ -59,6 +59,10 @@ class RuntimeOptions:
         return self.threads or len(os.sched_getaffinity(0))
 
 
+TextNetwork = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""A text encoder's network: token numbers and attention mask (B, L) to last hidden states (B, L, text_dim)."""
+
+
 class Runtime(Protocol):
     """The networks of a model folder as functions on float32 arrays; shapes beyond the batch are the configuration's.
 
@@ -73,6 +77,10 @@ class Runtime(Protocol):
     @property
     def description(self) -> str:
         """Name, version, device, dtype and threads in one line."""
+        ...
+
+    def text_network(self, name: str, folder: Path) -> TextNetwork | None:
+        """The text encoder `name` with the weights in `folder`; None where this runtime leaves it to transformers."""
         ...
 
     @property
@@ -122,12 +130,12 @@ class RuntimeEntry:
     load: Callable[[Path, RuntimeOptions, Networks], Runtime]
 
 
-def to_numpy(array: Array) -> np.ndarray[Any, Any]:
+def to_numpy(array: Array) -> NDArray[Any]:
     """`array` as a NumPy array."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu())
 
 
-def of_kind(result: np.ndarray[Any, Any], like: Array) -> Array:
+def of_kind(result: NDArray[Any], like: Array) -> Array:
     """A NumPy result as the kind of array that `like` is, on its device."""
     if isinstance(like, np.ndarray):
         return result

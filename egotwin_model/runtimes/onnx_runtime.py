@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json
-from egotwin_model.runtimes.base import Array, Networks, RuntimeEntry, RuntimeOptions, of_kind, to_numpy
+from egotwin_model.io.store import component_config
+from egotwin_model.io.weights import WEIGHTS, read_arrays
+from egotwin_model.runtimes.base import Array, Networks, RuntimeEntry, RuntimeOptions, TextNetwork, of_kind, to_numpy
 
 GRAPHS = "onnx/graphs.json"
+TEXT_GRAPH = "text_encoder"
+TEXT_WEIGHTS = "model.safetensors"  # of a text encoder's folder, by Hugging Face's name
 EVERY_TIME = ("transformer", "transformer_motion", "image_encoder", "pose_encoder", "video_decoder", "motion_decoder")
 
 Numbers = NDArray[Any]
@@ -49,15 +53,13 @@ class OnnxRuntime:
     name = ENTRY.name
 
     def __init__(self, folder: Path, options: RuntimeOptions | None = None) -> None:
-        from egotwin_model.io.store import component_config
-
         self.folder = folder
         self.options = options or RuntimeOptions()
         self.graphs: dict[str, dict[str, Any]] = read_json(folder / GRAPHS)
         video = folder / "video_vae"
         self.video_scale = float(component_config(video).get("scaling_factor", 1.0)) if video.is_dir() else 1.0
         self._sessions: dict[str, Any] = {}
-        self._weights: dict[str, dict[str, Any]] = {}
+        self._weights: dict[str, dict[str, Numbers]] = {}
 
     @property
     def description(self) -> str:
@@ -68,6 +70,13 @@ class OnnxRuntime:
     def prepare(self) -> None:
         for graph in EVERY_TIME:
             self._session(graph)
+
+    def text_network(self, name: str, folder: Path) -> TextNetwork | None:
+        entry = self.graphs.get(TEXT_GRAPH)
+        if entry is None or entry["component"] != name:
+            return None  # exported before text encoders were, or too large
+        session = self._open(TEXT_GRAPH, read_arrays(folder / TEXT_WEIGHTS))
+        return lambda ids, mask: session.run(None, {"ids": ids, "mask": mask})[0]
 
     def denoise(
         self, *inputs: Array | None, motion_only: bool, **conditions: Array
@@ -123,33 +132,33 @@ class OnnxRuntime:
         return self._sessions[graph]
 
     def _make_session(self, graph: str) -> Any:
-        import onnxruntime
-
         if graph not in self.graphs:
             raise ModelError(f"{self.folder / GRAPHS} lists no graph {graph!r}; export the model again")
-        entry = self.graphs[graph]
-        weights = self._component(entry["component"])
+        component = self.graphs[graph]["component"]
+        if component not in self._weights:
+            self._weights[component] = read_arrays(self.folder / component / WEIGHTS)
+        return self._open(graph, self._weights[component])
+
+    def _open(self, graph: str, weights: dict[str, Numbers]) -> Any:
+        """A session of the graph with its initializers filled from `weights`."""
+        import onnxruntime
+
+        path, sources = self.folder / "onnx" / f"{graph}.onnx", self.graphs[graph]["initializers"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.options.cpu_threads
-        values = [_value(weights[source["tensor"]], source["transposed"]) for source in entry["initializers"].values()]
-        options.add_external_initializers(list(entry["initializers"]), values)
-        path = self.folder / "onnx" / f"{graph}.onnx"
+        if missing := {source["tensor"] for source in sources.values()} - weights.keys():
+            raise ModelError(f"{path} needs weights that its component lacks: {sorted(missing)[:5]}; export it again")
+        values = [_value(weights[source["tensor"]], source["transposed"]) for source in sources.values()]
+        options.add_external_initializers(list(sources), values)
         try:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise ModelError(f"{path} cannot be run: {error}") from error
 
-    def _component(self, name: str) -> dict[str, Any]:
-        from egotwin_model.io.store import WEIGHTS, load_tensors
 
-        if name not in self._weights:
-            self._weights[name] = load_tensors(self.folder / name / WEIGHTS)
-        return self._weights[name]
-
-
-def _value(tensor: Any, transposed: bool) -> Any:
+def _value(weight: Numbers, transposed: bool) -> Any:
     """A stored weight as float32 for ONNX Runtime."""
     import onnxruntime
 
-    array = (tensor.T if transposed else tensor).float().contiguous().numpy()
+    array = np.ascontiguousarray(weight.T if transposed else weight, dtype=np.float32)
     return onnxruntime.OrtValue.ortvalue_from_numpy(array)

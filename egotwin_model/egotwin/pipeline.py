@@ -30,7 +30,7 @@ from egotwin_model.io.store import MANIFEST, component_config, verify
 from egotwin_model.io.weights import read_arrays
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
-from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime, RuntimeOptions

@@ -87,7 +87,7 @@ class Representation:
         _ = self.skeleton  # refused here where it is none
 
     def describe(self) -> dict[str, Any]:
-        """Kind and skeleton for a configuration file; `representations.read_representation` reads it."""
+        """Kind and skeleton for a configuration file; `representation_kinds.read_representation` reads it."""
         return {"kind": self.kind, **asdict(self)}
 
     @cached_property

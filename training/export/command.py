@@ -32,7 +32,7 @@ from egotwin_model.io.store import (
     save_tensors,
     write_manifest,
 )
-from egotwin_model.motion.representations import representation_of
+from egotwin_model.motion.representation_kinds import representation_of
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import MotionVAE, load_motion_vae
 from egotwin_model.runtimes.onnx_runtime import GRAPHS

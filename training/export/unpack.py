@@ -17,7 +17,7 @@ from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.io.files import read_json, sha256, whole_folder
 from egotwin_model.io.store import WEIGHTS, load_tensors, save_component, save_tensors, verify
 from egotwin_model.motion.head_centric import HeadCentric
-from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.video.vae import CausalVideoVAE, load_video_vae

@@ -8,7 +8,7 @@ from typing import Literal
 from egotwin_model.diffusion.sampler import Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.variants import VARIANTS, variant
-from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.vae import MotionVAEConfig
 from egotwin_model.video.vae import VideoVAEConfig
 from training.stages.codec_loss import CodecLossConfig

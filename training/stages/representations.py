@@ -7,7 +7,7 @@ from pathlib import Path
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import read_json, write_json
 from egotwin_model.motion.head_centric import HeadCentric
-from egotwin_model.motion.representations import read_representation, representation_of
+from egotwin_model.motion.representation_kinds import read_representation, representation_of
 from egotwin_model.motion.root_centric import RootCentric
 from training.datasets.clips.dataset import ClipSet, skeleton_of
 from training.stages.recipes import MotionVAERecipe

@@ -15,7 +15,7 @@ from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.egotwin.variants import VARIANTS, Variant, variant
 from egotwin_model.errors import ModelError
 from egotwin_model.motion.head_centric import HeadCentric
-from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig, motion_vae_loss
 

@@ -20,7 +20,7 @@ from egotwin_model.geometry.skeleton import (
     reference_offsets,
 )
 from egotwin_model.motion.head_centric import HeadCentric
-from egotwin_model.motion.representations import read_representation
+from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.rotation_6d import matrix_from_6d, matrix_to_6d
 from egotwin_model.motion.statistics import MotionStatistics

@@ -515,7 +515,7 @@ def test_both_storage_forms_have_one_interface(stored, tmp_path):
     manifest.shards[world_shards.shard_name(0)] = {"clips": 4, "sha256": digest}
     manifest.save(folder)
     other = dataset.open_clips(folder, verify=True)
-    assert isinstance(other, world_shards.Clips)
+    assert isinstance(other, world_shards.TensorClips)
     assert (len(other), other.records) == (len(opened), opened.records)
     assert (other.manifest.frame_rate, other.manifest.pose_rate) == (
         opened.manifest.frame_rate,
@@ -610,7 +610,7 @@ def test_latents_are_computed_once_a_shard(stored, tmp_path):
     assert asked[2:] == [range(2, 4)]
     cache_shards(clips, tmp_path / "latents", {"codec": "2"}, encode)
     assert asked[3:] == [range(2), range(2, 4)]
-    with pytest.raises(ModelError, match="mean have not one row for each of 2 clips"):
+    with pytest.raises(ModelError, match="mean do not have 2 rows, one for each input"):
         cache_shards(clips, tmp_path / "more", {}, lambda clips, rows: {"mean": torch.zeros(3)})
 
 
@@ -646,7 +646,7 @@ def test_the_card_measures_and_finds_what_splits_share(store, tmp_path, capsys):
     shutil.copytree(folder / "val", folder / "test")
     value = json.loads((folder / "test/manifest.json").read_text())
     (folder / "test/manifest.json").write_text(json.dumps({**value, "split": "test"}))
-    assert main([str(folder), "--no-pictures"]) == 1
+    assert main([str(folder), "--no-frames"]) == 1
     said = capsys.readouterr().err
     assert "val and test share 1 people: person_1" in said
     assert "val and test share 2 equal motions" in said

@@ -27,7 +27,8 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
 from egotwin_model.io.videos import Compression, VideoFile, write_video
 from training.datasets.clips import card, dataset, facts
-from training.datasets.clips.shards import Manifest, open_clips
+from training.datasets.clips.dataset import open_clips
+from training.datasets.clips.shards import Manifest
 from training.simulator import generate, show
 from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, fault_of
 from training.simulator.rooms.collisions import penetration

@@ -97,7 +97,7 @@ def test_sequences_become_shards_that_stream_and_are_trained_on(sequences: Path,
     assert features_of(clips).shape == (counts["train"], 81, 288)
     assert frames_of(clips, [0]).shape == (1, 41, SIZE, SIZE, 3)
     assert (out / "train/statistics.safetensors").is_file()
-    assert card.main([str(out), "--no-pictures"]) == 0
+    assert card.main([str(out), "--no-frames"]) == 0
 
 
 def test_existing_sequences_are_not_made_again(sequences: Path, capsys: pytest.CaptureFixture[str]) -> None:

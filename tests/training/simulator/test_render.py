@@ -20,7 +20,8 @@ from egotwin_model.geometry.camera import Pinhole  # noqa: E402
 from egotwin_model.geometry.mount import Mount  # noqa: E402
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, forward_kinematics, reference_offsets  # noqa: E402
 from egotwin_model.io.bags import BagReader, Topics  # noqa: E402
-from training.datasets.clips.shards import Manifest, open_clips, write_shard  # noqa: E402
+from training.datasets.clips.dataset import open_clips  # noqa: E402
+from training.datasets.clips.shards import Manifest, write_shard  # noqa: E402
 from training.simulator import example_bag as bag  # noqa: E402
 from training.simulator.render.body_geoms import Clothing, hand_points  # noqa: E402
 from training.simulator.render.canvas import RoomMotion  # noqa: E402

@@ -38,7 +38,7 @@ from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import WEIGHTS, load_tensors, save_tensors
 from egotwin_model.motion.head_centric import HeadCentric
-from training.datasets.clips.shards import open_clips
+from training.datasets.clips.dataset import open_clips
 from training.export import unpack
 from training.export.command import export, trained_networks, training_details
 from training.simulator.generate import generate

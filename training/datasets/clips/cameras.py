@@ -1,4 +1,4 @@
-"""The camera of each clip: its intrinsics and where it sits on the head, as the clip stores them or its poses imply."""
+"""The camera of each clip: intrinsics and mount on the head, as stored in the clip or computed from its poses."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PATHS = ("camera_pose", "positions", "rotations")
 
 @dataclass(frozen=True)
 class ClipCamera:
-    """What the frames of a clip were seen through: `intrinsics`, and `mount`, T_head_camera."""
+    """The camera of a clip's frames: `intrinsics`, and `mount`, T_head_camera."""
 
     intrinsics: Pinhole
     mount: Mount
 
     def difference(self, other: ClipCamera) -> str:
-        """What another camera is instead of this one, in words; "" where both can be taken for one."""
+        """How another camera differs from this one, in words; "" where both may count as one."""
         ours, theirs = self.intrinsics, other.intrinsics
         if (ours.width, ours.height) != (theirs.width, theirs.height):
             return f"of {theirs.width}×{theirs.height} pixels instead of {ours.width}×{ours.height}"
@@ -64,7 +64,7 @@ def camera_of(
         where: names the clip in messages. head: index of the joint that carries the camera.
 
     Raises:
-        RecordingError: the clip does not say through which camera it was seen, or says what no camera can be.
+        RecordingError: the clip does not describe its camera, or describes an impossible one.
     """
     if "intrinsics" not in clip:
         raise RecordingError(f"{where} has no intrinsics, so its camera is unknown; make the clips again")
@@ -96,7 +96,7 @@ def _mount(clip: Mapping[str, Any], pose_rate: float, where: str, head: int) -> 
 
 
 class ClipCameras:
-    """The cameras of a set of clips, read when asked for; every method raises `RecordingError` as `camera_of` does."""
+    """The cameras of a set of clips, read on demand; every method raises `RecordingError` as `camera_of` does."""
 
     def __init__(self, clips: ClipSet) -> None:
         self.clips = clips
@@ -114,7 +114,7 @@ class ClipCameras:
         if difference:
             raise RecordingError(
                 f"{self.clips.folder}: the clips' cameras differ: {difference}; wanted one camera for all: use clips "
-                "made by `egotwin data world` without --vary-camera, or sequences whose cameras sit alike"
+                "made by `egotwin data world` without --vary-camera, or sequences with equal mounts"
             )
         return camera
 
@@ -167,6 +167,6 @@ class ClipCameras:
 
     @property
     def _nominal_mount(self) -> Mount:
-        """What the clips were prepared for: the view's mount of sequences, else the default."""
+        """The mount that the clips were prepared with: that of the sequences' view, else the default."""
         mount = self.clips.manifest.settings().get("view", {}).get("mount")
         return Mount() if mount is None else Mount(**mount)

@@ -1,4 +1,4 @@
-"""``egotwin data card``: a folder of clips described on one HTML page that needs no other file and no network."""
+"""``egotwin data card``: describes a folder of clips on one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ code { background: #f3f3f3; padding: 0 .2rem } details { margin: .4rem 0 }
 <table><tr><th></th>{% for f in facts %}<th class="n">{{ f.name }}</th>{% endfor %}</tr>
 {% for row in counts %}<tr><td>{{ row.label }}</td>
 {% for value in row.per_split %}<td class="n">{{ value }}</td>{% endfor %}</tr>{% endfor %}</table>
-<h2>Do splits share anything?</h2>
-{% if facts|length < 2 %}<p>One split only: nothing to compare.</p>
+<h2>Shared values</h2>
+{% if facts|length < 2 %}<p>Only one split.</p>
 {% elif leaks %}<table><tr><th>splits</th><th>share</th><th class="n">how many</th><th>for instance</th></tr>
 {% for leak in leaks %}<tr class="bad"><td>{{ leak.splits|join(" and ") }}</td><td>{{ leak.what }}</td>
 <td class="n">{{ leak.count }}</td><td>{{ leak.examples|join(", ") }}</td></tr>{% endfor %}</table>
-{% else %}<p class="good">No: {{ compared|join(", ") }} and motions, compared one by one, all differ.</p>{% endif %}
+{% else %}<p class="good">Splits share no {{ compared|join(", ") }} or motions.</p>{% endif %}
 {% for name, share in seen.items() %}<p>{{ "%.1f" % (100 * share) }} % of the clips of {{ name }} have a text
 that also occurs in train.</p>{% endfor %}
-<h2>What it looks like</h2>
+<h2>Frames</h2>
 {% for f in facts %}{% if sheets[f.name] %}<p>{{ f.name }}</p>{% for text, strip in sheets[f.name] %}
 <figure><img alt="frames of a clip" src="{{ strip }}"><figcaption>{{ text }}</figcaption></figure>
 {% endfor %}{% endif %}{% endfor %}
@@ -64,7 +64,7 @@ that also occurs in train.</p>{% endfor %}
 <h2>Words</h2><img alt="most frequent words" src="{{ figures.words }}">
 <p>{% for f in facts %}{{ f.name }}: {{ f.texts|length }} different texts, {{ f.words|length }} different words.
 {% endfor %}</p>
-<h2>How fast</h2><img alt="distributions of speed" src="{{ figures.speeds }}">
+<h2>Speeds</h2><img alt="distributions of speed" src="{{ figures.speeds }}">
 <table><tr><th>split</th><th>what</th><th class="n">median</th><th class="n">95 %</th><th class="n">most</th></tr>
 {% for row in speeds %}<tr><td>{{ row[0] }}</td><td>{{ row[1] }}</td>
 {% for value in row[2:] %}<td class="n">{{ value }}</td>{% endfor %}</tr>{% endfor %}</table>
@@ -74,7 +74,7 @@ that also occurs in train.</p>{% endfor %}
 <table><tr><th>action</th><th class="n">left</th><th class="n">right</th><th class="n">any</th></tr>
 {% for action, share in f.hands.items() %}<tr><td>{{ action }}</td>
 {% for value in share %}<td class="n">{{ "%.1f" % (100 * value) }} %</td>{% endfor %}</tr>{% endfor %}</table></details>
-{% else %}<p>{{ f.name }}: the clips do not say.</p>{% endif %}{% endfor %}
+{% else %}<p>{{ f.name }}: not labelled.</p>{% endif %}{% endfor %}
 <h2>Left out</h2>
 {% for f in facts %}{% if f.skipped %}<p>{{ f.name }}</p><table>
 {% for reason, count in f.skipped.items() %}<tr><td>{{ reason }}</td><td class="n">{{ count }}</td></tr>
@@ -82,15 +82,15 @@ that also occurs in train.</p>{% endfor %}
 {% if f.left_out %}<details><summary>{{ f.left_out|length }} whole sequences</summary><ul>
 {% for name, why in f.left_out.items() %}<li>{{ name }}: {{ why }}</li>{% endfor %}</ul></details>{% endif %}
 {% else %}<p>{{ f.name }}: nothing.</p>{% endif %}{% endfor %}
-<h2>Made with</h2>
+<h2>Settings</h2>
 {% for f in facts %}<details><summary>{{ f.name }}</summary>
 <pre>{{ f.settings|tojson(indent=1) }}</pre></details>{% endfor %}
 </body></html>
 """
 
 
-def card(folder: Path, pictures: bool = True) -> tuple[str, list[Leak]]:
-    """The page about the clips in a folder, and what its splits share.
+def card(folder: Path, frames: bool = True) -> tuple[str, list[Leak]]:
+    """The HTML page of a folder of clips, and the values that its splits share.
 
     Raises:
         RecordingError: no clips there, or shards that are damaged.
@@ -107,7 +107,7 @@ def card(folder: Path, pictures: bool = True) -> tuple[str, list[Leak]]:
         leaks=shared,
         compared=[what for key, what in IDENTITIES.items() if all(key in f.identities for f in everyone)],
         seen=seen_texts(facts),
-        sheets={name: _sheet(clips) if pictures else [] for name, clips in splits.items()},
+        sheets={name: _sheet(clips) if frames else [] for name, clips in splits.items()},
         figures={"actions": _actions(everyone), "words": _words(everyone), "speeds": _speeds(everyone)},
         speeds=[
             (f.name, what, *(f"{np.quantile(values, q):.2f}" for q in (0.5, 0.95, 1.0)))
@@ -122,13 +122,13 @@ def _counts(facts: list[SplitFacts]) -> list[dict[str, Any]]:
     rows: dict[str, Callable[[SplitFacts], Any]] = {
         "clips": lambda f: f.clips,
         "hours": lambda f: f"{f.hours:.2f}",
-        "pictures": lambda f: " × ".join(map(str, f.frame_shape[:3])),
+        "frames": lambda f: " × ".join(map(str, f.frame_shape[:3])),
         "shards": lambda f: f.shards,
         "megabytes": lambda f: f"{f.megabytes:.1f}",
         "actions": lambda f: len(f.actions),
     }
     if any(f.ambiguous for f in facts):
-        rows["texts that leave something open"] = lambda f: f"{100 * sum(f.ambiguous.values()) / f.clips:.1f} %"
+        rows["ambiguous texts"] = lambda f: f"{100 * sum(f.ambiguous.values()) / f.clips:.1f} %"
     for key, what in IDENTITIES.items():
         if any(key in f.identities for f in facts):
             rows[what] = lambda f, key=key: len(f.identities.get(key, ()))  # type: ignore[misc]
@@ -141,7 +141,7 @@ def _shares(counts: Mapping[str, int], names: list[str]) -> list[float]:
 
 
 def _bars(facts: list[SplitFacts], counts: list[Mapping[str, int]], most: int, what: str) -> str:
-    """A bar for each split at each of the `most` frequent names, in percent."""
+    """A bar chart of the `most` frequent names, in percent, with a bar for each split."""
     together: dict[str, float] = {}
     for one in counts:
         for name, share in zip(one, _shares(one, list(one)), strict=True):
@@ -184,7 +184,7 @@ def _speeds(facts: list[SplitFacts]) -> str:
 
 
 def _sheet(clips: ClipSet) -> list[tuple[str, str]]:
-    """A few clips spread over the split: the text of each, and a row of its frames as they are, as a data URL."""
+    """The texts of a few clips spread over the split, and a row of frames of each as a data URL."""
     if len(clips) == 0:
         return []
     rows = []
@@ -211,16 +211,16 @@ def _as_url(data: bytes, kind: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; 0 done, 1 splits share what they must not, 2 bad input."""
+    """Runs the command; 0 done, 1 splits share values that they must not, 2 bad input."""
     options = argparse.ArgumentParser(
         prog="egotwin data card", description="Describes a folder of clips on one HTML page, and checks its splits."
     )
     options.add_argument("folder", type=Path, help="folder with train/, val/, test/, or one split")
     options.add_argument("--out", type=Path, help="the page (default: card.html in the folder)")
-    options.add_argument("--no-pictures", action="store_true", help="leave the frames out")
+    options.add_argument("--no-frames", action="store_true", help="leave out the frames")
     given = options.parse_args(argv)
     try:
-        html, shared = card(given.folder, not given.no_pictures)
+        html, shared = card(given.folder, not given.no_frames)
     except EgoTwinError as error:
         print(f"egotwin data card: {type(error).__name__}: {error}", file=sys.stderr)
         return 2

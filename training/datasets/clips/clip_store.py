@@ -1,7 +1,7 @@
-"""Clips on disk for training: WebDataset shards beside a manifest; what is written under its name is whole.
+"""Clips on disk for training: WebDataset shards and a manifest; a file under its final name is complete.
 
 ```
-DIR/manifest.json    what made the clips; each finished shard's clips, bytes and SHA-256; what was left out and why
+DIR/manifest.json    settings of the clips; each finished shard's clips, bytes and SHA-256; what was left out and why
 DIR/NAME.tar         for each clip: KEY.mp4 (H.264) · KEY.safetensors (all other arrays) · KEY.json (its record); and
                      KEY.outside.mp4 of an outside camera
 DIR/NAME.json        the shard's records in order, so that texts are read without the tar
@@ -9,7 +9,7 @@ DIR/NAME.json        the shard's records in order, so that texts are read withou
 
 Arrays of a clip: frames uint8 (41, H, W, 3) · frame_times float32 (41,) s · positions float32 (81, 23, 3) m · rotations
 float32 (81, 23, 3, 3) global · offsets float32 (23, 3) m · camera_pose float32 (41, 4, 4) T_world_camera, optical ·
-intrinsics float32 (4,) fx fy cx cy pixels · and what labels there are, for instance hand_visible uint8 (41, 2).
+intrinsics float32 (4,) fx fy cx cy pixels · and labels, for instance hand_visible uint8 (41, 2).
 World: z up, metres.
 """
 
@@ -44,14 +44,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 @dataclass
 class ClipManifest:
-    """What a folder of clips is.
+    """The manifest of a folder of clips.
 
     Attributes:
         split: "train", "val" or "test". made_with: the settings that made it; equal ones may be resumed.
         shards: by name, of every finished one: clips, bytes, sha256 (none where no clip was kept).
         skipped: clips and sequences left out, counted by reason.
-        left_out: by sequence, why it is left out as a whole.
-        sequences: by sequence, what was found in it: its person and place, repairs, alignment, clips skipped.
+        left_out: by sequence, why all of it is left out.
+        sequences: by sequence, its person and place, repairs, alignment and skipped clips.
         skeleton: of the clips' bodies, as `egotwin_model.geometry.skeleton.Skeleton.describe`; empty for Xsens.
     """
 
@@ -67,7 +67,7 @@ class ClipManifest:
     format: str = FORMAT
 
     def settings(self) -> dict[str, Any]:
-        """What made the clips, without what has become of them; equal settings give equal clips."""
+        """The settings of the clips, without the state of the folder; equal settings give equal clips."""
         return {
             "format": self.format, "split": self.split, "frame_rate": self.frame_rate, "pose_rate": self.pose_rate,
             **self.made_with, **({"skeleton": self.skeleton} if self.skeleton else {}),
@@ -78,7 +78,7 @@ class ClipManifest:
         return sum(int(shard["clips"]) for shard in self.shards.values())
 
     def count(self, reasons: Mapping[str, int]) -> None:
-        """Adds to `skipped` (or takes off, where it is made again)."""
+        """Adds to `skipped`; negative numbers for sequences that are prepared again."""
         total = Counter(self.skipped)
         total.update({str(reason): number for reason, number in reasons.items()})
         self.skipped = {reason: number for reason, number in sorted(total.items()) if number > 0}
@@ -105,7 +105,7 @@ class ClipManifest:
 
 
 def shard_name(name: str) -> str:
-    """A sequence's name as a shard's: letters, digits, - and _."""
+    """A shard's name for a sequence's: letters, digits, - and _."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80].lstrip("_-")
     return plain or "clips"
 
@@ -116,7 +116,7 @@ def write_shard(
     """Writes one shard, whole or not at all, clip by clip; returns its entry in the manifest.
 
     Args:
-        clips: their keys differ. May be a generator: one clip at a time is in memory.
+        clips: with distinct keys; a generator keeps one clip at a time in memory.
     """
     compression = compression or Compression()
     path, records = folder / f"{name}.tar", []
@@ -152,7 +152,7 @@ def decode_sample(sample: Mapping[str, Any], names: Iterable[str] | None = None)
     """Arrays and ``record`` of a clip's files as WebDataset gives them (bytes by extension).
 
     Args:
-        names: only these arrays; pictures are decoded only if ``frames`` is among them.
+        names: only these arrays; videos are decoded only if they are among them.
     """
     wanted = None if names is None else set(names)
     result: dict[str, Any] = {"key": sample.get("__key__"), "record": json.loads(sample[RECORD])}
@@ -168,7 +168,7 @@ def decode_sample(sample: Mapping[str, Any], names: Iterable[str] | None = None)
 
 
 def members(path: Path) -> dict[str, dict[str, tuple[int, int]]]:
-    """Where each file of a shard lies: offset and size by key and extension; `RecordingError` where it is cut short."""
+    """Offset and size of each file of a shard, by key and extension; `RecordingError` where the shard is truncated."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     try:
         with tarfile.open(path, "r:") as tar:

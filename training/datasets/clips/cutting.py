@@ -1,4 +1,4 @@
-"""A sequence cut into clips: 41 pictures at 8 Hz and 81 poses at 16 Hz by time stamp, with their texts; and why not."""
+"""Cuts a sequence into clips: 41 frames at 8 Hz and 81 poses at 16 Hz by time stamp, with their texts."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from training.datasets.sequences.sequence_reader import Poses, SequenceReader
 log = logging.getLogger("egotwin.sequences")
 Array = NDArray[np.float64]
 HANDS = [XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand")]
-EDGE_NS = 20_000_000  # how far a clip may reach over the first and last sample; there they are held
+EDGE_NS = 20_000_000  # a clip may extend this far beyond the first and last sample, which are then held
 
 
 @dataclass(frozen=True)
 class CutSettings:
-    """Where clips are cut and which are kept.
+    """Where clips begin, and which of them are kept.
 
     Attributes:
         at: "narration": a clip begins where an atomic action (else any text) does; "regular": every `stride_s`.
         least_overlap: share of a clip (or of a row, if shorter) that a text has to cover to be the clip's.
-        prefer: which kind of text a clip is told by, the first there is.
-        max_frame_offset_s: how far the nearest picture may be from the time it stands for.
+        prefer: kinds of text in the order in which one becomes the clip's goal.
+        max_frame_offset_s: largest distance of a frame's time stamp from its nominal time.
         least_quality: of the tracking, 0 … 1, in every sample. max_tracking_gap_s: between two of its samples.
         max_body_gap_s: between two body samples. max_filled: share of poses with a rotation that was missing.
         max_still_s: how long head and hands may all be slower than `still_speed` m/s and the head turn less than
@@ -74,14 +74,14 @@ class Clip:
 
 @dataclass
 class Cutter:
-    """Cuts one sequence; afterwards `skipped` counts, by reason, what was left out."""
+    """Cuts one sequence; `skipped` then counts the clips that were left out, by reason."""
 
     reader: SequenceReader
     settings: CutSettings = field(default_factory=CutSettings)
     skipped: Counter[Reason] = field(default_factory=Counter)
 
     def clips(self) -> Iterator[Clip]:
-        """The clips that are kept, in order of time; pictures are read for no others."""
+        """The clips that are kept, in order of time; frames are read for these alone."""
         for number, start_ns in enumerate(self.starts()):
             verdict = self._clip(number, start_ns)
             if isinstance(verdict, Reason):
@@ -94,7 +94,7 @@ class Cutter:
         reader, length_ns = self.reader, round(self.settings.length_s * 1e9)
         first, last = reader.start_ns - EDGE_NS, reader.end_ns + EDGE_NS - length_ns
         if self.settings.at == "regular":
-            # The very first sample, not what lies a moment before it.
+            # begins at the first sample, not `EDGE_NS` before it
             return list(range(reader.start_ns, last + 1, round(self.settings.stride_s * 1e9)))
         actions = [row for row in reader.narrations if "atomic_action" in row.texts] or reader.narrations
         return sorted({start for row in actions if first <= (start := round(row.start_s * 1e9)) <= last})
@@ -118,7 +118,7 @@ class Cutter:
             return reason
         try:
             return self._whole(number, start_ns, texts, poses, indices, seen)
-        except RecordingError as error:  # a picture that does not decode costs its clip, not the sequence
+        except RecordingError as error:  # a frame that does not decode loses its clip, not the sequence
             log.warning("%s: a clip is left out: %s", reader.name, error)
             return Reason.DAMAGED
 
@@ -137,17 +137,17 @@ class Cutter:
             "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32),
         }
         arrays |= {name: array[indices] for name, array in reader.labels.items()}
-        said = next(texts[kind][0] for kind in (*s.prefer, *texts) if kind in texts)
+        goal = next(texts[kind][0] for kind in (*s.prefer, *texts) if kind in texts)
         start_s = start_ns / 1e9
         record = {
-            "text": said, "texts": texts, "sequence": reader.name, "person": reader.person, "place": reader.place,
+            "text": goal, "texts": texts, "sequence": reader.name, "person": reader.person, "place": reader.place,
             "behaviour": str(reader.metadata.get("script", "")), "start_s": start_s, "duration_s": s.length_s,
-            **reader.said_of_clips, **extras_between(reader.narrations, start_s, start_s + s.length_s),
+            **reader.clip_record, **extras_between(reader.narrations, start_s, start_s + s.length_s),
         }  # fmt: skip
         return Clip(f"{reader.name}-{number:05d}".replace(".", "_"), arrays, record)
 
     def _frames(self, wanted: NDArray[np.int64]) -> NDArray[np.intp] | None:
-        """Numbers of the pictures nearest to these times; None where one is missing."""
+        """Indices of the frames nearest to these times; None where one is missing."""
         stamps = self.reader.recording.stamps_ns
         if len(stamps) < len(wanted):
             return None
@@ -157,7 +157,7 @@ class Cutter:
         return None if far.any() or (np.diff(nearest) <= 0).any() else nearest
 
     def _held(self, stamps_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Times moved by at most `EDGE_NS` into where there is everything."""
+        """Times clipped to the range that both the body and the head path cover."""
         reader = self.reader
         low = max(reader.body_stamps_ns[0], reader.path.path.stamps_ns[0])
         return np.clip(stamps_ns, low, min(reader.body_stamps_ns[-1], reader.path.path.stamps_ns[-1]))

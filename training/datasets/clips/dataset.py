@@ -1,8 +1,7 @@
 """Clips opened for training: one interface over both storage forms, by index or as a stream.
 
-`open_clips` tells from a folder's manifest whether it holds the world's shards of tensors
-(`training.datasets.clips.shards`) or WebDataset shards (`training.datasets.clips.clip_store`), of sequences or of the
-world, and gives the same interface for either:
+`open_clips` reads from a folder's manifest whether it holds shards of tensors (`training.datasets.clips.shards`) or
+WebDataset shards (`training.datasets.clips.clip_store`), and gives the same interface for both:
 ``records``, ``len``, ``tensor(name, clip)``, ``[clip]``, ``shards(*names)``, ``gather(name)``, ``manifest.settings()``.
 """
 
@@ -24,6 +23,7 @@ from egotwin_model.geometry.skeleton import Skeleton
 from egotwin_model.io.files import sha256
 from egotwin_model.io.videos import decode_clip
 from training.datasets.clips.clip_store import ARRAYS, FORMAT, VIDEOS, ClipManifest, decode_sample, members
+from training.datasets.clips.shards import Manifest, TensorClips
 
 
 class ManifestLike(Protocol):
@@ -41,7 +41,7 @@ class ManifestLike(Protocol):
 
 
 class ClipSet(Protocol):
-    """Finished clips of a folder, read when asked for; both storage forms have this."""
+    """Finished clips of a folder, read on demand; the interface of both storage forms."""
 
     folder: Path
     names: list[str]
@@ -67,7 +67,7 @@ class TarClips:
     Reads are by position in the file (`os.pread`), so an opened set may be shared by forked loader processes.
 
     Args:
-        manifest: of the folder, where it is not `ClipManifest`'s: the world's.
+        manifest: of the folder, where it is not a `ClipManifest` but the simulator's.
 
     Attributes:
         manifest: as of opening. records: one dictionary a clip, in the order of the clips.
@@ -110,7 +110,7 @@ class TarClips:
         return list(self._of(clip)[1])
 
     def _of(self, clip: int) -> tuple[int, dict[str, tuple[int, int]]]:
-        """A clip's shard, open, and where its files lie in it."""
+        """A clip's shard, open, and the places of its files in it."""
         shard, row = self._where[clip]
         if shard not in self._files:
             path = self.folder / f"{shard}.tar"
@@ -120,7 +120,7 @@ class TarClips:
         return descriptor, rows[row]
 
     def close(self) -> None:
-        """Closes the shards; they open again when asked."""
+        """Closes the shards; they open again on demand."""
         for descriptor, _ in self._files.values():
             os.close(descriptor)
         self._files.clear()
@@ -168,19 +168,17 @@ def open_clips(folder: Path | str, verify: bool = False) -> ClipSet:
     Raises:
         RecordingError: the folder has no manifest, or a listed shard is missing, cut short or altered.
     """
-    from training.datasets.clips import shards
-
     path = Path(folder) / "manifest.json"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         of_sequences, compressed = value.get("format") == FORMAT, bool(value.get("compression"))
     except (OSError, ValueError, AttributeError):
-        of_sequences = compressed = False  # the other form's words for what is wrong
+        of_sequences = compressed = False  # `TensorClips` raises the error
     if of_sequences:
         return TarClips(folder, verify)
     if compressed:
-        return TarClips(folder, verify, shards.Manifest.load(Path(folder)))
-    return shards.open_clips(folder, verify)
+        return TarClips(folder, verify, Manifest.load(Path(folder)))
+    return TensorClips(folder, verify)
 
 
 def skeleton_of(clips: ClipSet) -> Skeleton:
@@ -196,7 +194,7 @@ def skeleton_of(clips: ClipSet) -> Skeleton:
 
 
 def goals_checksum(clips: ClipSet) -> str:
-    """SHA-256 over the clips' goals, in their order: the same pictures and motion may be told in other words."""
+    """SHA-256 over the clips' goals, in their order: equal frames and motion may have other goals."""
     goals = json.dumps([str(record["text"]) for record in clips.records])
     return hashlib.sha256(goals.encode()).hexdigest()
 
@@ -210,7 +208,7 @@ def stream(
 ) -> Any:
     """The clips of WebDataset shards as an iterable data set for `torch.utils.data.DataLoader`.
 
-    Shards are dealt out to nodes (torch.distributed) and loader workers; none is held in memory.
+    Shards are distributed over nodes (torch.distributed) and loader workers; none is held in memory.
 
     Args:
         names: only these arrays. shuffle: clips in the shuffling buffer; 0 keeps shards and clips in order.
@@ -223,7 +221,7 @@ def stream(
 
     opened = open_clips(folder)
     if not isinstance(opened, TarClips):
-        raise RecordingError(f"{folder} holds tensors, no WebDataset shards: make them with --crf, or use open_clips")
+        raise RecordingError(f"{folder} holds tensors, not WebDataset shards: make clips with --crf, or use open_clips")
     urls = [str((opened.folder / f"{name}.tar").resolve()) for name in opened.names]
     data = webdataset.WebDataset(
         urls,

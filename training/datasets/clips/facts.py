@@ -1,4 +1,4 @@
-"""What a folder of clips holds, measured: counts, words, actions, hands, speeds, and what splits share."""
+"""Statistics of a folder of clips: counts, words, actions, hands, speeds, and what splits share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IDENTITIES = {
     "sequence": "sequences", "person": "people", "place": "places", "room_seed": "rooms", "body_seed": "bodies",
     "wall_style": "wall styles", "things": "objects", "recording": "recordings of motion capture",
 }  # fmt: skip
-"""Entries of a clip's record that name something of which val and test must not share any with train."""
+"""Entries of a clip's record whose values no two splits may share."""
 
 _HANDS = {"left hand": "L_Hand", "right hand": "R_Hand"}
 _WORD = re.compile(r"[a-z']+")
@@ -35,15 +35,15 @@ _WORD = re.compile(r"[a-z']+")
 
 @dataclass
 class SplitFacts:
-    """One split, measured.
+    """Statistics of one split.
 
     Attributes:
         words: how often each occurs in the clips' texts. actions: clips by `behaviour`.
-        hands: share of frames in which the left, the right, any hand is seen, by action and for "all"; empty where the
-            clips carry no such label.
-        speeds: by what moves, values (N,) of all clips and times: m/s, of "turning of the head" degrees/s.
-        identities: values of each of `IDENTITIES` that the records have. motions: hashes of the clips' motions.
-        ambiguous: clips by what their text leaves open on purpose ("target", "side", "hand").
+        hands: share of frames in which the left, the right or any hand is visible, by action and for "all"; empty
+            where clips have no such label.
+        speeds: by body part, values (N,) of all clips and times: m/s; of "turning of the head" degrees/s.
+        identities: values of each of `IDENTITIES` in the records. motions: hashes of the clips' motions.
+        ambiguous: number of clips by what their text leaves open on purpose ("target", "side", "hand").
     """
 
     name: str
@@ -67,7 +67,7 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Leak:
-    """What two splits have in common that they must not: how many, and some of them."""
+    """Values that two splits share but must not: their number, and some of them."""
 
     splits: tuple[str, str]
     what: str
@@ -91,9 +91,9 @@ def find_splits(folder: Path) -> dict[str, ClipSet]:
 
 
 def measure(clips: ClipSet) -> SplitFacts:
-    """Goes once through a split's motions and labels (not its pictures)."""
+    """Measures a split in one pass over its motions and labels, without reading its frames."""
     records, manifest, skeleton = clips.records, clips.manifest, skeleton_of(clips)
-    actions = [str(record.get("behaviour") or "not told") for record in records]
+    actions = [str(record.get("behaviour") or "unknown") for record in records]
     texts = [str(record["text"]) for record in records]
     labelled = bool(len(clips)) and "hand_visible" in clips[0]
     speeds: dict[str, list[Array]] = {}
@@ -148,7 +148,7 @@ def _speeds(positions: NDArray[Any], rotations: NDArray[Any], rate: float, skele
 
 
 def _hands(seen: list[NDArray[Any]], actions: list[str]) -> dict[str, tuple[float, float, float]]:
-    """Share of frames with the left, the right and any hand, by action, the most frequent first, after "all"."""
+    """Share of frames with the left, the right and any hand: for "all", then by action, the most frequent first."""
     if not seen:
         return {}
     visible, names = np.concatenate(seen), np.array(actions)
@@ -161,7 +161,7 @@ def _shares(visible: NDArray[Any]) -> tuple[float, float, float]:
 
 
 def leaks(facts: Mapping[str, SplitFacts]) -> list[Leak]:
-    """What any two splits share of `IDENTITIES`, and motions that are equal bit by bit."""
+    """Values of `IDENTITIES` that two splits share, and motions that are equal to the bit."""
     found = []
     for one, other in combinations(facts.values(), 2):
         for key, what in IDENTITIES.items():
@@ -174,7 +174,7 @@ def leaks(facts: Mapping[str, SplitFacts]) -> list[Leak]:
 
 
 def seen_texts(facts: Mapping[str, SplitFacts]) -> dict[str, float]:
-    """Share of val's and test's clips whose exact text also occurs in train (no leak, but worth knowing)."""
+    """Share of the clips of val and test whose exact text also occurs in train, which is not a leak."""
     if "train" not in facts:
         return {}
     known = facts["train"].texts

@@ -1,8 +1,8 @@
-"""Clips on disk: shards of 64 clips as safetensors beside a JSON list of what each shows, and one manifest.
+"""Clips on disk: shards of 64 clips as safetensors, a JSON list of their records each, and one manifest.
 
 ```
-DIR/manifest.json             what made the clips, what the split draws from, each finished shard's clip count, SHA-256
-                              and redrawn motions, and what was left out and why
+DIR/manifest.json             settings of the clips, what the split is sampled from, each finished shard's clip count,
+                              SHA-256 and rejected motions, and what was left out and why
 DIR/clips-00000.safetensors   frames uint8 (N,41,H,W,3) · positions float32 (N,81,23,3) m · rotations float32
                               (N,81,23,3,3) global · offsets float32 (N,23,3) m · camera_pose float32 (N,41,4,4)
                               T_world_camera, optical · hand_visible uint8 (N,41,2) left, right
@@ -10,15 +10,15 @@ DIR/clips-00000.safetensors   frames uint8 (N,41,H,W,3) · positions float32 (N,
                               contacts uint8 (N,81,2) · step_phase float32 (N,81,2) · fingers float32 (N,81,2)
                               articulations float32 (N,81,4) · objects float32 (N,81,4,4,4) T_world_object: of the
                               parts and objects that the record names, else 0
-  where asked for:            hand_pixels float32 (N,41,2) · depth float16 (N,41,H,W) m · segmentation uint16
+  optional:                   hand_pixels float32 (N,41,2) · depth float16 (N,41,H,W) m · segmentation uint16
                               (N,41,H,W) · outside_frames, outside_pose, outside_intrinsics: another camera's
 DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", "room_kind", "wall_style", "things",
                               "articulations", "objects", ...}, ...]
 ```
 
 Everything is in the room's frame (z up, floor at 0). A file under its final name is complete; a shard is finished
-once the manifest lists it, which may be while later shards are still being made. Where pictures are compressed, the
-same arrays are in WebDataset shards (`training.datasets.clips.clip_store`) beside the same manifest.
+once the manifest lists it, which may be while later shards are still being made. Where frames are compressed, the same
+arrays are in WebDataset shards (`training.datasets.clips.clip_store`) beside the same manifest.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _NAME = re.compile(r"clips-\d{5,}")
 
 @dataclass
 class Manifest:
-    """What a folder of clips is: the settings that made it, its finished shards, and what is not in it.
+    """The manifest of a folder of clips: its settings, its finished shards, and what was left out.
 
     Attributes:
-        options: `clips.Options`; instead of the folder of motion capture its `mocap.library.checksum`.
-        compression: of the frames, as `egotwin_model.io.videos.Compression`; empty where they are kept as they are.
-        drawn_from: what rooms, bodies, wall styles and objects of the split are drawn from; no two splits share any.
+        options: of the simulator; a folder of motion capture is replaced by its checksum.
+        compression: of the frames, as `egotwin_model.io.videos.Compression`; empty where they are not compressed.
+        drawn_from: the rooms, bodies, wall styles and objects that the split is sampled from; splits share none.
         left_out: by name, why a shard failed or a recording of motion capture was not used.
     """
 
@@ -75,7 +75,7 @@ class Manifest:
         return {}
 
     def settings(self) -> dict[str, Any]:
-        """What made the clips, without what has become of them; equal settings give equal clips."""
+        """The settings of the clips, without the state of the folder; equal settings give equal clips."""
         found = asdict(self)
         for name in ("shards", "left_out", "drawn_from", *(() if self.compression else ("compression",))):
             del found[name]
@@ -83,8 +83,8 @@ class Manifest:
 
     @property
     def skipped(self) -> dict[str, int]:
-        """What was left out, counted by reason: motions drawn anew, shards and recordings of `left_out`."""
-        counts = {f"motion drawn anew: {reason}": count for reason, count in self.redrawn.items()}
+        """Rejected motions, and shards and recordings in `left_out`, counted by reason."""
+        counts = {f"motion rejected: {reason}": count for reason, count in self.redrawn.items()}
         for why in self.left_out.values():
             reason = why.partition(":")[0]
             counts[reason] = counts.get(reason, 0) + 1
@@ -92,7 +92,7 @@ class Manifest:
 
     @property
     def redrawn(self) -> dict[str, int]:
-        """How many motions were drawn anew in the finished shards, by reason."""
+        """How many motions were rejected, and sampled again, in the finished shards, by reason."""
         total: dict[str, int] = {}
         for shard in self.shards.values():
             for reason, count in shard.get("redrawn", {}).items():
@@ -104,13 +104,13 @@ class Manifest:
         return sum(int(shard["clips"]) for shard in self.shards.values())
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.json`, replacing the old one at once."""
+        """Writes `manifest.json`, replacing the old one at once."""
         ordered = asdict(self) | {"shards": dict(sorted(self.shards.items()))}
         write_text(folder / "manifest.json", json.dumps(ordered, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
-        """Read a folder's manifest; `RecordingError` where it is missing or not one of ours."""
+        """Reads a folder's manifest; `RecordingError` where it is missing or not one of ours."""
         path = folder / "manifest.json"
         try:
             manifest = cls(**json.loads(path.read_text(encoding="utf-8")))
@@ -128,7 +128,7 @@ def shard_name(index: int) -> str:
 
 
 def write_shard(folder: Path, index: int, arrays: dict[str, NDArray[Any]], records: list[dict[str, Any]]) -> str:
-    """Write one shard's two files, each complete or not at all; returns the SHA-256 of the tensors.
+    """Writes one shard's two files, each complete or not at all; returns the SHA-256 of the tensors.
 
     Raises:
         OSError: the disk is full.
@@ -139,7 +139,7 @@ def write_shard(folder: Path, index: int, arrays: dict[str, NDArray[Any]], recor
         nonlocal digest
         try:
             save_file(arrays, temporary)
-        except SafetensorError as error:  # the library's own class for whatever the system says
+        except SafetensorError as error:  # the library reports every system error by this class
             if f"os error {errno.ENOSPC}" in str(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
             raise
@@ -150,8 +150,8 @@ def write_shard(folder: Path, index: int, arrays: dict[str, NDArray[Any]], recor
     return digest
 
 
-class Clips:
-    """Index over the finished shards of a folder; tensors are read from the mapped files only when asked for.
+class TensorClips:
+    """Index over the finished shards of a folder; tensors are read from the mapped files on demand.
 
     Attributes:
         manifest: the folder's manifest as of opening.
@@ -199,19 +199,10 @@ class Clips:
         return {**self.records[clip], **{name: self.tensor(name, clip) for name in names}}
 
     def shards(self, *names: str) -> Iterator[dict[str, NDArray[Any]]]:
-        """The named tensors of one shard after the other, whole: the quick way through all clips."""
+        """The named tensors of one whole shard after the other, the fastest way through all clips."""
         for shard in self.names:
             yield {name: self._open[shard].get_tensor(name) for name in names}
 
     def gather(self, name: str) -> NDArray[Any]:
         """One tensor of all clips, (len(self), ...), in memory."""
         return np.concatenate([shard[name] for shard in self.shards(name)])
-
-
-def open_clips(folder: Path | str, verify: bool = False) -> Clips:
-    """Open a folder of clips; `verify` also checks every shard against its SHA-256.
-
-    Raises:
-        RecordingError: the folder has no manifest, or a listed shard is missing, cut short or altered.
-    """
-    return Clips(folder, verify)

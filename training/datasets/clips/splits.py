@@ -1,4 +1,4 @@
-"""Which split a sequence belongs to: people and places of val and test are never seen in train."""
+"""The split of each sequence: people and places of val and test do not occur in train."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """Shares of places that go to val and test, drawn by their names' hashes, or their names.
+    """The places of val and test: shares of all, chosen by the hashes of their names, or named.
 
-    The draw depends on a place's name and the seed alone, so it does not change when sequences are added.
+    The choice depends on a place's name and the seed alone, so it does not change when sequences are added.
     """
 
     val_share: float = 0.05
@@ -25,7 +25,7 @@ class SplitSettings:
     test_places: tuple[str, ...] = ()
 
     def of_place(self, name: str) -> str:
-        """The split of a place (or of a person whose place is not known)."""
+        """The split of a place, or of a person whose place is unknown."""
         if self.test_places or self.val_places:
             return "test" if name in self.test_places else "val" if name in self.val_places else "train"
         digest = hashlib.sha256(f"{self.seed}:{name}".encode()).digest()
@@ -34,12 +34,12 @@ class SplitSettings:
 
 
 def assign(sequences: Mapping[str, tuple[str, str]], settings: SplitSettings) -> dict[str, str | None]:
-    """The split of each sequence; None where person and place belong to different ones, so that it can be in neither.
+    """The split of each sequence; None where its person and its place belong to different splits.
 
     A person belongs to the split of the place where most of their sequences were recorded.
 
     Args:
-        sequences: person and place by sequence; place `UNKNOWN` where it is not told.
+        sequences: person and place by sequence; place `UNKNOWN` where it is not given.
     """
     visits: dict[str, Counter[str]] = defaultdict(Counter)
     for person, place in sequences.values():

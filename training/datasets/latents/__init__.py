@@ -1,1 +1,1 @@
-"""What networks make of clips, computed once and kept."""
+"""Cached outputs of networks for clips."""

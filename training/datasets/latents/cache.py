@@ -1,12 +1,12 @@
-"""What networks make of clips (latents, text states), computed once, kept in pieces and read from the mapped files.
+"""Cache of network outputs for clips (latents, text states): computed once, kept in pieces, read from mapped files.
 
 ```
 FOLDER/NAME.safetensors   tensors of the piece NAME, (rows, ...) each
-FOLDER/NAME.json          what they were made of, and their size and SHA-256; written last: it vouches for the tensors
+FOLDER/NAME.json          a note of their inputs, size and SHA-256; written last: tensors without it are incomplete
 ```
 
-A run that was stopped goes on with the pieces that have no note yet. Several processes deal the pieces out among
-themselves. Nothing is held in memory: a tensor's pages are read when its rows are asked for.
+A stopped run resumes with the pieces that have no note yet. Several processes share the pieces. Nothing is held in
+memory: a tensor's pages are read when its rows are accessed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from egotwin_model.io.files import need_room, read_json, sha256, write_json
 from egotwin_model.io.store import save_tensors
 from training.datasets.clips.dataset import ClipSet
 
-POLL_S = 0.5  # between two looks for pieces that other processes make
+POLL_S = 0.5  # between two checks for pieces of other processes
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows that are computed, kept and checked together; `made_of` (JSON) tells whether kept ones are still right."""
+    """Rows that are computed, cached and checked together; `made_of` (JSON) identifies their inputs."""
 
     name: str
     rows: range
@@ -92,7 +92,7 @@ class MappedRows:
 
 @dataclass(frozen=True)
 class CachedShards:
-    """Kept tensors, by piece, in the order of their rows."""
+    """Cached tensors by piece, in the order of their rows."""
 
     folder: Path
     names: list[str]
@@ -102,11 +102,11 @@ class CachedShards:
         return [_opened(self.folder / f"{name}.safetensors") for name in self.names]
 
     def shards(self) -> Iterator[dict[str, Tensor]]:
-        """One piece's tensors after the other, mapped."""
+        """The mapped tensors of one piece after the other."""
         return ({name: file.get_tensor(name) for name in file.keys()} for file in self._files)  # noqa: SIM118
 
     def rows(self, name: str, divisor: float | None = None) -> MappedRows:
-        """One tensor of all pieces, mapped."""
+        """One tensor of all pieces, memory-mapped."""
         return MappedRows([file.get_tensor(name) for file in self._files], divisor)
 
     def gather(self, name: str) -> Tensor:
@@ -126,7 +126,7 @@ def cache_shards(
 
 
 def pieces_of(clips: ClipSet) -> list[Piece]:
-    """A piece for each shard of clips, made of what the manifest's checksum says."""
+    """A piece for each shard of clips, identified by the shard's checksum."""
     pieces, first = [], 0
     for name in clips.names:
         entry = clips.manifest.shards[name]
@@ -142,77 +142,77 @@ def cache_pieces(
     encode: Callable[[range], Mapping[str, Tensor]],
     team: Team | None = None,
 ) -> CachedShards:
-    """Checks what is kept, and computes what is not kept yet, or was made of other things or by other networks.
+    """Checks cached pieces, and computes those that are missing or were made from other inputs or by other networks.
 
     Args:
-        made_by: what identifies the computation, for instance ``{"codec": sha256(weights)}``; JSON.
+        made_by: identifies the computation, for instance ``{"codec": sha256(weights)}``; JSON.
         encode: tensors (len(range), ...) of these rows; called once a piece.
         team: the processes that share the work; each returns when all pieces are there.
 
     Raises:
-        ModelError: a kept piece is missing, altered or damaged; the disk has no room for the rest; `encode` gave
-            another number of rows than was asked for.
+        ModelError: a cached piece is missing, altered or damaged; the disk has no room for the rest; `encode` gave
+            a wrong number of rows.
     """
     team = Alone() if team is None else team
-    kept = [_Kept(folder, piece, dict(made_by)) for piece in pieces]
-    mine = kept[team.process_index :: team.num_processes]
+    pieces_on_disk = [_CachedPiece(folder, piece, dict(made_by)) for piece in pieces]
+    mine = pieces_on_disk[team.process_index :: team.num_processes]
     roomy = False
     for number, piece in enumerate(
         tqdm(mine, desc="/".join(folder.parts[-2:]), unit="piece", mininterval=2, disable=None)
     ):
-        if piece.is_vouched_for:
+        if piece.is_current:
             piece.check()
             continue
         size = piece.make(encode)
-        if not roomy:  # the first one tells how much the others will need
-            rest = sum(not other.is_vouched_for for other in mine[number + 1 :])
+        if not roomy:  # the size of the first piece predicts that of the others
+            rest = sum(not other.is_current for other in mine[number + 1 :])
             need_room(folder, team.num_processes * size * rest, f"the rest of {folder}")
             roomy = True
-    for piece in kept:
-        while not piece.is_vouched_for:  # another process is at it
+    for piece in pieces_on_disk:
+        while not piece.is_current:  # another process computes it
             time.sleep(POLL_S)
     return CachedShards(folder, [piece.name for piece in pieces])
 
 
-class _Kept:
+class _CachedPiece:
     """The two files of one piece."""
 
     def __init__(self, folder: Path, piece: Piece, made_by: dict[str, Any]) -> None:
         self.piece = piece
         self.path, self.note = folder / f"{piece.name}.safetensors", folder / f"{piece.name}.json"
         identity = {"made_by": made_by, "made_of": piece.made_of, "rows": len(piece.rows)}
-        self.identity = json.loads(json.dumps(identity))  # as it is read again
+        self.identity = json.loads(json.dumps(identity))  # as it is read back
 
     @property
-    def is_vouched_for(self) -> bool:
-        """There is a note, and it is about the same things."""
-        note = self._noted()
+    def is_current(self) -> bool:
+        """Whether there is a note of the same inputs and networks."""
+        note = self._note()
         return note is not None and {key: note.get(key) for key in self.identity} == self.identity
 
     def check(self) -> None:
-        note, path = self._noted() or {}, self.path
+        note, path = self._note() or {}, self.path
         remedy = f"delete {self.note} to have it computed again"
         if not path.is_file():
-            raise ModelError(f"{path} is missing, though its note says that it was computed; {remedy}")
+            raise ModelError(f"{path} is missing, though there is a note of it; {remedy}")
         if path.stat().st_size != note.get("bytes") or sha256(path) != note.get("sha256"):
             raise ModelError(f"{path} is damaged or altered: it differs from its checksum; {remedy}")
 
     def make(self, encode: Callable[[range], Mapping[str, Tensor]]) -> int:
-        """Compute and keep it; returns its size in bytes."""
+        """Computes and writes it; returns its size in bytes."""
         tensors, count = dict(encode(self.piece.rows)), len(self.piece.rows)
         if wrong := [key for key, tensor in tensors.items() if len(tensor) != count]:
-            raise ModelError(f"{self.piece.name}: {', '.join(wrong)} have not one row for each of {count} clips")
+            raise ModelError(f"{self.piece.name}: {', '.join(wrong)} do not have {count} rows, one for each input")
         self.note.unlink(missing_ok=True)
         save_tensors(self.path, tensors)
         size = self.path.stat().st_size
         write_json(self.note, {**self.identity, "bytes": size, "sha256": sha256(self.path)})
         return size
 
-    def _noted(self) -> dict[str, Any] | None:
+    def _note(self) -> dict[str, Any] | None:
         try:
             note = read_json(self.note)
         except ModelError:
-            return None  # a note that does not read vouches for nothing
+            return None  # a damaged note counts as none
         return note if isinstance(note, dict) else None
 
 

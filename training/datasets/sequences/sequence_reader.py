@@ -110,7 +110,7 @@ class SequenceReader:
         return str(self.metadata.get("location") or "unknown")
 
     @property
-    def said_of_clips(self) -> dict[str, Any]:
+    def clip_record(self) -> dict[str, Any]:
         """What a synthetic sequence's metadata has for the record of each of its clips: seeds, styles, things."""
         said = self.metadata.get("record")
         return said if isinstance(said, dict) else {}

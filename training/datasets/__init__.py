@@ -1,1 +1,1 @@
-"""Clips to train and measure on, and the recordings they are cut from."""
+"""Clips for training and evaluation, and the recordings they are cut from."""

@@ -14,7 +14,7 @@ from egotwin_model.geometry.skeleton import HEAD
 from training.actions.standing import STAND_STILL
 from training.actions.wording import Clause, goal_text
 from training.datasets.mocap.capture_folder import CaptureFolder
-from training.datasets.mocap.retarget import Captured
+from training.datasets.mocap.retarget import CapturedMotion
 from training.datasets.mocap.segments import Cut
 from training.simulator.narration.pose_text import focus_text, head_yaw, posture_text
 from training.simulator.people.captured_gaits import gaits_of
@@ -71,7 +71,7 @@ class CaptureLibrary:
 
 
 def _place(
-    rng: np.random.Generator, room: RoomPlan, motion: Captured, frames: NDArray[np.intp]
+    rng: np.random.Generator, room: RoomPlan, motion: CapturedMotion, frames: NDArray[np.intp]
 ) -> tuple[Array, Array, NDArray[np.bool_]] | None:
     """Positions, rotations and contacts of some frames, moved to where their way is free; None if it is nowhere."""
     way = motion.pelvis[frames, :2] - motion.pelvis[frames[0], :2]
@@ -90,7 +90,7 @@ def _place(
 
 def _with_texts(
     rng: np.random.Generator,
-    motion: Captured,
+    motion: CapturedMotion,
     cuts: Sequence[Cut],
     positions: Array,
     rotations: Array,

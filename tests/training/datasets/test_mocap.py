@@ -19,7 +19,7 @@ pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from training.datasets.mocap.captured_recording import Recording
 from training.datasets.mocap.formats import read
-from training.datasets.mocap.retarget import JOINT, Captured, match, retarget, sole_points, upright
+from training.datasets.mocap.retarget import JOINT, CapturedMotion, match, retarget, sole_points, upright
 from training.datasets.mocap.segments import cut
 from training.simulator.capture_library import CaptureLibrary
 from training.simulator.people.person import sample_person
@@ -38,7 +38,7 @@ def recording(name: str) -> Recording:
 
 
 @cache
-def captured(name: str) -> Captured:
+def captured(name: str) -> CapturedMotion:
     return retarget(recording(name))
 
 
@@ -228,7 +228,7 @@ def test_bvh_files_that_are_none_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("pybvh", reason=missing_extra("world"))
     path = tmp_path / "broken.bvh"
     path.write_text("HIERARCHY\nROOT Hips\n{\n")
-    with pytest.raises(RecordingError, match=r"broken\.bvh is no motion"):
+    with pytest.raises(RecordingError, match=r"broken\.bvh cannot be read as motion"):
         read(path)
     path.write_text(_bvh({}).replace("LeftUpLeg", "Tail"))
     with pytest.raises(RecordingError, match="L_UpperLeg"):

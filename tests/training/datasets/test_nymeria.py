@@ -99,7 +99,7 @@ def test_the_head_is_found_on_the_device(drift, slip, degrees, metres, seconds, 
 def test_alignment_is_refused_where_the_head_says_too_little(wearer):
     truth = wearer(12.0)
     still = head_poses(wearer(12.0, pace=0.0))
-    with pytest.raises(Unfit, match="too little to align by"):
+    with pytest.raises(Unfit, match="too few for an alignment"):
         align(path3(truth.times, still), path3(truth.times, still))
     nodding = np.tile(np.eye(4), (len(truth.times), 1, 1))
     nodding[:, :3, :3] = Rotation.from_euler("y", 0.5 * np.sin(3 * truth.times)[:, None]).as_matrix()

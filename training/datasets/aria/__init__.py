@@ -1,1 +1,1 @@
-"""Project Aria recordings as input: glasses' video, head trajectory and OptiTrack body, turned into our bags."""
+"""Conversion of Project Aria recordings, video, head trajectory and OptiTrack body, into bags."""

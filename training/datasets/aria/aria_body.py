@@ -1,4 +1,4 @@
-"""The wearer's body at each image: measured where there is a skeleton, otherwise assumed under the measured head."""
+"""The wearer's body at each image: measured where there is a skeleton, else assumed under the measured head."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from egotwin_model.geometry.skeleton import (
 
 Array = NDArray[np.float64]
 ARM_DROP = np.radians(80.0)  # from the T-pose down to hanging
-STANDING_SCALES = (0.75, 1.25)  # head heights outside of this times the reference are nobody's who stands
+STANDING_SCALES = (0.75, 1.25)  # shares of the reference head height within which the wearer can be standing
 
 _ORIGIN = np.zeros(3)
 _T_POSE = np.tile(np.eye(3), (NUM_JOINTS, 1, 1))
@@ -33,7 +33,7 @@ REFERENCE_HEAD_HEIGHT = REFERENCE_PELVIS_HEIGHT + float(
 
 @dataclass(frozen=True)
 class Bodies:
-    """Body poses in `map`, one an image.
+    """Body poses in `map`, one per image.
 
     Attributes:
         positions: (T, 23, 3) m.
@@ -49,14 +49,14 @@ class Bodies:
 def head_poses(
     device_positions: Array, device_rotations: Array, R_device_head: Array, p_device_camera: Array, mount: Mount
 ) -> tuple[Array, Array]:
-    """Our head joint (T, 3), (T, 3, 3) from device poses: the camera's centre then is where ``mount`` has it."""
+    """The head joint (T, 3), (T, 3, 3) from device poses, such that ``mount`` gives the camera's centre."""
     rotations = device_rotations @ R_device_head
     cameras = device_positions + device_rotations @ p_device_camera
     return cameras - rotations @ np.asarray(mount.translation), rotations
 
 
 def standing_scale(head_positions: Array, floor_z: float | None) -> float:
-    """Size of the assumed body against the reference, from the median head height above the floor.
+    """Size of the assumed body relative to the reference, from the median head height above the floor.
 
     1 where the floor is unknown, or where the wearer cannot be standing at that height.
     """
@@ -67,15 +67,15 @@ def standing_scale(head_positions: Array, floor_z: float | None) -> float:
 
 
 def standing_bodies(head_positions: Array, head_rotations: Array, scale: float = 1.0) -> Bodies:
-    """Somebody standing, arms hanging, under each head: only the head is measured.
+    """A standing body with hanging arms under each head; only the head is measured.
 
-    The body is upright and faces where the head does, seen from above.
+    The body is upright and has the head's heading.
 
     Args:
         head_positions, head_rotations: (T, 3) m and (T, 3, 3), in a frame with z up.
-        scale: size against the 1.75 m reference body.
+        scale: size relative to the 1.75 m reference body.
     """
-    forward = head_rotations[:, :, 0] + 1e-3 * head_rotations[:, :, 2]  # looking straight down, the crown points ahead
+    forward = head_rotations[:, :, 0] + 1e-3 * head_rotations[:, :, 2]  # looking down, the crown points forward
     headings = np.arctan2(forward[:, 1], forward[:, 0])
     stance = _T_POSE.copy()
     for side, sign in (("L", -1.0), ("R", 1.0)):

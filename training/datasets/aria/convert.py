@@ -1,12 +1,12 @@
-"""``egotwin data aria``: turns a Project Aria recording into a bag like those the repo ships.
+"""``egotwin data aria``: turns a Project Aria recording into a bag like those of this repository.
 
-Written are `/camera/image/compressed` (JPEG), `/camera/camera_info` and `/body_pose`, one each an image, stamped with
+It writes `/camera/image/compressed` (JPEG), `/camera/camera_info` and `/body_pose`, one of each per image, stamped with
 the glasses' device time. The fixed frame is `map`: the trajectory's world with z up.
 
-The head joint stands to the colour camera exactly as the model's mount says, so the mini model needs no parameters to
-use the bag: `Mount().camera_pose(head)` is the pose from which each image is seen. The head's axes are the face's (the
-calibration's central pupil frame). Aria's colour camera sits beside the left eye, so the head joint lies about 6 cm
-to the left of the neck's middle: the price of pictures whose geometry is exact.
+The head joint is placed such that the colour camera has exactly the model's mount, so the mini model needs no
+parameters to use the bag: `Mount().camera_pose(head)` is the camera's pose of each image. The head's axes are those of
+the calibration's central pupil frame. Aria's colour camera sits beside the left eye, so the head joint is about 6 cm to
+the left of the neck's middle; in return the geometry of the images is exact.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ Array = NDArray[np.float64]
 
 FIXED_FRAME, CAMERA_FRAME = "map", "camera_optical"
 ASSOCIATION = "skeleton_aria_association.json"
-MAX_HEAD_GAP_M = 0.4  # between the glasses' head and the skeleton's; more means they do not belong together
-BLACK = 8  # of 255: below this a resampled white frame was not seen by the lens
+MAX_HEAD_GAP_M = 0.4  # largest distance between the glasses' head and the skeleton's, if they belong together
+BLACK = 8  # of 255; darker pixels of a resampled white frame are outside the lens
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,21 +72,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def convert(options: argparse.Namespace, mount: Mount | None = None) -> str:
-    """Does the conversion; returns a summary.
+    """Converts a recording; returns a summary.
 
     Raises:
-        EgoTwinError: what is wrong with the input, by name; nothing is written then.
+        EgoTwinError: the input cannot be used; nothing is written.
     """
     mount = mount or Mount()
     if options.skeleton and not options.trajectory:
-        raise RecordingError("--skeleton needs --trajectory: only that tells where the glasses are beside the skeleton")
+        raise RecordingError("--skeleton needs --trajectory, which has the pose of the glasses in the skeleton's world")
     camera = Pinhole.from_fov(options.size, options.size, float(np.radians(options.fov)))
     recording = AriaRecording(options.recording, camera, mount)
     path = device_path(recording, options.trajectory)
     heads = head_poses(*path.at(recording.stamps_ns), recording.R_device_head, recording.p_device_camera, mount)
     bodies = wearer_bodies(options, recording, path, heads)
     if not (np.isfinite(bodies.positions).all() and np.isfinite(bodies.rotations).all()):
-        raise RecordingError(f"recording {options.recording}: the body poses came out with NaN or infinity")
+        raise RecordingError(f"recording {options.recording}: the body poses hold NaN or infinity")
     unseen = float((recording.resample(np.full((*recording.stored_shape, 3), 255, np.uint8)) < BLACK).mean())
     write(options.out, recording, bodies)
     length_s = (recording.stamps_ns[-1] - recording.stamps_ns[0]) / 1e9
@@ -98,7 +98,7 @@ def convert(options: argparse.Namespace, mount: Mount | None = None) -> str:
 
 
 def device_path(recording: AriaRecording, trajectory: Path | None) -> DevicePath:
-    """The glasses' path from the trajectory file, else as far as the IMU tells it; says which."""
+    """The path of the glasses from the trajectory file, else from the IMU; logs which."""
     if trajectory is not None:
         return read_trajectory(trajectory)
     # The device frame's origin is the left SLAM camera, at the eyes.
@@ -110,7 +110,7 @@ def device_path(recording: AriaRecording, trajectory: Path | None) -> DevicePath
         )
         return still_path(recording.stamps_ns, recording.R_device_head.T, height_m)
     log.warning(
-        "no trajectory: the head turns as the IMU says but stays in place, %.2f m above the floor (assumed)", height_m
+        "no trajectory: the head turns by the IMU but stays in place, %.2f m above the floor (assumed)", height_m
     )
     return attitude_from_imu(imu, recording.R_device_head, recording.stamps_ns, height_m)
 
@@ -118,7 +118,7 @@ def device_path(recording: AriaRecording, trajectory: Path | None) -> DevicePath
 def wearer_bodies(
     options: argparse.Namespace, recording: AriaRecording, path: DevicePath, heads: tuple[Array, Array]
 ) -> Bodies:
-    """The wearer's body from the skeleton if it is the wearer's, else one assumed under the head; says which."""
+    """The wearer's body from the skeleton if it is the wearer's, else an assumed one; logs which."""
     skeleton = read_skeleton(options.skeleton) if options.skeleton else None
     if skeleton is not None:
         association = options.association or options.skeleton.parent / ASSOCIATION
@@ -140,10 +140,10 @@ def wearer_bodies(
 def measured_bodies(
     skeleton: OptiTrackBody, recording: AriaRecording, path: DevicePath, heads: tuple[Array, Array]
 ) -> Bodies:
-    """The skeleton on the 23 joints, with the glasses' head.
+    """The skeleton mapped to the 23 joints, with the head of the glasses.
 
     Raises:
-        RecordingError: it does not cover the images, or its head is not where the glasses are.
+        RecordingError: it does not cover the images, or its head is too far from the glasses.
     """
     joints = skeleton.at(recording.stamps_ns) @ path.R_map_world.T
     gap = float(np.linalg.norm(joints[:, LABELS.index("Head")] - heads[0], axis=-1).max())
@@ -160,7 +160,7 @@ def measured_bodies(
 
 
 def write(out: Path, recording: AriaRecording, bodies: Bodies) -> None:
-    """Writes the bag; it appears complete or not at all."""
+    """Writes the bag, complete or not at all."""
     camera = recording.camera
     with BagWriter(out) as bag:
         for index, stamp in enumerate(tqdm(recording.stamps_ns.tolist(), desc="images", unit="image", disable=None)):

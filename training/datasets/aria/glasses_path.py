@@ -1,4 +1,4 @@
-"""Where the glasses were: from a trajectory file of Aria's services, or from the IMU alone.
+"""The path of the glasses, from a trajectory file of Aria's services or from the IMU alone.
 
 The `map` frame is the trajectory's world turned so that gravity points along −z; its origin is kept.
 """
@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 UP = np.array([0.0, 0.0, 1.0])
 
-EDGE_NS = 50_000_000  # how far outside its first and last sample a path is held
-GAP_NS = 200_000_000  # samples farther apart are a hole, nothing is interpolated across it
+EDGE_NS = 50_000_000  # a path is held this far beyond its first and last sample
+GAP_NS = 200_000_000  # samples farther apart enclose a hole, across which nothing is interpolated
 TILT_WINDOW_NS = 10_000_000_000
 
 _POSITION = ("tx_world_device", "ty_world_device", "tz_world_device")
@@ -68,7 +68,7 @@ def covered(stamps_ns: Stamps, wanted_ns: Stamps, what: str) -> Stamps:
     """The wanted times, moved by at most `EDGE_NS` into the range of the samples.
 
     Raises:
-        RecordingError: some lie farther outside, or in a hole; the message names ``what``.
+        RecordingError: some are farther outside, or in a hole; the message names ``what``.
     """
     inside = np.clip(wanted_ns, stamps_ns[0], stamps_ns[-1])
     after = np.clip(np.searchsorted(stamps_ns, inside), 1, max(1, len(stamps_ns) - 1))
@@ -97,11 +97,11 @@ def interpolate(stamps_ns: Stamps, values: Array, wanted_ns: Stamps) -> Array:
 def read_trajectory(path: Path | str) -> DevicePath:
     """Reads ``aria_trajectory.csv`` (Aria Digital Twin) or ``closed_loop_trajectory.csv`` (MPS).
 
-    Both name their columns alike; which way is down is in their gravity columns (−z where there are none).
+    Both have the same column names; their gravity columns give the direction down (−z where there are none).
 
     Raises:
-        RecordingError: missing, lacks columns, or holds what is no path: text, NaN, quaternions not of unit length,
-            times that do not grow.
+        RecordingError: missing, lacks columns, or is not a path: text, NaN, quaternions not of unit length, times that
+            do not increase.
     """
     path = Path(path)
     try:
@@ -136,7 +136,7 @@ def _checked(path: Path, table: Array) -> Stamps:
         raise RecordingError(f"trajectory {path}: the quaternion in row {row + 2} has length {lengths[row]:.3f}, not 1")
     stamps = (table[:, 0] * 1000.0).round().astype(np.int64)
     if (np.diff(stamps) <= 0).any():
-        raise RecordingError(f"trajectory {path}: {_TIME} does not grow from row to row")
+        raise RecordingError(f"trajectory {path}: {_TIME} does not increase from row to row")
     return stamps
 
 
@@ -148,15 +148,15 @@ def upright(up: Array) -> Array:
     """
     length = np.linalg.norm(up, axis=-1, keepdims=True)
     if not np.isfinite(up).all() or (length < 1e-6).any():
-        raise RecordingError("gravity has no direction (zero or not finite): the recording's gravity or IMU is broken")
+        raise RecordingError("gravity is zero or not finite: the recording's gravity or IMU data are damaged")
     return shortest_arc(up / length, UP)
 
 
 def attitude_from_imu(imu: ImuSamples, R_device_head: Array, stamps_ns: Stamps, height_m: float) -> DevicePath:
     """Rotations from the IMU, position held: gyroscope integrated, kept upright by the acceleration.
 
-    Over `TILT_WINDOW_NS` the wearer's own accelerations average out and gravity stays. Heading is 0 at the first image
-    and drifts with what bias the calibration leaves the gyroscope; the device stays at (0, 0, ``height_m``).
+    Over `TILT_WINDOW_NS` the wearer's accelerations average out and gravity remains. The heading is 0 at the first
+    image and drifts with the remaining bias of the gyroscope; the device stays at (0, 0, ``height_m``).
 
     Args:
         stamps_ns: (T,) the images' times.
@@ -176,7 +176,7 @@ def attitude_from_imu(imu: ImuSamples, R_device_head: Array, stamps_ns: Stamps, 
 
 
 def still_path(stamps_ns: Stamps, R_map_device: Array, height_m: float) -> DevicePath:
-    """A device that stays at (0, 0, ``height_m``), turned as given, at these times (T,)."""
+    """A device that stays at (0, 0, ``height_m``) in a constant rotation, at these times (T,)."""
     count = len(stamps_ns)
     return DevicePath(
         stamps_ns, np.tile([0.0, 0.0, height_m], (count, 1)), np.tile(R_map_device, (count, 1, 1)), np.eye(3)

@@ -1,9 +1,9 @@
-"""The OptiTrack skeleton of Aria Digital Twin mapped onto the 23 Xsens joints, and whose body it is.
+"""Maps the OptiTrack skeleton of Aria Digital Twin to the 23 Xsens joints, and reads whose body it is.
 
-Limb joints are taken by name. The spine's Xsens joints lie on the measured line Skeleton–Ab–Chest–Neck, at the
-reference body's fractions of its length. Each segment's rotation follows from where its bones point, seen from the
-T-pose; twist comes from a second direction: the hips' and shoulders' line, the axis elbows and knees bend about, the
-knuckles. The head is the glasses' own, far better known; the neck turns half way between chest and head.
+Limb joints are taken by name. The spine's Xsens joints are placed on the measured line Skeleton–Ab–Chest–Neck, at the
+reference body's fractions of its length. Each segment's rotation follows from the directions of its bones relative to
+the T-pose; its twist from a second direction: the line of hips or shoulders, the axis of elbow or knee, the knuckles.
+The head's pose is that of the glasses, which is known much better; the neck is half way between chest and head.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BY_NAME: dict[str, str] = {
 
 _SPINE = ("L5", "L3", "T12", "T8")
 _SPINE_LINE = ("Skeleton", "Ab", "Chest", "Neck")
-_BENT = (0.1, 0.35)  # sine of the bend from which, and from which on fully, a hinge's axis is trusted
+_BENT = (0.1, 0.35)  # sines of the bend between which the weight of a hinge's axis grows from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_skeleton(path: Path | str) -> OptiTrackBody:
     """Reads ``Skeleton_*.json``.
 
     Raises:
-        RecordingError: missing, truncated, other than 51 joints a frame, NaN, or times that do not grow.
+        RecordingError: missing, truncated, other than 51 joints a frame, NaN, or times that do not increase.
     """
     path = Path(path)
     content = _read_json(path, "skeleton")
@@ -84,12 +84,12 @@ def read_skeleton(path: Path | str) -> OptiTrackBody:
     if not np.isfinite(joints).all():
         raise RecordingError(f"skeleton {path} holds NaN or infinity")
     if (np.diff(stamps) <= 0).any():
-        raise RecordingError(f"skeleton {path}: timestamp_ns does not grow from frame to frame")
+        raise RecordingError(f"skeleton {path}: timestamp_ns does not increase from frame to frame")
     return OptiTrackBody(path.stem, stamps, joints)
 
 
 def wearer_serial(path: Path | str, skeleton_name: str) -> str:
-    """Serial of the glasses the skeleton's person wears, from ``skeleton_aria_association.json``; "NONE" for none.
+    """Serial of the glasses of the skeleton's wearer, from ``skeleton_aria_association.json``; "NONE" for none.
 
     Raises:
         RecordingError: missing, unreadable, or it does not name this skeleton.
@@ -117,7 +117,7 @@ def to_xsens(joints: Array, head_positions: Array, head_rotations: Array) -> tup
 
     Args:
         joints: (T, 51, 3) m, in a frame with z up.
-        head_positions, head_rotations: (T, 3) m and (T, 3, 3) of our head joint, same frame.
+        head_positions, head_rotations: (T, 3) m and (T, 3, 3) of the head joint, same frame.
 
     Returns:
         Positions (T, 23, 3) m and global rotations (T, 23, 3, 3), identity in T-pose facing +x.
@@ -153,7 +153,7 @@ def _along_spine(joints: Array) -> list[Array]:
 
 
 def _rotations(positions: Array, joints: Array, head_rotations: Array) -> Array:
-    """Global rotations (T, 23, 3, 3) from where the bones point."""
+    """Global rotations (T, 23, 3, 3) from the directions of the bones."""
 
     def bone(start: str, end: str) -> Array:
         return positions[:, _JOINT[end]] - positions[:, _JOINT[start]]
@@ -184,28 +184,30 @@ def _rotations(positions: Array, joints: Array, head_rotations: Array) -> Array:
 
 
 def _basis(first: Array, second: Array) -> Array:
-    """Orthonormal columns (..., 3, 3): along the first, towards the second, and their cross product."""
+    """Orthonormal columns (..., 3, 3): along the first vector, towards the second, and their cross product."""
     a = unit(first)
     b = unit(second - (second * a).sum(axis=-1, keepdims=True) * a)
     return np.stack([a, b, np.cross(a, b)], axis=-1)
 
 
 def aimed(axis: Array, direction: Array, second_axis: Array, second: Array) -> Array:
-    """Rotations (T, 3, 3) that take ``axis`` (3,) onto ``direction`` (T, 3), and ``second_axis`` as near as they
-    can to ``second`` (T, 3), which must not be parallel to the direction."""
+    """Rotations (T, 3, 3) that take ``axis`` (3,) to ``direction`` (T, 3), and ``second_axis`` close to ``second``.
+
+    ``second`` (T, 3) must not be parallel to the direction.
+    """
     return _basis(direction, second) @ _basis(axis, second_axis).T
 
 
 def swung(parents: Array, axis: Array, direction: Array) -> Array:
-    """The parents' rotations (T, 3, 3) after the smallest turn that takes their ``axis`` onto ``direction``."""
+    """The parents' rotations (T, 3, 3) after the smallest rotation that takes their ``axis`` to ``direction``."""
     return shortest_arc(parents @ axis, unit(direction)) @ parents
 
 
 def hinged(parents: Array, axis: Array, direction: Array, hinge: Array, bend: Array) -> Array:
-    """As `swung`, twisted so that the segment's ``hinge`` axis (3,) is the axis its joint bends about.
+    """As `swung`, twisted so that the segment's ``hinge`` axis (3,) is the axis about which its joint bends.
 
-    ``bend`` (T, 3) is that axis times the sine of the bend; where the joint is nearly straight it says nothing, and
-    the twist of `swung` is kept.
+    ``bend`` (T, 3) is that axis times the sine of the bend. Where the joint is nearly straight, the twist of `swung` is
+    kept.
     """
     free = swung(parents, axis, direction)
     low, high = _BENT

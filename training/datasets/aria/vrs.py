@@ -1,8 +1,8 @@
-"""A Project Aria recording (VRS): its upright colour frames as a pinhole camera sees them, calibration and IMU.
+"""A Project Aria recording (VRS): upright colour frames in a pinhole view, calibration and IMU.
 
-The colour stream is stored turned by 90 degrees and through a fisheye lens. Frames are resampled in one step to a
-camera whose axes follow from the face (the calibration's central pupil frame) and the model's mount, so a frame is
-exactly what the model's camera would have seen from the colour camera's place.
+The colour stream is stored rotated by 90 degrees and has a fisheye lens. Frames are resampled in one step to a camera
+whose axes follow from the calibration's central pupil frame and the model's mount, so a frame is exactly the view of
+the model's camera from the position of the colour camera.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _VRS_MAGIC = b"VisionRe"
 
 
 def check_complete(path: Path) -> None:
-    """Follows the file's chain of records; the library itself opens a truncated file without a word.
+    """Follows the file's chain of records, since the library opens truncated files without an error.
 
     Raises:
-        RecordingError: missing, not VRS, or the last record breaks off.
+        RecordingError: missing, not VRS, or the last record is incomplete.
     """
     if not path.is_file():
         raise RecordingError(f"recording {path} does not exist")
@@ -49,7 +49,7 @@ def check_complete(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(_FILE_HEADER.size)
         if len(head) < _FILE_HEADER.size or not head.startswith(_VRS_MAGIC):
-            raise RecordingError(f"recording {path} is no VRS file ({size} bytes): give a Project Aria .vrs")
+            raise RecordingError(f"recording {path} is not a VRS file ({size} bytes): give a Project Aria .vrs")
         _, _, record_header, _, _, offset = _FILE_HEADER.unpack(head)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             while offset + record_header <= size:
@@ -67,7 +67,7 @@ class ImuSamples:
 
     Attributes:
         stamps_ns: (N,) int64, device time.
-        acceleration: (N, 3) m/s², specific force: at rest it points up with 9.81.
+        acceleration: (N, 3) m/s², specific force: 9.81 upwards at rest.
         angular_velocity: (N, 3) rad/s.
     """
 
@@ -80,14 +80,14 @@ class AriaRecording:
     """An opened VRS file.
 
     Attributes:
-        camera: the view frames are given in.
+        camera: the view in which frames are returned.
         stamps_ns: (N,) int64, capture times of the colour frames, device time, strictly growing.
         serial: of the glasses.
         R_device_head: (3, 3) the wearer's head frame in the device frame, from the calibration.
         p_device_camera: (3,) m, the colour camera's centre in the device frame.
 
     Raises:
-        RecordingError: missing, truncated or no Aria recording; no colour stream, frames or calibration.
+        RecordingError: missing, truncated or not an Aria recording; no colour stream, frames or calibration.
     """
 
     def __init__(self, path: Path | str, camera: Pinhole, mount: Mount) -> None:
@@ -114,7 +114,7 @@ class AriaRecording:
             )
         stamps = np.array(self._provider.get_timestamps_ns(self._rgb, TimeDomain.DEVICE_TIME), np.int64)
         if stamps[0] < 0 or (np.diff(stamps) <= 0).any():
-            raise RecordingError(f"recording {self.path}: the colour frames' capture times do not grow")
+            raise RecordingError(f"recording {self.path}: the capture times of the colour frames do not increase")
         return stamps
 
     def _read_calibration(self) -> None:
@@ -137,7 +137,7 @@ class AriaRecording:
 
     @property
     def stored_shape(self) -> tuple[int, int]:
-        """Height and width the calibration is for."""
+        """Height and width of the calibrated frames."""
         width, height = self.lens.get_image_size()
         return int(height), int(width)
 
@@ -150,12 +150,12 @@ class AriaRecording:
         if not self._provider.supports_time_domain(self._rgb, TimeDomain.TIME_CODE):
             raise RecordingError(f"recording {self.path} carries no timecode: it was not synchronised to other devices")
         first, last = (self._provider.convert_from_timecode_to_device_time_ns(int(t)) for t in stamps_ns[[0, -1]])
-        # Both clocks count nanoseconds; what they drift apart is linear over a recording.
+        # both clocks count nanoseconds; their drift is linear over a recording
         drift = np.interp(stamps_ns, stamps_ns[[0, -1]], [float(first - stamps_ns[0]), float(last - stamps_ns[-1])])
         return stamps_ns + np.rint(drift).astype(np.int64)
 
     def frame(self, index: int) -> NDArray[np.uint8]:
-        """The frame in the view `camera`: (H, W, 3) uint8 RGB, upright; black where the lens saw nothing.
+        """The frame in the view `camera`: (H, W, 3) uint8 RGB, upright; black outside the lens.
 
         Raises:
             RecordingError: the frame cannot be read.
@@ -163,7 +163,7 @@ class AriaRecording:
         try:
             image, _ = self._provider.get_image_data_by_index(self._rgb, index)
             stored = image.to_numpy_array() if image.is_valid() else None
-        except RuntimeError:  # the library's word for a picture that does not decode
+        except RuntimeError:  # raised by the library for a frame that does not decode
             stored = None
         if stored is None:
             raise RecordingError(f"recording {self.path}: colour frame {index} is damaged; get the file again")
@@ -173,7 +173,7 @@ class AriaRecording:
         """A frame as stored, (H, W, 3), in the view `camera`: each pixel is the mean of the area it covers.
 
         Raises:
-            RecordingError: the frame is not of the size the calibration is for.
+            RecordingError: the frame is not of the calibrated size.
         """
         if stored.shape[:2] != self.stored_shape:
             raise RecordingError(
@@ -186,10 +186,10 @@ class AriaRecording:
 
     @cached_property
     def _maps(self) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
-        """Where each pixel of the finer view lies in a stored frame, in cv2.remap's fixed-point form.
+        """The position of each pixel of the finer view in a stored frame, in cv2.remap's fixed-point form.
 
-        The library resamples pictures only; resampling a picture of its own coordinates yields the map, once and for
-        all frames. Coordinates are shifted by one, so that 0, its word for "not seen", is none.
+        The library resamples images only; resampling an image of its own coordinates gives the map for all frames.
+        Coordinates are shifted by one, since the library marks pixels outside the lens by 0.
         """
         fine = self.camera.width * self._supersampling
         view = calibration.get_linear_camera_calibration(fine, fine, self.camera.fx * self._supersampling)

@@ -1,1 +1,1 @@
-"""5 s clips: cut from sequences, stored, opened, described and looked at."""
+"""Clips of 5 s: cut from sequences, stored, opened and described."""

@@ -1,1 +1,1 @@
-"""Motion capture as others recorded it (Acclaim ASF/AMC, BVH), on our body: read, retargeted, cut by what is done."""
+"""Motion capture (Acclaim ASF/AMC, BVH): read, retargeted to the Xsens body, cut into actions."""

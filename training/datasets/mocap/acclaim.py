@@ -1,8 +1,8 @@
-"""Acclaim skeletons (.asf) and motion (.amc), as the CMU motion-capture database has them.
+"""Reads Acclaim skeletons (.asf) and motion (.amc), version 1.10, as in the CMU motion-capture database.
 
-The two packages on PyPI do not read that database whole (2026-11): asfamc-parser 0.0.2 refuses its files (it wants the
-root's axis before its order, no comments, and every bone with degrees of freedom), pyacclaim 0.0.1 drops each
-recording's last frame. What follows reads version 1.10 of the format and nothing else.
+The two packages on PyPI do not read that database completely (2026-11): asfamc-parser 0.0.2 refuses its files (it wants
+the root's axis before its order, no comments, and every bone with degrees of freedom), pyacclaim 0.0.1 drops the last
+frame of each recording.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from training.datasets.mocap.captured_recording import Recording, checked
 
 Array = NDArray[np.float64]
 
-RATE_HZ = 120.0  # the format does not say; this is CMU's
+RATE_HZ = 120.0  # of CMU's recordings; the format has no field for it
 _ROTATIONS = ("rx", "ry", "rz")
 
 
 @dataclass(frozen=True)
 class Bone:
-    """One bone: its direction (3,) in the rest pose, its length, the rotation of its axes, and what it can turn
-    about, in the order of an .amc file's numbers."""
+    """One bone: direction (3,) in the rest pose, length, rotation of its axes, and its degrees of freedom in order."""
 
     name: str
     direction: Array
@@ -37,7 +36,7 @@ class Bone:
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class AcclaimSkeleton:
     """An .asf file: bones by name (without the root), each bone's parent, and whether angles are in degrees."""
 
     bones: dict[str, Bone]
@@ -46,7 +45,7 @@ class Skeleton:
 
 
 def read(path: Path) -> Recording:
-    """Read an .amc file with the skeleton of its subject.
+    """Reads an .amc file with the skeleton of its subject.
 
     Raises:
         RecordingError: there is no skeleton, or one of the two is damaged.
@@ -92,21 +91,21 @@ def skeleton_of(path: Path) -> Path:
 
 
 def _euler(angles: Array, degrees: bool) -> Array:
-    """Rotations (T, 3, 3): about x, then y, then z, all of them fixed axes."""
+    """Rotations (T, 3, 3) about the fixed axes x, then y, then z."""
     return np.asarray(Rotation.from_euler("xyz", angles, degrees=degrees).as_matrix())
 
 
-def read_skeleton(path: Path) -> Skeleton:
-    """Read an .asf file.
+def read_skeleton(path: Path) -> AcclaimSkeleton:
+    """Reads an .asf file.
 
     Raises:
-        RecordingError: a section or a bone's entry is missing or cannot be understood.
+        RecordingError: a section or a bone's entry is missing or cannot be parsed.
     """
     text = "\n".join(line.split("#")[0] for line in path.read_text(encoding="latin-1").splitlines())
     sections = {part.split(None, 1)[0]: part.partition("\n")[2] for part in re.split(r"^:", text, flags=re.M)[1:]}
     for wanted in ("root", "bonedata", "hierarchy"):
         if wanted not in sections:
-            raise RecordingError(f"{path} has no section :{wanted}; it is no Acclaim skeleton")
+            raise RecordingError(f"{path} has no section :{wanted}; it is not an Acclaim skeleton")
     degrees = "rad" not in sections.get("units", "")
     order = re.search(r"order\s+(.*)", sections["root"])
     if order is None or order.group(1).upper().split() != ["TX", "TY", "TZ", "RX", "RY", "RZ"]:
@@ -123,7 +122,7 @@ def read_skeleton(path: Path) -> Skeleton:
     lost = (set(bones) ^ set(parents)) | ({*parents.values()} - {"root", *bones})
     if not bones or lost:
         raise RecordingError(f"{path}: bones and hierarchy do not agree ({', '.join(sorted(lost)) or 'no bones'})")
-    return Skeleton(bones, parents, degrees)
+    return AcclaimSkeleton(bones, parents, degrees)
 
 
 def _bone(block: str, degrees: bool, path: Path) -> Bone:
@@ -146,19 +145,19 @@ def _bone(block: str, degrees: bool, path: Path) -> Bone:
         raise RecordingError(f"{path}: bone {entries.get('name', ['?'])[0]!r} cannot be read ({error})") from error
 
 
-def _parents_first(skeleton: Skeleton) -> list[str]:
+def _parents_first(skeleton: AcclaimSkeleton) -> list[str]:
     order, left = ["root"], dict(skeleton.parents)
     while left:
         ready = [name for name, parent in left.items() if parent in order]
         order += ready
         left = {name: parent for name, parent in left.items() if name not in ready}
         if not ready:
-            raise RecordingError(f"bones {', '.join(left)} do not hang on the root")
+            raise RecordingError(f"bones {', '.join(left)} are not connected to the root")
     return order[1:]
 
 
-def _frames(path: Path, skeleton: Skeleton) -> dict[str, Array]:
-    """The numbers (T, n) of each bone that moves, and of the root (T, 6)."""
+def _frames(path: Path, skeleton: AcclaimSkeleton) -> dict[str, Array]:
+    """The values (T, n) of each moving bone, and of the root (T, 6)."""
     wanted = {"root": 6, **{name: len(bone.turns) for name, bone in skeleton.bones.items() if bone.turns}}
     rows: dict[str, list[list[float]]] = {name: [] for name in wanted}
     number = 0
@@ -181,4 +180,4 @@ def _frames(path: Path, skeleton: Skeleton) -> dict[str, Array]:
 def _complete(path: Path, rows: dict[str, list[list[float]]], number: int) -> None:
     short = [name for name, values in rows.items() if len(values) != number]
     if short:
-        raise RecordingError(f"{path}: frame {number} lacks {', '.join(short)}; the file is cut short or damaged")
+        raise RecordingError(f"{path}: frame {number} lacks {', '.join(short)}; the file is truncated or damaged")

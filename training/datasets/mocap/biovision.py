@@ -1,4 +1,4 @@
-"""Biovision hierarchies (.bvh), read with pybvh."""
+"""Reads Biovision hierarchies (.bvh) with pybvh."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.datasets.mocap.captured_recording import Recording, checked
 
 
 def read(path: Path) -> Recording:
-    """Read a .bvh file.
+    """Reads a .bvh file.
 
     Raises:
         RecordingError: pybvh is not installed, or cannot read the file.
@@ -24,8 +24,8 @@ def read(path: Path) -> Recording:
         bvh = read_bvh_file(path, warn_on_world_up_disagreement=False)
         root, local = bvh.to_rotmat()
         rate = 1.0 / bvh.frame_time
-    except Exception as error:  # whatever the library meets in a file that is not what it says
-        raise RecordingError(f"{path} is no motion that can be read ({error})") from error
+    except Exception as error:  # the library raises errors of many kinds for a damaged file
+        raise RecordingError(f"{path} cannot be read as motion ({error})") from error
     nodes = [node for node in bvh.nodes if not node.is_end_site()]
     index = {node.name: number for number, node in enumerate(nodes)}
     parents = tuple(-1 if node.parent is None else index[node.parent.name] for node in nodes)

@@ -1,4 +1,4 @@
-"""A folder of motion capture: every recording in it, on our body, cut into actions."""
+"""A folder of motion capture: its recordings, retargeted and cut into actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import sha256
 from training.datasets.mocap.formats import READERS, read
-from training.datasets.mocap.retarget import Captured, retarget
+from training.datasets.mocap.retarget import CapturedMotion, retarget
 from training.datasets.mocap.segments import Cut, cut
 
 
@@ -19,11 +19,11 @@ class CaptureFolder:
     """The recordings of a folder.
 
     Attributes:
-        motions: those that can be used, by path. cuts: for each, what is done from when to when.
+        motions: the usable ones, by path. cuts: the actions of each, in order.
         skipped: {path inside the folder: why it cannot be used}.
     """
 
-    motions: tuple[Captured, ...]
+    motions: tuple[CapturedMotion, ...]
     cuts: tuple[tuple[Cut, ...], ...]
     skipped: dict[str, str]
 

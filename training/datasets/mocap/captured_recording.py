@@ -18,10 +18,10 @@ class Recording:
     """A recording in its own axes and units.
 
     Attributes:
-        name: of the file, without its ending.
+        name: of the file, without its suffix.
         rate_hz: frames per second.
         joints: J names. parents: index of each joint's parent, -1 for the root, parents first.
-        offsets: (J, 3) from the parent's joint in the rest pose. tips: (J, 3) from a joint to where its own bone ends.
+        offsets: (J, 3) from the parent's joint in the rest pose. tips: (J, 3) from a joint to the end of its bone.
         root: (T, 3) path of the root joint.
         rotations: (T, J, 3, 3) global rotation of each joint's bone, identity in the rest pose.
     """

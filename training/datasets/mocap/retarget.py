@@ -1,5 +1,7 @@
-"""From any captured skeleton to the 23 Xsens joints: same directions of bones, the subject's own lengths, feet that
-stay where they stand."""
+"""Retargets a captured skeleton to the 23 Xsens joints.
+
+Bones keep their directions and the subject's lengths; standing feet are held in place.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ JOINT = {name: index for index, name in enumerate(XSENS_JOINTS)}
 
 RATE_HZ = 48.0
 _UNITS_M = (1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45)  # metres, centimetres, millimetres, inches, CMU's
-_USUAL_M = 1.45  # from the ankles to the head joint of an adult
+_USUAL_M = 1.45  # from the ankles to the head joint of an average adult
 _SPINE = ("L5", "L3", "T12", "T8")
-# What the segments are called: Acclaim as CMU has it, then the usual names in .bvh files.
+# names of the segments: those of CMU's Acclaim files, then the usual ones in .bvh files
 _NAMES = {
     "Head": r"head",
     "Neck": r"(lowerneck|neck\d?)",
@@ -39,18 +41,22 @@ _NAMES = {
 }  # fmt: skip
 _SIDES: tuple[tuple[str, tuple[str, ...]], ...] = (("L_", ("left", "l")), ("R_", ("right", "r")))
 _PREFER = {"Shoulder": ("clavicle", "collar", "shoulder"), "Hand": ("hand", "wrist"), "Neck": ("lowerneck", "neck")}
-_REST = {  # direction of a bone in the T-pose of our body, left side, and which joint it points to
+_REST = {  # direction of a bone in the Xsens T-pose, left side; None: that of the reference body
     "UpperArm": (0.0, 1.0, 0.0), "Forearm": (0.0, 1.0, 0.0), "Hand": (0.0, 1.0, 0.0), "Shoulder": None,
     "UpperLeg": (0.0, 0.0, -1.0), "LowerLeg": (0.0, 0.0, -1.0), "Foot": None, "Toe": None,
 }  # fmt: skip
-_UNEVEN_M = 0.12  # our rooms have level floors
-_STANCE_M, _STANCE_MPS = 0.05, 0.45  # a sole point this low and this slow stands
+_UNEVEN_M = 0.12  # largest height difference of stances; the simulator's floors are level
+_STANCE_M, _STANCE_MPS = 0.05, 0.45  # a sole point this low and this slow is standing
 
 
 @dataclass(frozen=True, eq=False)
-class Captured:
-    """A captured motion on our body: pelvis (T, 3) m, z up, floor at 0; global rotations (T, 23, 3, 3); joint offsets
-    (23, 3) m of the subject; which foot (left, right) stands (T, 2) bool; frames per second; the recording's name."""
+class CapturedMotion:
+    """A captured motion of the Xsens body, z up, floor at 0.
+
+    Attributes:
+        pelvis: (T, 3) m. rotations: (T, 23, 3, 3) global. offsets: (23, 3) m, the subject's joint offsets.
+        contacts: (T, 2) bool, which foot (left, right) stands. rate_hz: poses per second. name: of the recording.
+    """
 
     pelvis: Array
     rotations: Array
@@ -65,10 +71,10 @@ class Captured:
 
 
 def match(recording: Recording) -> dict[str, int]:
-    """Which joint of a recording is which Xsens segment; the spine is found between pelvis and neck.
+    """The joint of a recording for each Xsens segment; the spine is found between pelvis and neck.
 
     Raises:
-        RecordingError: an arm, a leg or the head is not there under any usual name.
+        RecordingError: an arm, a leg or the head has none of the usual names.
     """
     found: dict[str, int] = {"Pelvis": 0}
     plain = [re.sub(r"^.*:", "", name).lower().replace("_", "").replace(".", "") for name in recording.joints]
@@ -83,7 +89,7 @@ def match(recording: Recording) -> dict[str, int]:
                 order = _PREFER.get(part, ())
                 rank = [next((i for i, word in enumerate(order) if word in plain[k]), 9) for k in options]
                 found[side + part] = options[int(np.argmin(rank))]
-    for side in "LR":  # where an arm's bone is called a shoulder, there is no collar bone
+    for side in "LR":  # where the upper arm is named a shoulder, there is no collar bone
         if f"{side}_UpperArm" not in found and f"{side}_Shoulder" in found:
             found[f"{side}_UpperArm"] = found.pop(f"{side}_Shoulder")
     needed = {"Head", *(f"{s}_{p}" for s in "LR" for p in ("UpperArm", "Forearm", "UpperLeg", "LowerLeg", "Foot"))}
@@ -96,8 +102,7 @@ def match(recording: Recording) -> dict[str, int]:
 
 
 def upright(recording: Recording, joints: dict[str, int]) -> tuple[Array, float]:
-    """The rotation (3, 3) from a recording's axes to ours (x ahead, y left, z up), read off its rest pose, and metres
-    per unit."""
+    """The rotation (3, 3) from a recording's axes to REP-103's, by its rest pose, and metres per unit."""
     rest = recording.rest_positions()
     left = rest[joints["L_UpperLeg"]] - rest[joints["R_UpperLeg"]]
     high = rest[joints["Head"]] - (rest[joints["L_Foot"]] + rest[joints["R_Foot"]]) / 2
@@ -109,7 +114,7 @@ def upright(recording: Recording, joints: dict[str, int]) -> tuple[Array, float]
 
 
 def subject_offsets(recording: Recording, joints: dict[str, int], axes: Array, metres: float) -> Array:
-    """Our body's joint offsets (23, 3) with the subject's lengths of arms, legs and spine."""
+    """Xsens joint offsets (23, 3) with the subject's lengths of arms, legs and spine."""
     rest = recording.rest_positions() @ axes.T * metres
     offsets = reference_offsets()
 
@@ -134,13 +139,13 @@ def subject_offsets(recording: Recording, joints: dict[str, int], axes: Array, m
 
 
 def segment_rotations(recording: Recording, joints: dict[str, int], axes: Array) -> Array:
-    """Global rotations (T, 23, 3, 3) of our segments: each bone points where the captured one does."""
+    """Global rotations (T, 23, 3, 3) of the Xsens segments, with the directions of the captured bones."""
     turned = axes @ recording.rotations @ axes.T
     tips = recording.tips @ axes.T
     rotations = np.empty((len(turned), len(XSENS_JOINTS), 3, 3))
     rotations[:, 0] = turned[:, 0]
     chain = _spine(recording, joints)
-    for k, name in enumerate(_SPINE, start=1):  # a few captured segments, or many, spread over our four
+    for k, name in enumerate(_SPINE, start=1):  # the captured segments, few or many, are distributed over the four
         rotations[:, JOINT[name]] = turned[:, chain[round(k * (len(chain) - 1) / len(_SPINE))]]
     for name in XSENS_JOINTS[5:]:
         part = name.split("_")[-1]
@@ -157,14 +162,14 @@ def segment_rotations(recording: Recording, joints: dict[str, int], axes: Array)
 
 
 def _instead(name: str) -> str:
-    """The segment whose rotation one has that was not captured."""
+    """The segment whose rotation stands in for one that was not captured."""
     part = name.split("_")[-1]
     above = {"Neck": "T8", "Shoulder": "T8", "Hand": "Forearm", "Toe": "Foot"}[part]
     return f"{name[:2]}{above}" if part in ("Hand", "Toe") else above
 
 
 def _spine(recording: Recording, joints: dict[str, int]) -> list[int]:
-    """Joints from the pelvis up to what carries the arms."""
+    """Joints from the pelvis up to the one that carries the arms."""
     at = joints.get("L_Shoulder", joints["L_UpperArm"])
     chain = [recording.parents[at]]
     while chain[-1] > 0:
@@ -172,11 +177,11 @@ def _spine(recording: Recording, joints: dict[str, int]) -> list[int]:
     return chain[::-1] if chain[-1] == 0 else [0, *chain[:-1][::-1]]
 
 
-def retarget(recording: Recording) -> Captured:
-    """A recording on our body, 48 frames a second, its floor at z = 0, planted feet held in place.
+def retarget(recording: Recording) -> CapturedMotion:
+    """A recording retargeted to the Xsens body, 48 poses a second, floor at z = 0, standing feet held in place.
 
     Raises:
-        RecordingError: its joints cannot be told.
+        RecordingError: its joints cannot be identified, or the floor is not level.
     """
     joints = match(recording)
     axes, metres = upright(recording, joints)
@@ -185,14 +190,14 @@ def retarget(recording: Recording) -> Captured:
     rotations = segment_rotations(recording, joints, axes)
     hips = (source[:, joints["L_UpperLeg"]] + source[:, joints["R_UpperLeg"]]) / 2
     motion = _resampled(hips, rotations, recording.rate_hz)
-    captured = Captured(*motion, offsets, np.zeros((len(motion[0]), 2), dtype=bool), RATE_HZ, recording.name)
+    captured = CapturedMotion(*motion, offsets, np.zeros((len(motion[0]), 2), dtype=bool), RATE_HZ, recording.name)
     floor = float(np.percentile(sole_points(captured)[..., 2].min(axis=(1, 2)), 8))
     captured = replace(captured, pelvis=captured.pelvis - np.array([0.0, 0.0, floor]))
     return stand_firmly(captured)
 
 
 def _resampled(path: Array, rotations: Array, rate_hz: float) -> tuple[Array, Array]:
-    """At `RATE_HZ`, what is quicker than that smoothed away."""
+    """The motion at `RATE_HZ`, smoothed first where it is faster."""
     time = np.arange(len(path)) / rate_hz
     wanted = np.arange(int(time[-1] * RATE_HZ + 1e-6) + 1) / RATE_HZ
     smooth = gaussian_filter1d(path, max(0.3, 0.35 * rate_hz / RATE_HZ), axis=0, mode="nearest")
@@ -201,7 +206,7 @@ def _resampled(path: Array, rotations: Array, rate_hz: float) -> tuple[Array, Ar
     return pelvis, np.stack(turned, axis=1)
 
 
-def sole_points(captured: Captured) -> Array:
+def sole_points(captured: CapturedMotion) -> Array:
     """Heel and toe points under both feet: (T, 2 feet, 2, 3) metres."""
     positions = captured.positions()
     toe = captured.offsets[JOINT["L_Toe"]]
@@ -211,8 +216,8 @@ def sole_points(captured: Captured) -> Array:
     return positions[:, feet, None] + np.einsum("tfij,pj->tfpi", captured.rotations[:, feet], np.stack([heel, ball]))
 
 
-def stand_firmly(captured: Captured) -> Captured:
-    """The same motion with each foot held where it stands; legs follow by inverse kinematics.
+def stand_firmly(captured: CapturedMotion) -> CapturedMotion:
+    """The motion with each foot held in place while it stands; the legs follow by inverse kinematics.
 
     Raises:
         RecordingError: the subject walks on steps or slopes.
@@ -242,15 +247,17 @@ def stand_firmly(captured: Captured) -> Captured:
 
 
 def _holding_shift(sole: Array, standing: NDArray[np.bool_]) -> Array:
-    """How a foot (its heel and toe points, (T, 2, 3)) must be shifted (T, 3) so that the point it stands on, the toe
-    if both, does not move; in between, the shift changes steadily."""
+    """The shift (T, 3) of a foot (heel and toe points, (T, 2, 3)) that keeps its standing point still.
+
+    The toe counts where both stand. Between stances the shift is interpolated.
+    """
     point = np.where(standing[:, 1], 1, 0)
     planted = standing.any(axis=1)
     frames = np.flatnonzero(planted)
     if not len(frames):
         return np.zeros((len(sole), 3))
     shift, held = np.zeros((len(frames), 3)), np.zeros(3)
-    for k, frame in enumerate(frames):  # a stance's shift goes on from heel to toe
+    for k, frame in enumerate(frames):  # within a stance the shift continues from heel to toe
         place = sole[frame, point[frame]]
         if k == 0 or frames[k - 1] != frame - 1:
             anchor, held = place, np.zeros(3)
@@ -259,8 +266,8 @@ def _holding_shift(sole: Array, standing: NDArray[np.bool_]) -> Array:
         held = anchor - place
         shift[k] = held
     for run in np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > 1) + 1):
-        shift[run, :2] -= (shift[run, :2].max(axis=0) + shift[run, :2].min(axis=0)) / 2  # as little as can be
-        shift[run, 2] -= np.min(sole[frames[run], :, 2].min(axis=1) + shift[run, 2])  # and on the floor
+        shift[run, :2] -= (shift[run, :2].max(axis=0) + shift[run, :2].min(axis=0)) / 2  # the smallest shift
+        shift[run, 2] -= np.min(sole[frames[run], :, 2].min(axis=1) + shift[run, 2])  # on the floor
     times = np.arange(len(sole))
     wanted = np.stack([np.interp(times, frames, shift[:, k]) for k in range(3)], axis=-1)
     below = -(sole[..., 2].min(axis=1) + wanted[:, 2])

@@ -11,26 +11,26 @@ from scipy.ndimage import gaussian_filter1d
 from egotwin_model.motion.head_path import heading
 from training.actions.capture_frame import CaptureFrame
 from training.actions.vocabulary import ACTIONS
-from training.datasets.mocap.retarget import JOINT, Captured
+from training.datasets.mocap.retarget import JOINT, CapturedMotion
 
 Array = NDArray[np.float64]
 
 LOW_SHARE = 0.78  # of the pelvis' standing height, below which a body is low
 LEAN_RAD = float(np.radians(40))
-LEAST_S = 0.6  # an action that lasts less belongs to the one before it
+LEAST_S = 0.6  # a shorter action is joined to the one before it
 _SMOOTH_S = 0.25
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One action of a captured motion: its name and from when to when, seconds."""
+    """One action of a captured motion: its name, start and end, seconds."""
 
     action: str
     start_s: float
     end_s: float
 
 
-def frame_actions(captured: Captured) -> list[str]:
+def frame_actions(captured: CapturedMotion) -> list[str]:
     """The action of every frame."""
     rate = captured.rate_hz
     path = gaussian_filter1d(captured.pelvis, _SMOOTH_S * rate, axis=0, mode="nearest")
@@ -48,13 +48,13 @@ def frame_actions(captured: Captured) -> list[str]:
 
 
 def _action(frame: CaptureFrame) -> str:
-    """The name of the one action that a frame shows."""
+    """The name of the action that a frame shows."""
     shown = (action for action in ACTIONS.values() if action.in_capture and action.in_capture(frame))
     return next(shown).name_to(frame.side)
 
 
-def cut(captured: Captured) -> list[Cut]:
-    """The actions of a captured motion, one after the other without gaps."""
+def cut(captured: CapturedMotion) -> list[Cut]:
+    """The actions of a captured motion, in order and without gaps."""
     actions = frame_actions(captured)
     starts = [k for k in range(len(actions)) if k == 0 or actions[k] != actions[k - 1]]
     cuts: list[Cut] = []

@@ -1,1 +1,1 @@
-"""The Nymeria data set: its known defects repaired, its body placed in the glasses' world, its clips prepared."""
+"""Preparation of clips from the Nymeria data set and from synthetic sequences in its form."""

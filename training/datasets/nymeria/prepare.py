@@ -1,8 +1,8 @@
-"""``egotwin data nymeria``: sequences in Nymeria's form, real or synthetic, become clips to train on.
+"""``egotwin data nymeria``: prepares clips for training from sequences in Nymeria's form, real or synthetic.
 
-Every sequence is read, repaired, aligned, cut and filtered by one worker into one shard; OUT/train, OUT/val and
-OUT/test hold the shards with a manifest of what was kept and what was left out, and why. The same command goes on
-where a run was stopped. Statistics of the motion features come from the train split alone.
+Every sequence is read, repaired, aligned, cut and filtered by one worker into one shard. OUT/train, OUT/val and
+OUT/test hold the shards, and a manifest of what was kept and what was left out, and why. The same command resumes a
+stopped run. Statistics of the motion features come from the train split alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("egotwin.nymeria")
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """Everything the clips depend on; kept in the manifest."""
+    """All settings of the clips; kept in the manifest."""
 
     view: ViewSettings = field(default_factory=ViewSettings)
     cut: CutSettings = field(default_factory=CutSettings)
@@ -56,8 +56,8 @@ class Job:
 
 
 @dataclass
-class Made:
-    """What a job came to: the shard's entry, what was found in each sequence, and why sequences were left out."""
+class ShardResult:
+    """The result of a job: the shard's manifest entry, facts of each sequence, and why sequences were left out."""
 
     entry: dict[str, Any] = field(default_factory=dict)
     sequences: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -65,19 +65,19 @@ class Made:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-def make_shard(settings: PrepareSettings, job: Job) -> Made:
+def make_shard(settings: PrepareSettings, job: Job) -> ShardResult:
     """Reads a job's sequences and writes their clips as one shard; runs in a worker."""
     import cv2
 
     cv2.setNumThreads(1)  # workers share the cores already
-    made = Made()
+    made = ShardResult()
     clips = (clip for folder in job.folders for clip in _clips(settings, folder, made))
     made.entry = write_shard(job.out, job.name, clips, settings.cut.frame_rate, settings.compression)
     return made
 
 
-def _clips(settings: PrepareSettings, folder: Path, made: Made) -> Iterator[Clip]:
-    """A sequence's clips; whatever is wrong with it is noted in `made` and ends it, not the shard."""
+def _clips(settings: PrepareSettings, folder: Path, made: ShardResult) -> Iterator[Clip]:
+    """The clips of a sequence. An error in it is recorded in `made` and ends the sequence, not the shard."""
     try:
         reader = SequenceReader(folder, settings.view)
         cutter = Cutter(reader, settings.cut)
@@ -112,7 +112,7 @@ def _found(reader: SequenceReader, cutter: Cutter, kept: int) -> dict[str, Any]:
 
 
 def find_sequences(folder: Path) -> list[Path]:
-    """Sequences' folders in a folder (or itself, where it is one), by name."""
+    """The sequences' folders in a folder, or the folder itself where it is one, by name."""
     parts = (METADATA, BODY, HEAD, *NARRATIONS.values())
 
     def is_sequence(path: Path) -> bool:
@@ -127,7 +127,7 @@ def find_sequences(folder: Path) -> list[Path]:
 
 
 def split_sequences(folders: Sequence[Path], settings: SplitSettings) -> dict[Path, str | None]:
-    """The split of each sequence; what its own metadata says comes first."""
+    """The split of each sequence; one in its metadata takes precedence."""
     known: dict[str, tuple[str, str]] = {}
     given: dict[str, str] = {}
     for folder in folders:
@@ -136,7 +136,7 @@ def split_sequences(folders: Sequence[Path], settings: SplitSettings) -> dict[Pa
             try:
                 metadata = read_json(folder / METADATA)
             except ModelError:
-                metadata = {}  # the reader refuses it by name
+                metadata = {}  # the reader will refuse it
         if not isinstance(metadata, dict):
             metadata = {}
         if metadata.get("split") in SPLITS:
@@ -149,7 +149,7 @@ def split_sequences(folders: Sequence[Path], settings: SplitSettings) -> dict[Pa
 
 @dataclass
 class Preparation:
-    """A run over a folder of sequences: what is there, what is left to do, and the manifests it is noted in."""
+    """A run over a folder of sequences: the sequences, the shards that are left, and the manifests."""
 
     source: Path
     out: Path
@@ -158,7 +158,7 @@ class Preparation:
     retry: bool = False
 
     def run(self, workers: int = 1, address: str | None = None) -> dict[str, ClipManifest]:
-        """Prepares what is left to prepare; returns the manifests by split.
+        """Prepares the shards that are left; returns the manifests by split.
 
         Raises:
             RecordingError: no sequences, or `out` holds clips made with other settings.
@@ -171,7 +171,7 @@ class Preparation:
         total = sum(len(job.folders) for job in jobs)
         with tqdm(total=total, unit="sequence", desc="sequences", disable=None) as bar:
 
-            def done(job: Job, made: Made) -> None:
+            def done(job: Job, made: ShardResult) -> None:
                 manifest = manifests[job.out.name]
                 manifest.shards[job.name] = {**made.entry, "sequences": [folder.name for folder in job.folders]}
                 manifest.sequences |= made.sequences
@@ -183,7 +183,7 @@ class Preparation:
             def broken(job: Job, reason: str) -> None:
                 names = [folder.name for folder in job.folders]
                 left_out = dict.fromkeys(names, f"{Reason.BROKEN}: {reason}")
-                done(job, Made({"clips": 0}, {}, left_out, Counter({str(Reason.BROKEN): len(names)})))
+                done(job, ShardResult({"clips": 0}, {}, left_out, Counter({str(Reason.BROKEN): len(names)})))
 
             make = partial(make_shard, self.settings)
             run_shards(make, jobs, workers=workers, address=address, on_done=done, on_broken=broken)
@@ -192,7 +192,7 @@ class Preparation:
         return manifests
 
     def _manifest(self, split: str) -> ClipManifest:
-        """The split's manifest, as it was left or new; what a killed run left unfinished is removed."""
+        """The manifest of a split, loaded or new; unfinished files of a killed run are removed."""
         folder, cut = self.out / split, self.settings.cut
         wanted = ClipManifest(split, _plain(asdict(self.settings)), cut.frame_rate, cut.pose_rate)
         for leftover in folder.glob(".*-*.tar"):
@@ -235,7 +235,7 @@ class Preparation:
 
 
 def _free_name(sequence: str, taken: set[str]) -> str:
-    """A shard's name that no other has, which then is taken."""
+    """An unused name for a shard, added to `taken`."""
     names = (shard_name(f"{sequence[:70]}{suffix}") for suffix in ("", *(f"-{k}" for k in range(2, 10**6))))
     name = next(name for name in names if name not in taken)
     taken.add(name)
@@ -243,7 +243,7 @@ def _free_name(sequence: str, taken: set[str]) -> str:
 
 
 def write_statistics(out: Path) -> Path | None:
-    """``statistics.safetensors``: mean and deviation of the train split's motion features; None without clips."""
+    """``statistics.safetensors``: of the train split's motion features; None without clips."""
     from egotwin_model.io.store import save_tensors
     from egotwin_model.motion.head_centric import HeadCentric
     from egotwin_model.motion.statistics import MotionStatistics
@@ -262,7 +262,7 @@ def write_statistics(out: Path) -> Path | None:
 
 
 def _plain(value: Any) -> Any:
-    """Settings as JSON gives them back, so that kept ones compare equal."""
+    """Settings as JSON returns them, so that stored ones compare equal."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -276,7 +276,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add, view, cut, splits = options.add_argument, ViewSettings(), CutSettings(), SplitSettings()
     add("sequences", type=Path, help="folder of sequences' folders")
-    add("--out", type=Path, required=True, help="folder for train/, val/ and test/; the same again: goes on")
+    add("--out", type=Path, required=True, help="folder for train/, val/ and test/; the same command resumes")
     add("--size", type=int, default=view.size, help="side of the square images, pixels (default: %(default)s)")
     add("--fov", type=float, default=view.fov_deg, help="field of view of the images, degrees (default: %(default)s)")
     add("--at", choices=["narration", "regular"], default=cut.at, help="clips begin where a text does, or regularly")
@@ -290,7 +290,7 @@ def parser() -> argparse.ArgumentParser:
     add("--val-places", nargs="*", default=(), help="places that are val, instead of a share")
     add("--test-places", nargs="*", default=(), help="places that are test, instead of a share")
     add("--sequences-per-shard", type=int, default=1, help="more for short sequences (default: %(default)s)")
-    add("--retry", action="store_true", help="try sequences again that were left out")
+    add("--retry", action="store_true", help="retry sequences that were left out")
     add("--workers", type=int, default=2, help="processes at a time (default: %(default)s)")
     add("--ray", metavar="ADDRESS", help="of a Ray cluster whose workers see both folders (auto: this machine's)")
     return options
@@ -313,7 +313,7 @@ def settings_of(options: argparse.Namespace) -> PrepareSettings:
 
 
 def summary(manifests: dict[str, ClipManifest]) -> str:
-    """What came out, one line a split and one a reason."""
+    """The result, one line per split and one per reason."""
     lines = [f"{split}: {m.finished_clips} clips of {len(m.sequences)} sequences" for split, m in manifests.items()]
     skipped: Counter[str] = Counter()
     for manifest in manifests.values():
@@ -322,7 +322,7 @@ def summary(manifests: dict[str, ClipManifest]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; 0 done, 1 no clip came out or the disk is full, 2 bad input, 130 interrupted."""
+    """Runs the command; 0 done, 1 no clips or full disk, 2 bad input, 130 interrupted."""
     options = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     return run_command("egotwin data nymeria", lambda: _prepare(options))

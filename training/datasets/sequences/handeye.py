@@ -1,11 +1,11 @@
-"""Where the Xsens head segment sits on the glasses, and how the two clocks differ: hand–eye calibration.
+"""Hand–eye calibration: the pose of the Xsens head segment on the glasses, and the offset of the two clocks.
 
 Both paths are of one rigid body, in worlds that drift against each other, so only motions over short spans are
-compared: with A and B the motions of device and head over the same span, A X = X B for X = T_device_head. Its
-rotation takes the head's turns to the device's (Wahba's problem, by `Rotation.align_vectors`), its translation is
-linear in (R_A − 1) t = R_X t_B − t_A (Tsai and Lenz 1989); both are weighted anew by their residuals until settled, so
-a slip of the glasses or a wrong stretch counts little. The clocks' difference comes first, from the speeds of turning
-alone, which are the same seen from either frame.
+compared: with A and B the motions of device and head over the same span, A X = X B for X = T_device_head. Its rotation
+maps the head's rotations to the device's (Wahba's problem, by `Rotation.align_vectors`), its translation is linear in
+(R_A − 1) t = R_X t_B − t_A (Tsai and Lenz 1989). Both are reweighted by their residuals in each round, so that a slip
+of the glasses or a wrong interval has little weight. The clock offset is estimated first, from the angular speeds
+alone, which are equal in both frames.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from training.datasets.sequences.xsens_body import bracket, interpolate_poses
 Array = NDArray[np.float64]
 
 RATE_HZ = 60.0
-SPAN_S = 0.5  # over which motions are compared: long against noise, short against drift
-DRIFT_WINDOW_S = 5.0  # for so long the worlds drift at a constant speed
-LEAST_TURN = np.radians(2.0)  # spans that turn less say nothing
+SPAN_S = 0.5  # over which motions are compared: long compared with noise, short compared with drift
+DRIFT_WINDOW_S = 5.0  # within which the worlds are taken to drift at constant speed
+LEAST_TURN = np.radians(2.0)  # spans with less rotation are not used
 LEAST_SPANS = 24
 ROUNDS = 12
-ONE_AXIS = 0.05  # smallest part of the turning about a second axis
+ONE_AXIS = 0.05  # smallest share of the rotation about a second axis
 
 
 @dataclass(frozen=True)
 class HandEye:
-    """The alignment and how well it explains the motions.
+    """The alignment and its residuals.
 
     Attributes:
         T_device_head: (4, 4) the Xsens head segment in the device frame.
-        offset_s: what has to be added to the head's times to get the device's.
+        offset_s: added to the head's times gives the device's.
         rotation_error_deg, translation_error_m: median over the spans.
-        spans: how many spans it rests on.
+        spans: number of spans it is computed from.
     """
 
     T_device_head: Array
@@ -70,10 +70,10 @@ def align(device: Path3, head: Path3, max_offset_s: float = 0.5) -> HandEye:
 
     Args:
         device: glasses in their world, DEVICE time. head: Xsens head in its world, on (nearly) the same clock.
-        max_offset_s: how far apart the clocks may be.
+        max_offset_s: largest offset of the clocks.
 
     Raises:
-        Unfit: too little common time, too little turning, or turning about one axis only.
+        Unfit: too little common time, too little rotation, or rotation about one axis only.
     """
     offset = clock_offset(device, head, max_offset_s)
     start = max(device.stamps_s[0], head.stamps_s[0] + offset)
@@ -89,7 +89,7 @@ def align(device: Path3, head: Path3, max_offset_s: float = 0.5) -> HandEye:
     if turning.sum() < LEAST_SPANS:
         raise Unfit(
             Reason.NOT_ALIGNED,
-            f"hand–eye alignment: the head turns in {turning.sum()} spans only: too little to align by",
+            f"hand–eye alignment: the head turns in {turning.sum()} spans only: too few for an alignment",
         )
     a, p_a = (part[turning] for part in A)
     b, p_b = (part[turning] for part in B)
@@ -103,7 +103,7 @@ def align(device: Path3, head: Path3, max_offset_s: float = 0.5) -> HandEye:
 
 
 def clock_offset(device: Path3, head: Path3, max_offset_s: float) -> float:
-    """Seconds to add to the head's times so that it turns when the device does."""
+    """Seconds to add to the head's times so that its angular speed matches the device's."""
     start, end = max(device.stamps_s[0], head.stamps_s[0]), min(device.stamps_s[-1], head.stamps_s[-1])
     times = np.arange(start, end, 1.0 / RATE_HZ)
     if len(times) < 2 * RATE_HZ:
@@ -128,14 +128,14 @@ def clock_offset(device: Path3, head: Path3, max_offset_s: float) -> float:
 
 
 def _speed(path: Path3, times: Array) -> Array:
-    """Speed of turning (N,) rad/s at these times, over two sample steps."""
+    """Angular speed (N,) rad/s at these times, over two sample steps."""
     h = 1.0 / RATE_HZ
     before, after = (Rotation.from_matrix(path.at(times + shift)[1]) for shift in (-h, h))
     return np.asarray((before.inv() * after).magnitude() / (2 * h), np.float64)
 
 
 def _both(device: Path3, head: Path3, times: Array, offset: float, stride: int) -> tuple[Any, Array]:
-    """Motions of device and head from each time on, and the device's rotations (N, 3, 3) there."""
+    """Motions of device and head over a span from each time, and the device's rotations (N, 3, 3) there."""
     of_device, of_head = device.at(times), head.at(times - offset)
     return (_motions(*of_device, stride), _motions(*of_head, stride)), of_device[1][:-stride]
 
@@ -151,7 +151,8 @@ def _check_axes(turns: Array) -> None:
     spread = np.linalg.svd(turns / np.linalg.norm(turns, axis=1, keepdims=True), compute_uv=False)
     if spread[1] < ONE_AXIS * spread[0]:
         raise Unfit(
-            Reason.NOT_ALIGNED, "hand–eye alignment: the head turns about one axis only: the position along it is open"
+            Reason.NOT_ALIGNED,
+            "hand–eye alignment: the head turns about one axis only, along which its position is open",
         )
 
 
@@ -162,7 +163,7 @@ def _weights(residuals: Array) -> Array:
 
 
 def _rotation(a: Array, b: Array) -> tuple[Array, Array]:
-    """R with a ≈ R b, (3, 3), and the residual angles (N,) between both turns, rad."""
+    """R with a ≈ R b, (3, 3), and the residual angles (N,) between both rotations, rad."""
     weights = np.ones(len(a))
     residuals = np.zeros(len(a))
     R = Rotation.identity()
@@ -178,8 +179,8 @@ def _translation(
 ) -> tuple[Array, Array]:
     """t of (R_A − 1) t = R p_b − p_a by least squares, (3,), and the residual distances (N,), m.
 
-    In each window the worlds may drift against each other at a constant speed: the equations are turned into the
-    world and their weighted mean over the window is taken off.
+    In each window the worlds may drift against each other at a constant speed: the equations are rotated into the world
+    and their weighted mean over the window is subtracted.
     """
     matrix = R_world_device @ (Rotation.from_rotvec(a).as_matrix() - np.eye(3))
     target = (R_world_device @ (p_b @ R.T - p_a)[..., None])[..., 0]

@@ -1,8 +1,8 @@
-"""The head camera of a sequence, real (VRS) or synthetic (mp4), as one upright pinhole view with times and a pose.
+"""The head camera of a sequence, real (VRS) or synthetic (mp4), as an upright pinhole view with time stamps and pose.
 
-A synthetic recording differs from a real one in this alone: where Aria writes ``data/data.vrs`` (which no Python
-library can write), it has ``data.mp4``, ``frames.csv`` (``device_time_ns,timecode_ns``, one row a frame) and
-``camera.json`` (the lens as in sensor_msgs/CameraInfo, where it sits on the device and how the view is turned).
+A synthetic recording differs from a real one only in its files. Instead of Aria's ``data/data.vrs``, which no Python
+library can write, it has ``data.mp4``, ``frames.csv`` (``device_time_ns,timecode_ns``, one row per frame) and
+``camera.json`` (the lens as in sensor_msgs/CameraInfo, its pose on the device and the rotation of the view).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Stamps = NDArray[np.int64]
 
 
 class HeadRecording(Protocol):
-    """What the reader needs of a head camera.
+    """The interface of head cameras for the reader.
 
     Attributes:
-        camera: the view frames are given in.
+        camera: the view in which frames are returned.
         stamps_ns: (F,) int64 DEVICE time, strictly growing.
         T_device_view: (4, 4) the view's optical frame in the device frame.
     """
@@ -51,13 +51,13 @@ class HeadRecording(Protocol):
         ...
 
     def frames(self, indices: NDArray[np.integer]) -> Iterator[Frames]:
-        """These frames, indices not falling, (H, W, 3) uint8 RGB, upright, in the view."""
+        """Frames (H, W, 3) uint8 RGB of ascending indices, upright, in the view."""
         ...
 
 
 @dataclass(frozen=True)
 class Lens:
-    """A camera as it is: its size, K, distortion (a model of sensor_msgs/CameraInfo) and its place on the device.
+    """A real camera: size, K, distortion (a model of sensor_msgs/CameraInfo) and pose on the device.
 
     Attributes:
         T_device_camera: (4, 4) optical frame in the device frame.
@@ -86,7 +86,7 @@ class Lens:
 
     @classmethod
     def load(cls, path: Path) -> Lens:
-        """Reads ``camera.json``; `Unfit` where it is missing or describes no camera."""
+        """Reads ``camera.json``; `Unfit` where it is missing or does not describe a camera."""
         if not path.is_file():
             raise Unfit(Reason.MISSING_FILE, f"{path} is missing. {NOT_CONVERTED}")
         try:
@@ -106,7 +106,7 @@ class Lens:
 
 
 class FileRecording:
-    """A synthetic recording: see the module.
+    """A synthetic recording, in the files that the module describes.
 
     Args:
         folder: ``recording_head`` of a sequence. camera: the wanted view.
@@ -160,12 +160,12 @@ def _read_stamps(path: Path) -> tuple[Stamps, Stamps]:
     if table.shape[1:] != (2,) or len(table) == 0:
         raise Unfit(Reason.DAMAGED, f"{path} has shape {table.shape}: wanted rows of device_time_ns,timecode_ns")
     if (np.diff(table, axis=0) <= 0).any():
-        raise Unfit(Reason.BAD_TIMES, f"{path}: the frames' times are unsorted or duplicate")
+        raise Unfit(Reason.BAD_TIMES, f"{path}: the time stamps are unsorted or duplicate")
     return table[:, 0], table[:, 1]
 
 
 class VrsRecording:
-    """A real recording: `training.datasets.aria.vrs.AriaRecording` with its view's pose on the device."""
+    """A real recording: `training.datasets.aria.vrs.AriaRecording`, with the pose of the view on the device."""
 
     def __init__(self, path: Path, camera: Pinhole, mount: Mount) -> None:
         from training.datasets.aria.vrs import AriaRecording  # needs the extra "aria"
@@ -188,13 +188,13 @@ class VrsRecording:
 
 
 def open_recording(folder: Path, camera: Pinhole, mount: Mount) -> HeadRecording:
-    """The recording in ``recording_head``, real or synthetic, seen through `camera`.
+    """The recording in ``recording_head``, real or synthetic, resampled to the view of `camera`.
 
     Args:
-        mount: of the model's camera on the head: how a real recording's view is turned.
+        mount: of the model's camera on the head; it sets the rotation of a real recording's view.
 
     Raises:
-        RecordingError: neither is there, or it is truncated or damaged.
+        RecordingError: there is none, or it is truncated or damaged.
     """
     try:
         if (folder / VRS).is_file():

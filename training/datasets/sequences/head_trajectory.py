@@ -1,4 +1,4 @@
-"""The glasses' path of a sequence and how well it was tracked; and the file a synthetic sequence has of it."""
+"""The path of the glasses in a sequence with its tracking quality: read, and written for synthetic sequences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class TrackedPath:
-    """The path, with each sample's quality 0 … 1 and the number of the map it is in (another number: another world)."""
+    """The path, with each sample's quality 0 … 1 and the number of its map; each map is a world of its own."""
 
     path: DevicePath
     quality: Array

@@ -1,4 +1,4 @@
-"""The three narrations of a sequence: what is done, how the body moves and where attention is, and the activity."""
+"""The three narrations of a sequence: atomic actions, motion with focus of attention, and activity."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from egotwin_model.io.files import write_text
 from training.datasets.sequences.reasons import Reason, Unfit
 from training.datasets.sequences.sequence_files import NARRATIONS, TEXT_COLUMNS, TEXT_KINDS
 
-NOTHING = {"", "n/a", "na", "nan", "none", "null", "-"}  # what annotators write where there is nothing to say
+NOTHING = {"", "n/a", "na", "nan", "none", "null", "-"}  # entries of annotators that stand for no text
 _TIMES = ("start_time", "end_time")
 _BOOKKEEPING = {"request_id", "gaia_id", "annotator", "creation_time", "original_index", *_TIMES}
 
 
 @dataclass(frozen=True)
 class Narration:
-    """One row: from when to when (seconds, DEVICE time), its texts by kind, and columns we do not know, as they are.
+    """One row: its interval (seconds, DEVICE time), its texts by kind, and unknown columns unchanged.
 
     `texts` has keys of `TEXT_KINDS`; a row of motion_narration.csv has up to four.
     """
@@ -36,7 +36,7 @@ class Narration:
 
 
 def read_narrations(folder: Path) -> tuple[list[Narration], int]:
-    """All rows with a text of a sequence's narration files, by start, and how many rows had none.
+    """All rows with a text in a sequence's narration files, by start, and the number of rows without.
 
     Raises:
         Unfit: there is no narration file, or one lacks its columns, or no row has a text.
@@ -93,10 +93,10 @@ def _number(value: str | None) -> float:
 
 
 def texts_between(rows: Iterable[Narration], start_s: float, end_s: float, least: float) -> dict[str, list[str]]:
-    """Texts by kind of the rows that cover an interval, the ones that share more time with it first.
+    """Texts by kind of the rows that cover an interval, those with the larger overlap first.
 
     Args:
-        least: share of the interval, or of the row if that is shorter, which the two must have in common.
+        least: smallest overlap, as a share of the interval or of the row if that is shorter.
     """
     found: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
@@ -109,13 +109,13 @@ def texts_between(rows: Iterable[Narration], start_s: float, end_s: float, least
 
 
 def extras_between(rows: Iterable[Narration], start_s: float, end_s: float) -> dict[str, str]:
-    """Further columns of the row that shares most time with an interval."""
+    """Further columns of the row with the largest overlap with an interval."""
     best = max(rows, key=lambda row: row.overlap(start_s, end_s), default=None)
     return dict(best.extra) if best is not None and best.overlap(start_s, end_s) > 0 else {}
 
 
 def write_narrations(folder: Path, rows: Iterable[Narration]) -> None:
-    """Writes the files of those kinds of narration that occur, in Nymeria's columns."""
+    """Writes a file for each kind of narration that occurs, with Nymeria's columns."""
     rows = list(rows)
     for kind, columns in TEXT_COLUMNS.items():
         mine = [row for row in rows if set(row.texts) & set(columns)]

@@ -1,4 +1,4 @@
-"""Why a sequence or a clip is left out: short names that are counted in the manifest."""
+"""The reasons to leave out a sequence or a clip: short names, counted in the manifest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from egotwin_model.errors import RecordingError
 
 
 class Reason(StrEnum):
-    """Names of what is wrong, of whole sequences first, then of clips."""
+    """Reasons for whole sequences first, then for clips."""
 
     MISSING_FILE = "missing file"
     DAMAGED = "truncated or damaged file"
@@ -30,12 +30,12 @@ class Reason(StrEnum):
     TOO_FAST = "implausibly fast"
 
 
-class Unfit(RecordingError):  # noqa: N818  a verdict on data; what handles it is the counting
-    """A sequence or file that cannot be used, with the `reason` it is counted under."""
+class Unfit(RecordingError):  # noqa: N818  a verdict on data, which is counted
+    """A sequence or file that cannot be used, with the `reason` under which it is counted."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[Unfit], tuple[Reason, str]]:  # it comes back from worker processes
+    def __reduce__(self) -> tuple[type[Unfit], tuple[Reason, str]]:  # pickled by worker processes
         return Unfit, (self.reason, str(self))

@@ -1,4 +1,4 @@
-"""Known defects of Nymeria's Xsens files, repaired: times that stutter, quaternions that are not there."""
+"""Repairs known defects of Nymeria's Xsens files: stuttering times and missing quaternions."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from scipy.ndimage import binary_dilation
 
 from training.datasets.sequences.reasons import Reason, Unfit
 
-STEP_TOLERANCE_US = 1_000  # a step farther off the nominal one is wrong
-DRIFT_TOLERANCE_US = 10_000  # wrong steps near each other that make up for each other to this are a stutter
+STEP_TOLERANCE_US = 1_000  # largest error of a step that is right
+DRIFT_TOLERANCE_US = 10_000  # wrong steps near each other whose errors cancel up to this are a stutter
 NEAR = 120  # steps: half a second
 SHORTEST_QUATERNION = 0.5
 
 
 def repair_times(stamps_us: NDArray[np.int64], rate_hz: float = 240.0) -> tuple[NDArray[np.int64], int]:
-    """Times whose steps are right, and how many were changed.
+    """Repaired time stamps, and the number of changed steps.
 
-    Steps more than `STEP_TOLERANCE_US` off ``1 / rate_hz`` are wrong; those near each other are judged together. Where
-    they make up for each other the clock only stuttered: each becomes a nominal step, and what little is left is spread
-    over the neighbourhood. Where time is missing it stays a hole, at the longest step, which no pose is interpolated
-    across.
+    Steps that differ from ``1 / rate_hz`` by more than `STEP_TOLERANCE_US` are wrong; those near each other are judged
+    together. Where their errors cancel, the clock only stuttered: each becomes a nominal step, and the small remainder
+    is spread over the neighbourhood. Missing time stays a hole at the longest step, across which no pose is
+    interpolated.
 
     Args:
         stamps_us: (T,) microseconds.
 
     Raises:
-        Unfit: times go back, or repeat for longer than a stutter.
+        Unfit: times decrease, or repeat for longer than a stutter.
     """
     nominal = 1e6 / rate_hz
     steps = np.diff(stamps_us).astype(np.float64)
@@ -59,10 +59,10 @@ def repair_times(stamps_us: NDArray[np.int64], rate_hz: float = 240.0) -> tuple[
 
 
 def repair_quaternions(quaternions: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Unit quaternions (T, J, 4), and which (T, J) were missing and took the last valid one (at the start: the next).
+    """Unit quaternions (T, J, 4), and which (T, J) were missing and got the last valid one (at the start, the next).
 
     Raises:
-        Unfit: a segment never has a valid one.
+        Unfit: a segment has no valid one.
     """
     length = np.linalg.norm(quaternions, axis=-1)
     missing = ~(length >= SHORTEST_QUATERNION)  # NaN is missing too

@@ -1,17 +1,17 @@
-"""Where things lie in a sequence's folder, real (Nymeria) or synthetic.
+"""The files of a sequence's folder, real (Nymeria) or synthetic.
 
 ```
 metadata.json                                  who, where, which script
 body/xdata.npz                                 Xsens body, 240 Hz, stamped in TIMECODE microseconds
 narration/{atomic_action,motion_narration,activity_summarization}.csv     text, in DEVICE seconds
-recording_head/data/data.vrs                   the glasses' pictures, DEVICE time (real)
+recording_head/data/data.vrs                   the glasses' frames, DEVICE time (real)
 recording_head/data/{data.mp4,frames.csv,camera.json}                     the same of a synthetic sequence
 recording_head/mps/slam/closed_loop_trajectory.csv                        the glasses' path, DEVICE microseconds
-labels/frames.npz                              more arrays, one row a picture (synthetic only)
+labels/frames.npz                              more arrays, one row per frame (synthetic only)
 ```
 
 Two clocks: TIMECODE is shared by all devices of a session, DEVICE time is the head glasses' own; the VRS (or
-`frames.csv`) says how they relate.
+`frames.csv`) relates them.
 """
 
 from __future__ import annotations

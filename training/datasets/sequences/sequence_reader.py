@@ -1,9 +1,9 @@
-"""A sequence, real or synthetic, read into one world and one clock, and asked for its 5 s clips.
+"""Reads a sequence, real or synthetic, into one world and one clock.
 
-What the published Nymeria files need is done here once for both kinds: the body's times and quaternions are repaired,
-its TIMECODE becomes DEVICE time, it is placed in the glasses' world by hand–eye alignment (a synthetic sequence says in
-``metadata.json`` where the head is on the device: nothing to solve), and pictures come upright, without distortion,
-in the view asked for.
+It does what the published Nymeria files need: repairs the body's times and quaternions, converts its TIMECODE to DEVICE
+time, places it in the glasses' world by hand–eye alignment, and returns frames upright, without distortion, in the
+wanted view. A synthetic sequence gives the pose of the head on the device in ``metadata.json``, so nothing has to be
+solved.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ ALIGN_RATE_HZ = 120.0
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a sequence is seen.
+    """The view in which a sequence is read.
 
     Attributes:
-        size: side of the square pictures, pixels.
+        size: side of the square frames, pixels.
         fov_deg: their field of view.
-        mount: where the model's camera sits on the head. Where the body had to be aligned, the head joint is placed
-            under the camera by it, so that picture and motion agree exactly; the other joints are as measured.
+        mount: where the model's camera sits on the head. Where the body is aligned, it places the head joint under the
+            camera, so that frames and motion agree exactly; the other joints are as measured.
         max_rotation_error_deg, max_translation_error_m: median residuals above which a body is not the wearer's.
     """
 
@@ -71,17 +71,17 @@ class Poses:
 
 
 class SequenceReader:
-    """One sequence's folder, opened and checked; pictures and poses are computed when asked for.
+    """One sequence's folder, opened and checked; frames and poses are computed on demand.
 
     Attributes:
-        metadata: ``metadata.json`` as it is.
+        metadata: the content of ``metadata.json``.
         recording: the head camera; its `stamps_ns` are the clock of all times here.
         body: in the Xsens world. body_stamps_ns: (T,) its times on the head camera's clock.
         path: of the glasses. narrations: by start.
-        alignment: the hand–eye solution; None where the sequence says where the head is.
+        alignment: the hand–eye solution; None where the sequence gives the pose of the head.
 
     Raises:
-        Unfit: what is wrong with it, and the reason it is counted under.
+        Unfit: the sequence cannot be used, with the reason under which it is counted.
     """
 
     def __init__(self, folder: Path | str, view: ViewSettings | None = None) -> None:
@@ -102,7 +102,7 @@ class SequenceReader:
 
     @property
     def person(self) -> str:
-        """Who wears the glasses: what Nymeria calls `fake_name`."""
+        """The wearer: Nymeria's `fake_name`."""
         return str(self.metadata.get("fake_name") or self.metadata.get("participant") or self.name)
 
     @property
@@ -111,7 +111,7 @@ class SequenceReader:
 
     @property
     def clip_record(self) -> dict[str, Any]:
-        """What a synthetic sequence's metadata has for the record of each of its clips: seeds, styles, things."""
+        """Entries for the record of each clip, from a synthetic sequence's metadata: seeds, styles, objects."""
         said = self.metadata.get("record")
         return said if isinstance(said, dict) else {}
 
@@ -153,7 +153,7 @@ class SequenceReader:
 
     @property
     def start_ns(self) -> int:
-        """First time at which there are pictures, a body and a path."""
+        """First time with frames, body and path."""
         return int(max(self.recording.stamps_ns[0], self.body_stamps_ns[0], self.path.path.stamps_ns[0]))
 
     @property
@@ -162,13 +162,13 @@ class SequenceReader:
         return int(min(self.recording.stamps_ns[-1], self.body_stamps_ns[-1], self.path.path.stamps_ns[-1]))
 
     def cameras(self, stamps_ns: Stamps) -> Array:
-        """T_map_view (N, 4, 4) of the pictures' optical frame at these times."""
+        """T_map_view (N, 4, 4) of the view's optical frame at these times."""
         return _compose(*self.path.path.at(stamps_ns), self.recording.T_device_view)
 
     def poses(self, stamps_ns: Stamps) -> Poses:
         """The body in `map` at these times (N,): linear in position, slerp in rotation, carried by the glasses."""
         before = np.clip(np.searchsorted(self.body_stamps_ns, stamps_ns, side="right") - 1, 0, None)
-        # The repaired stamps and their DEVICE times rise together, so times are told on the body's own clock.
+        # repaired stamps and their DEVICE times rise together, so the body's own clock can be used
         shift = self.body_stamps_ns[before] - self.body.stamps_us[before] * 1000
         places, turns = self.body.at((stamps_ns - shift) / 1000.0)
         T_map_head = _compose(*self.path.path.at(stamps_ns), self.T_device_head)
@@ -187,7 +187,7 @@ class SequenceReader:
 
     @cached_property
     def labels(self) -> dict[str, NDArray[Any]]:
-        """Further arrays of a synthetic sequence, one row a picture; none of a real one."""
+        """Further arrays of a synthetic sequence, one row per frame; empty for a real one."""
         path = self.folder / LABELS
         if not path.is_file():
             return {}
@@ -197,7 +197,7 @@ class SequenceReader:
         except (OSError, ValueError, EOFError) as error:
             raise Unfit(Reason.DAMAGED, f"{path} is unreadable or cut short: {error}") from error
         if wrong := [name for name, array in arrays.items() if len(array) != len(self.recording.stamps_ns)]:
-            raise Unfit(Reason.DAMAGED, f"{path}: {', '.join(wrong)} have not one row a picture")
+            raise Unfit(Reason.DAMAGED, f"{path}: {', '.join(wrong)} do not have one row per frame")
         return arrays
 
 

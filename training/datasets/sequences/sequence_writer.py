@@ -1,10 +1,10 @@
-"""Synthetic sequences in Nymeria's form, so that one reader serves both.
+"""Writes synthetic sequences in Nymeria's form, so that one reader serves both.
 
-What is as in the published files: ``metadata.json``, ``body/xdata.npz`` (240 Hz, TIMECODE), ``narration/*.csv`` (DEVICE
-seconds) and ``closed_loop_trajectory.csv``. What differs, and is read by name: pictures are ``data.mp4`` with
-``frames.csv`` and ``camera.json`` instead of ``data.vrs`` (VRS is Aria's own; projectaria-tools only reads it), the
-metadata says where the head is on the device (`T_device_head`) and which `split` the sequence belongs to, and
-``labels/frames.npz`` may hold more arrays, one row a picture. Device frame: the camera's optical frame.
+As in the published files are ``metadata.json``, ``body/xdata.npz`` (240 Hz, TIMECODE), ``narration/*.csv`` (DEVICE
+seconds) and ``closed_loop_trajectory.csv``. Three things differ. Frames are in ``data.mp4`` with ``frames.csv`` and
+``camera.json`` instead of ``data.vrs``, which projectaria-tools can only read. The metadata has the pose of the head on
+the device (`T_device_head`) and the sequence's `split`. ``labels/frames.npz`` may hold more arrays, one row per frame.
+The device frame is the camera's optical frame.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ Stamps = NDArray[np.int64]
 
 @dataclass
 class SyntheticSequence:
-    """What a sequence is written from; one frame with z up, metres, and one clock that starts at 0.
+    """The content of a sequence: one frame of reference with z up, metres, and one clock that starts at 0.
 
     Attributes:
-        frames: pictures (H, W, 3) uint8 RGB, F of them; an iterable, so that they need not be in memory.
+        frames: F frames (H, W, 3) uint8 RGB; an iterable, so that they need not be in memory.
         frame_times: (F,) s.
         lens: the camera; `T_device_camera` is the identity where the device frame is the camera's.
-        pose_times: (T,) s, any rate; 240 Hz are interpolated from them.
+        pose_times: (T,) s, at any rate; they are interpolated to 240 Hz.
         positions: (T, 23, 3) m. rotations: (T, 23, 3, 3) global.
-        mount: where the camera sits on the head (the device's place follows from it).
+        mount: where the camera sits on the head; the pose of the device follows from it.
         narrations: rows, in seconds of the same clock.
-        metadata: more for ``metadata.json``: `fake_name` (who), `location` (which room), `script`, `split`; `record`
-            is repeated in every clip's record.
-        labels: arrays with one row a picture, for instance ``hand_visible`` uint8 (F, 2).
-        device_start_ns, timecode_start_ns: what the two clocks say at time 0.
+        metadata: further entries of ``metadata.json``: `fake_name` (the wearer), `location` (the room), `script`,
+            `split`; `record` is copied to every clip's record.
+        labels: arrays with one row per frame, for instance ``hand_visible`` uint8 (F, 2).
+        device_start_ns, timecode_start_ns: readings of the two clocks at time 0.
     """
 
     frames: Iterable[Frames]
@@ -69,7 +69,7 @@ class SequenceWriter:
     """Writes sequences into a folder, each whole or not at all.
 
     Args:
-        folder: where sequences' folders go. compression: of the pictures.
+        folder: of the sequences' folders. compression: of the frames.
     """
 
     def __init__(self, folder: Path | str, compression: Compression | None = None) -> None:

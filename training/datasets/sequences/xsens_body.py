@@ -1,4 +1,4 @@
-"""The Xsens body of a sequence: ``body/xdata.npz`` read, checked, repaired and interpolated; and written."""
+"""The Xsens body of a sequence, ``body/xdata.npz``: read, checked, repaired and interpolated; or written."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from training.datasets.sequences.sequence_files import NOT_CONVERTED, POSES_PER_
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
-RIGID = 0.03  # m: a joint's place on its parent moves less than this on the wearer's own skeleton
-LONG_BONE = 0.1  # m: bones shorter than this have no direction worth checking
+RIGID = 0.03  # m: largest movement of a joint in its parent's frame, if the skeleton is right
+LONG_BONE = 0.1  # m: the directions of shorter bones are not checked
 SAMPLES = 256
 _KEYS = ("timestamps_us", "segment_tXYZ", "segment_qWXYZ")
 
@@ -34,9 +34,9 @@ class XsensBody:
         positions: (T, 23, 3) m.
         quaternions: (T, 23, 4) unit, x y z w, of the segment frames (identity in T-pose facing +x).
         valid: (T,) False where a position is not finite.
-        filled: (T, 23) True where a rotation was missing and the last valid one stands for it.
-        offsets: (23, 3) m, each joint on its parent: the wearer's skeleton.
-        repaired_times: how many stamps stuttered.
+        filled: (T, 23) True where a rotation was missing and was replaced by the last valid one.
+        offsets: (23, 3) m, each joint in its parent's frame: the wearer's skeleton.
+        repaired_times: number of stuttering time stamps.
     """
 
     stamps_us: Stamps
@@ -48,7 +48,7 @@ class XsensBody:
     repaired_times: int
 
     def at(self, stamps_us: Array) -> tuple[Array, Array]:
-        """Positions (N, 23, 3) linearly and rotations (N, 23, 3, 3) by slerp at times (N,) inside the samples'."""
+        """Positions (N, 23, 3) linearly and rotations (N, 23, 3, 3) by slerp at times (N,) within their range."""
         before, weight = bracket(self.stamps_us, stamps_us)
         return interpolate_poses(self.positions, self.quaternions, before, weight)
 
@@ -63,7 +63,7 @@ def bracket(stamps: Stamps, wanted: Array) -> tuple[NDArray[np.intp], Array]:
 def interpolate_poses(
     positions: Array, quaternions: Array, before: NDArray[np.intp], weight: Array
 ) -> tuple[Array, Array]:
-    """Poses between samples `before` and the ones after: (N, …, 3) and (N, …, 3, 3); x y z w quaternions go in."""
+    """Poses between samples `before` and the next ones: (N, …, 3) and (N, …, 3, 3), from x y z w quaternions."""
     w = weight.reshape(-1, *[1] * (positions.ndim - 1))
     place = positions[before] * (1.0 - w) + positions[before + 1] * w
     start = Rotation.from_quat(quaternions[before].reshape(-1, 4))
@@ -77,7 +77,7 @@ def read_body(path: Path) -> XsensBody:
     """Reads ``xdata.npz``.
 
     Raises:
-        Unfit: missing, cut short, without a needed array, of another skeleton, or beyond repair.
+        Unfit: missing, truncated, without a needed array, of another skeleton, or beyond repair.
     """
     stamps, positions, quaternions, identity, rate = _arrays(path)
     try:
@@ -95,7 +95,7 @@ def read_body(path: Path) -> XsensBody:
 
 
 def _arrays(path: Path) -> tuple[Stamps, Array, Array, Array | None, float]:
-    """Times, positions (T, 23, 3), quaternions (T, 23, 4) x y z w, the identity pose's or None, and the rate."""
+    """Times, positions (T, 23, 3), quaternions (T, 23, 4) x y z w, those of the identity pose or None, and the rate."""
     try:
         with np.load(path, allow_pickle=False) as file:
             if absent := [key for key in _KEYS if key not in file]:
@@ -130,7 +130,7 @@ def _arrays(path: Path) -> tuple[Stamps, Array, Array, Array | None, float]:
 
 
 def _from_t_pose(quaternions: Array, identity: Array) -> Array:
-    """Rotations against the file's own identity pose, where that is one (in the published files: no change)."""
+    """Rotations relative to the file's identity pose, where it has one; no change in the published files."""
     if (np.linalg.norm(identity, axis=-1) < 0.5).any() or np.allclose(np.abs(identity[:, 3]), 1.0, atol=1e-6):
         return quaternions
     turn = Rotation.from_quat(identity).inv()
@@ -138,7 +138,7 @@ def _from_t_pose(quaternions: Array, identity: Array) -> Array:
 
 
 def _skeleton(path: Path, positions: Array, quaternions: Array, sound: NDArray[np.bool_]) -> Array:
-    """The joints' places on their parents (23, 3); `Unfit` where they are not those of this skeleton."""
+    """The joints' offsets in their parents' frames (23, 3); `Unfit` where they are not those of this skeleton."""
     usable = np.flatnonzero(sound if sound.any() else np.isfinite(positions).all(axis=(1, 2)))
     chosen = usable[np.linspace(0, len(usable) - 1, min(SAMPLES, len(usable))).astype(int)]
     parents = np.array(XSENS_PARENTS)[1:]
@@ -162,7 +162,7 @@ def _skeleton(path: Path, positions: Array, quaternions: Array, sound: NDArray[n
         names = ", ".join(XSENS_JOINTS[i + 1] for i in np.flatnonzero(odd))
         raise Unfit(
             Reason.WRONG_SKELETON,
-            f"{path}: wrong skeleton: {names} point away from where Xsens has them in T-pose; wanted segment frames "
+            f"{path}: wrong skeleton: {names} do not point where they do in Xsens's T-pose; wanted segment frames "
             "with x forward, y left, z up",
         )
     return np.concatenate([np.zeros((1, 3)), offsets])

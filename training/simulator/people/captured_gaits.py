@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import local_rotations
 from training.actions.walking import WALK_FORWARD
-from training.datasets.mocap.retarget import JOINT, Captured
+from training.datasets.mocap.retarget import JOINT, CapturedMotion
 from training.datasets.mocap.segments import Cut
 from training.simulator.people.gaits import WalkCycle, cycle_of
 
@@ -19,7 +19,7 @@ _STRIDE_S, _STRIDE_M, _SWING = (0.85, 1.6), (0.8, 2.0), (0.3, 0.48)  # ranges of
 _LEAST_STRIDE_S = 0.7
 
 
-def gaits_of(motion: Captured, cuts: Sequence[Cut]) -> list[WalkCycle]:
+def gaits_of(motion: CapturedMotion, cuts: Sequence[Cut]) -> list[WalkCycle]:
     """A walk cycle of each straight walk that shows a whole stride."""
     positions, gaits = motion.positions(), []
     for part in cuts:

@@ -38,8 +38,9 @@ from training.evaluation.benchmark.paper_table import TITLES, table
 from training.evaluation.benchmark.report import write_report
 from training.evaluation.benchmark.report_command import add_measuring_options, tools_spec
 from training.evaluation.benchmark.run import TRUTH, parts_of, real_clips, score, without_nan
-from training.evaluation.benchmark.tasks import Benchmark, Mode
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.intervals import Interval
+from training.evaluation.metrics.predicted_clip import Mode
 from training.export.command import export, trained_networks, training_details
 from training.stages import command as stages
 from training.stages.recipes import RECIPES, DiffusionRecipe, MotionVAERecipe, Recipe

@@ -34,12 +34,15 @@ from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.baselines import Library, frozen, moving_on
 from training.evaluation.benchmark.imagining import check_cameras, imagined
 from training.evaluation.benchmark.in_process import measure_at_once
-from training.evaluation.benchmark.pooling import TURNED_RAD, Pooled, pool
-from training.evaluation.benchmark.predictions import Prediction
-from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
+from training.evaluation.benchmark.pooling import pool
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.intervals import over_clips, share_of_clips
+from training.evaluation.metrics.metric_family import Parts
 from training.evaluation.metrics.obedience import KINDS, kinds_of
 from training.evaluation.metrics.path_errors import distances
+from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealClip, as_prediction
+from training.evaluation.metrics.psnr import psnr
+from training.evaluation.metrics.view_turns import TURNED_RAD
 
 STANDING = ("turn", "turn_around", "stand_still")
 SIDES = ("left", "right")
@@ -48,6 +51,7 @@ VIEWS = {
     "view turns with the head, over half seconds": "correlation_per_half_second",
     "view turns to the head's side": "turns_to_the_same_side",
 }
+QUALITY = {"PSNR 0–1 s": "psnr_db_0_to_1_s", "PSNR 2–5 s": "psnr_db_2_to_5_s"}
 FUTURES = 8  # of each of the clips whose head path is compared with a mean: the model's mean is that of these
 BODY = ("foot sliding", "stance sliding", "feet standing", "floor penetration", "jerk")
 Figures = dict[str, dict[str, float]]
@@ -89,7 +93,7 @@ class Short:
         chosen = list(dict.fromkeys([*spread, *(number for numbers in of_kind.values() for number in numbers[:least])]))
         found = self._measured(chosen, lambda clip: imagined(self.pipeline, clip, "joint"), "own goals")
         futures = [self._mean_future(number) for number in tqdm(spread, desc=f"{FUTURES} futures", leave=False)]
-        bound = self._measured(chosen, _motion_alone(_true), "true clips", "T2M")
+        bound = self._measured(chosen, _motion_alone(as_prediction), "true clips", "T2M")
         return {
             "obedience_own_goal": _obedience(found, bound, len(spread)),
             "head_position_error_after_5_s_m": self._head_errors(
@@ -142,12 +146,11 @@ class Short:
         against = self._measured(
             turning, lambda clip: imagined(self.pipeline, clip, "TM2V", goal=_other_turn(clip)), "against text", "TM2V"
         )
-        psnr = {"PSNR 0–1 s": "psnr_db_0_to_1_s", "PSNR 2–5 s": "psnr_db_2_to_5_s"}
-        still = {f"{key}_repeat_first_frame": figure for key, figure in self._figures(repeated_first, psnr).items()}
+        still = {f"{key}_repeat_first_frame": figure for key, figure in self._figures(repeated_first, QUALITY).items()}
         return {
-            "video_from_motion": {**self._figures(found, psnr), **still, **self._figures(found, VIEWS)},
+            "video_from_motion": {**self._figures(found, QUALITY), **still, **self._figures(found, VIEWS)},
             "video_from_motion_against_the_text": self._figures(against, VIEWS),
-            "view_and_head_of_true_clips": self._figures(self._measured(spread, _true, "true clips"), VIEWS),
+            "view_and_head_of_true_clips": self._figures(self._measured(spread, as_prediction, "true clips"), VIEWS),
         }
 
     @torch.inference_mode()
@@ -164,14 +167,13 @@ class Short:
             return Prediction(codec.decode_frames(codec.encode_frames(clip.frames[None]))[0], back)
 
         parts = self._measured(spread, coded, "codecs")
-        psnr = 10.0 * np.log10(255.0**2 / np.maximum(parts["frame_mse"], 1e-3)).mean(axis=1)
         return {
-            "video_psnr_db": _mean(psnr), "joint_error_m": _mean(np.array(joints)),
+            "video_psnr_db": _mean(psnr(parts["frame_mse"]).mean(axis=1)), "joint_error_m": _mean(np.array(joints)),
             "head_rotation_error_rad": _mean(np.array(heads)),
             **self._figures(parts, {**VIEWS, "stance sliding": "stance_sliding"}),
         }  # fmt: skip
 
-    def _head_errors(self, numbers: list[int], found: Pooled, mean_futures: NDArray[np.float64]) -> Figures:
+    def _head_errors(self, numbers: list[int], found: Parts, mean_futures: NDArray[np.float64]) -> Figures:
         """Mean distance after 5 s, beside what is told no more than the model, or even more.
 
         One future of several that may come is further from the true one than their mean is, however good it is: the
@@ -197,20 +199,16 @@ class Short:
 
     def _measured(
         self, numbers: list[int], predict: Callable[[RealClip], Prediction], name: str, mode: Mode = "joint"
-    ) -> Pooled:
+    ) -> Parts:
         return measure_at_once(self.benchmark, numbers, predict, name, mode)
 
-    def _figures(self, parts: Pooled, names: dict[str, str]) -> Figures:
-        """Pooled numbers of the report by their names here."""
+    def _figures(self, parts: Parts, names: dict[str, str]) -> Figures:
+        """Parts numbers of the report by their names here."""
         count = len(next(iter(parts.values())))
         if not count:
             return {}
         numbers, _ = pool(parts, {}, (self.benchmark.frame_rate, self.benchmark.pose_rate))
         return {key: {**numbers[name]._asdict(), "clips": count} for name, key in names.items()}
-
-
-def _true(clip: RealClip) -> Prediction:
-    return Prediction(clip.frames, repeated(clip.motion, 1))
 
 
 def _motion_alone(predict: Callable[[RealClip], Prediction]) -> Callable[[RealClip], Prediction]:
@@ -226,11 +224,11 @@ def _other_turn(clip: RealClip) -> str:
     return _turn(clip, "right" if heading_change(clip.motion.head_rotations) > 0 else "left")
 
 
-def _rows(parts: Pooled, rows: Any) -> Pooled:
+def _rows(parts: Parts, rows: Any) -> Parts:
     return {name: values[rows] for name, values in parts.items()}
 
 
-def _obedience(found: Pooled, bound: Pooled, spread: int) -> Figures:
+def _obedience(found: Parts, bound: Parts, spread: int) -> Figures:
     """Shares of the model's motions and, beside each, of the true clips: what the rules recognise at best.
 
     "everything" is of the first `spread` clips alone: kinds that are rare do not count more.

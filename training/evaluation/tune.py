@@ -31,8 +31,8 @@ from training.evaluation.benchmark.baselines import frozen
 from training.evaluation.benchmark.imagining import check_cameras, imagined
 from training.evaluation.benchmark.in_process import measure_at_once
 from training.evaluation.benchmark.pooling import pool
-from training.evaluation.benchmark.predictions import Prediction
-from training.evaluation.benchmark.tasks import Benchmark, RealClip
+from training.evaluation.benchmark.tasks import Benchmark
+from training.evaluation.metrics.predicted_clip import Prediction, RealClip
 
 GUIDANCE = ((1.0, 1.0), (1.5, 1.5), (1.0, 2.0), (1.5, 2.0), (2.0, 2.0), (1.0, 3.0), (2.0, 3.0))
 STEPS = (3, 4, 6, 8, 12)

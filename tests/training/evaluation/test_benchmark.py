@@ -22,12 +22,12 @@ from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import write_json
+from egotwin_model.motion.head_path import heading
 from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.baselines import baselines, write_baseline
 from training.evaluation.benchmark.imagining import write_imaginations
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.predictions import (
-    Prediction,
     PredictionInfo,
     Predictions,
     clip_name,
@@ -43,7 +43,8 @@ from training.evaluation.errors import PredictionError
 from training.evaluation.extractors.export_command import main as ship_evaluators
 from training.evaluation.extractors.official import I3D, Clip, InceptionV3
 from training.evaluation.extractors.train_command import main as train_evaluators
-from training.evaluation.metrics.view_shift import turn_direction, yaw_shift_correlation
+from training.evaluation.metrics.predicted_clip import Prediction
+from training.evaluation.metrics.view_shift import view_shift
 
 from ..evaluation_data import write_data
 
@@ -104,10 +105,13 @@ def test_true_clips_score_as_perfect_and_baselines_do_not(benchmark: Benchmark, 
     assert (oracle["stance sliding"], oracle["feet standing"]) == (pytest.approx(0.0, abs=2.0), 1.0)
     clips = [benchmark.clip(number) for number in benchmark.numbers]
     frames, heads = np.stack([clip.frames for clip in clips]), np.stack([clip.rotations[::2, HEAD] for clip in clips])
-    assert oracle["view turns with the head"] == pytest.approx(yaw_shift_correlation(frames, heads))
-    over_half_seconds = yaw_shift_correlation(frames, heads, window=4)
-    assert oracle["view turns with the head, over half seconds"] == pytest.approx(over_half_seconds)
-    assert oracle["view turns to the head's side"] == turn_direction(frames, heads, np.deg2rad(30))[0]
+    shifts, turns = np.stack([view_shift(clip) for clip in frames]), np.diff(heading(heads), axis=-1)
+    assert oracle["view turns with the head"] == pytest.approx(np.corrcoef(shifts.ravel(), turns.ravel())[0, 1])
+    half_seconds = [x.reshape(-1, 4).sum(-1) for x in (shifts, turns)]
+    assert oracle["view turns with the head, over half seconds"] == pytest.approx(np.corrcoef(*half_seconds)[0, 1])
+    turning = np.abs(turns.sum(-1)) >= np.deg2rad(30)
+    same_side = np.sign(shifts.sum(-1)) == np.sign(turns.sum(-1))
+    assert oracle["view turns to the head's side"] == same_side[turning].mean()
     error = np.square(frames[:, 16:].astype(float) - frames[:, :1]).mean((1, 2, 3, 4))
     assert frozen["PSNR 2–5 s"] == pytest.approx(
         float((10 * np.log10(255**2 / np.maximum(error, 1e-3))).mean()), rel=1e-4

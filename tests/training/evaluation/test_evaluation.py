@@ -14,8 +14,10 @@ from scipy.spatial.transform import Rotation
 from egotwin_model.errors import ImageError, PoseError
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.motion.head_path import displacement, heading, heading_change, travelled_distance
-from training.evaluation.metrics.head_motion import constant_velocity, path_error, view_consistency, zero_motion
-from training.evaluation.metrics.view_shift import turn_direction, view_shift, yaw_shift_correlation
+from training.evaluation.metrics.head_motion import constant_velocity, view_consistency
+from training.evaluation.metrics.path_errors import displacement_errors, distances
+from training.evaluation.metrics.view_shift import view_shift
+from training.evaluation.metrics.view_turns import VIEW_TURNS
 
 from ...shared_data import rendered_clips
 
@@ -100,10 +102,13 @@ def test_distances_and_path_errors_by_hand() -> None:
     straight = np.arange(6)[:, None] * np.array([0.5, 0.0, 0.0])
     np.testing.assert_allclose(constant_velocity(straight), straight)
     np.testing.assert_allclose(constant_velocity(straight, known=4), straight)
-    assert path_error(zero_motion(straight), straight) == pytest.approx({"ADE": 1.5, "FDE": 2.5})
-    both = np.stack([straight, zero_motion(straight)])
-    assert path_error(both, straight) == pytest.approx({"ADE": 0.75, "FDE": 1.25})
-    assert path_error(constant_velocity(both), both) == {"ADE": 0.0, "FDE": 0.0}
+    still = np.zeros_like(straight)
+    at_one_second = displacement_errors(distances(still, straight), rate_hz=5.0, horizons_s=(1.0,))
+    assert at_one_second == {"ADE@1s": pytest.approx(1.5), "FDE@1s": pytest.approx(2.5)}
+    both = np.stack([straight, still])
+    errors = displacement_errors(distances(both, straight), rate_hz=5.0, horizons_s=(1.0,))
+    np.testing.assert_allclose([errors["ADE@1s"].mean(), errors["FDE@1s"].mean()], [0.75, 1.25])
+    np.testing.assert_array_equal(distances(constant_velocity(both), both), 0.0)
 
 
 def panorama(seed: int = 0) -> np.ndarray:
@@ -131,23 +136,37 @@ def test_view_shift_measures_panning(step: float) -> None:
     np.testing.assert_allclose(np.median(shifts), -step, atol=0.5)
     assert (np.abs(shifts + step) < 1.5).mean() > (0.8 if abs(step) < 15 else 0.5)
     if abs(step) < 6:
-        np.testing.assert_allclose(np.median(view_shift(frames, stride=2)), -2 * step, atol=1.0)
-        assert view_shift(frames, stride=2).shape == (5,)
+        np.testing.assert_allclose(np.median(view_shift(frames[::2])), -2 * step, atol=1.0)
+        assert view_shift(frames[::2]).shape == (5,)
+
+
+def view_turns(frames: np.ndarray, rotations: np.ndarray, frame_rate: float = 8.0) -> dict[str, float]:
+    """The report's values for clips (N, F, H, W, 3) and heads (N, F, 3, 3), or one of each."""
+    if frames.ndim == 4:
+        frames, rotations = frames[None], rotations[None]
+    shifts = np.stack([view_shift(clip) for clip in frames])
+    parts = {"view_shift": shifts, "head_turn": np.diff(heading(rotations), axis=-1)}
+    return {name: found.value for name, found in VIEW_TURNS.pool(parts, {}, (frame_rate, 2 * frame_rate)).items()}
 
 
 def test_correlation_is_positive_for_a_picture_that_turns_with_the_head() -> None:
-    turns = np.cumsum(np.random.default_rng(0).uniform(-0.2, 0.2, size=60))  # left turns positive: content goes right
+    turns = np.cumsum(np.random.default_rng(0).uniform(-0.2, 0.2, size=60) + 0.03)  # left: positive, content goes right
+    assert turns[-1] - turns[0] > np.deg2rad(30)
     frames = crops(800.0 - 32.0 * turns)
-    assert yaw_shift_correlation(frames, yaw(turns)) > 0.97
-    assert yaw_shift_correlation(frames, yaw(-turns)) < -0.97
-    both = yaw_shift_correlation(np.stack([frames, frames]), np.stack([yaw(turns), yaw(turns)]))
-    assert both == pytest.approx(yaw_shift_correlation(frames, yaw(turns)))
-    assert yaw_shift_correlation(frames, yaw(turns), window=2) > 0.97
-    assert turn_direction(frames, yaw(turns), 0.0) == (1.0, 1)
-    assert turn_direction(np.stack([frames, frames]), np.stack([yaw(turns), yaw(-turns)]), 0.0) == (0.5, 2)
-    assert turn_direction(frames, yaw(turns), 9.0)[1] == 0
-    assert abs(yaw_shift_correlation(frames, yaw(np.random.default_rng(9).permutation(turns)))) < 0.5
-    assert math.isnan(yaw_shift_correlation(np.repeat(frames[:1], 5, axis=0), yaw(turns[:5])))
+    each, half, side = (
+        "view turns with the head", "view turns with the head, over half seconds", "view turns to the head's side",
+    )  # fmt: skip
+    found = view_turns(frames, yaw(turns))
+    assert found[each] > 0.97
+    assert view_turns(frames, yaw(-turns))[each] < -0.97
+    both = view_turns(np.stack([frames, frames]), np.stack([yaw(turns), yaw(turns)]))
+    assert both == pytest.approx(found)
+    assert view_turns(frames, yaw(turns), frame_rate=4.0)[half] > 0.97
+    assert found[side] == 1.0
+    assert view_turns(np.stack([frames, frames]), np.stack([yaw(turns), yaw(-turns)]))[side] == 0.5
+    assert math.isnan(view_turns(frames[:6], yaw(turns[:6]))[side])  # less than 30 degrees have no side
+    assert abs(view_turns(frames, yaw(np.random.default_rng(9).permutation(turns)))[each]) < 0.5
+    assert math.isnan(view_turns(np.repeat(frames[:1], 5, axis=0), yaw(turns[:5]))[each])
 
 
 def test_frames_that_are_none_are_refused() -> None:
@@ -166,6 +185,6 @@ def test_rendered_clips_turn_with_their_head() -> None:
     chosen = range(min(len(clips), 64))
     frames = np.stack([clips.tensor("frames", i) for i in chosen])
     rotations = np.stack([clips.tensor("rotations", i)[::2, 6] for i in chosen])
-    correlation = yaw_shift_correlation(frames, rotations)
+    correlation = view_turns(frames, rotations)["view turns with the head"]
     print(f"view shift against own yaw, {len(frames)} true clips: correlation {correlation:.3f}")
     assert correlation >= 0.95

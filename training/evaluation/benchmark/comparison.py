@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.benchmark.pooling import METRICS, Pooled, correlation
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics import catalogue
 from training.evaluation.metrics.frechet import Gaussian, frechet_distance
 from training.evaluation.metrics.hand_score import f_score
 from training.evaluation.metrics.intervals import Interval, bootstrap, over_clips
+from training.evaluation.metrics.metric_family import Parts
+from training.evaluation.metrics.psnr import after_two_seconds
 from training.evaluation.metrics.retrieval import BATCH, batch_ranks, clip_similarity, mm_distance
+from training.evaluation.metrics.view_turns import correlation
 
 Array = NDArray[np.float64]
 RESAMPLES = 100  # of a Fréchet distance, each a singular value decomposition
-BETTER = {metric.name: metric.better for metric in METRICS}
 
 
-def gains(model: Pooled, other: Pooled, truth: Pooled, frame_rate: float) -> dict[str, Interval]:
+def gains(model: Parts, other: Parts, truth: Parts, frame_rate: float) -> dict[str, Interval]:
     """By how much `model` is better than `other` in every metric that both have: positive is better.
 
     Args:
@@ -32,7 +35,7 @@ def gains(model: Pooled, other: Pooled, truth: Pooled, frame_rate: float) -> dic
             second.
     """
     found: dict[str, Interval] = {}
-    psnr = _part("frame_mse", lambda error: _psnr(error[:, round(2 * frame_rate) - 1 :]))
+    psnr = _part("frame_mse", lambda error: after_two_seconds(error, frame_rate))
     for name, values in {**PER_CLIP, "PSNR 2–5 s": psnr}.items():
         pair = [values(parts) for parts in (model, other)]
         if pair[0] is not None and pair[1] is not None:
@@ -51,19 +54,19 @@ def gains(model: Pooled, other: Pooled, truth: Pooled, frame_rate: float) -> dic
 
 
 def _sign(name: str) -> float:
-    return -1.0 if BETTER[name] == "lower" else 1.0
+    return -1.0 if catalogue.metrics()[name].better == "lower" else 1.0
 
 
-def _part(name: str, read: Callable[[Array], Array]) -> Callable[[Pooled], Array | None]:
+def _part(name: str, read: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[Parts], NDArray[Any] | None]:
     """A number of each clip from one part; None where it was not measured."""
     return lambda parts: read(parts[name]) if name in parts else None
 
 
-def _clip_sim(parts: Pooled) -> Array | None:
+def _clip_sim(parts: Parts) -> Array | None:
     return clip_similarity(parts["picture_features"], parts["picture_text"]) if "picture_features" in parts else None
 
 
-def _top_three(parts: Pooled) -> Array | None:
+def _top_three(parts: Parts) -> Array | None:
     """Share of the repetitions in which a clip's own text was among the three nearest of its batch."""
     if "motion_features" not in parts or len(parts["motion_features"]) < BATCH:
         return None
@@ -72,16 +75,11 @@ def _top_three(parts: Pooled) -> Array | None:
     return np.where(counted > 0, (ranks < 3).sum(axis=0) / np.maximum(counted, 1), np.nan)
 
 
-def _text_distance(parts: Pooled) -> Array | None:
+def _text_distance(parts: Parts) -> Array | None:
     return mm_distance(parts["motion_text"], parts["motion_features"]) if "motion_features" in parts else None
 
 
-def _psnr(error: Array) -> Array:
-    """dB of each clip, of mean squared errors (N, frames)."""
-    return 10.0 * np.log10(255.0**2 / np.maximum(error.mean(axis=1), 1e-3))
-
-
-PER_CLIP: dict[str, Callable[[Pooled], Array | None]] = {
+PER_CLIP: dict[str, Callable[[Parts], NDArray[Any] | None]] = {
     "CLIP-SIM": _clip_sim,
     "R-Precision top-3": _top_three,
     "MM-Dist": _text_distance,
@@ -96,7 +94,7 @@ PER_CLIP: dict[str, Callable[[Pooled], Array | None]] = {
 }
 
 
-def _moves(parts: Pooled) -> Array:
+def _moves(parts: Parts) -> Array:
     """(2, steps, N): view shifts and head turns."""
     return np.stack([np.moveaxis(parts[key], 0, -1) for key in ("view_shift", "head_turn")])
 

@@ -13,15 +13,10 @@ from egotwin_model.diffusion.sampler import Mode as SamplerMode
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline
 from training.datasets.clips.cameras import ClipCamera
 from training.datasets.clips.dataset import goals_checksum
-from training.evaluation.benchmark.predictions import (
-    Prediction,
-    PredictionInfo,
-    is_written,
-    write_info,
-    write_prediction,
-)
-from training.evaluation.benchmark.tasks import PREDICTED, Benchmark, Mode, RealClip
+from training.evaluation.benchmark.predictions import PredictionInfo, is_written, write_info, write_prediction
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.predicted_clip import PREDICTED, Mode, Prediction, RealClip
 
 SAMPLER_MODE: dict[Mode, SamplerMode] = {
     "joint": "joint", "TV2M": "motion", "T2M": "motion", "TM2V": "video", "T2V": "video",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from training.evaluation.benchmark.measurements import Tools, measure
-from training.evaluation.benchmark.pooling import Pooled
-from training.evaluation.benchmark.predictions import Prediction
-from training.evaluation.benchmark.tasks import Benchmark, Mode, RealClip
+from training.evaluation.benchmark.measurements import measure
+from training.evaluation.benchmark.tasks import Benchmark
+from training.evaluation.metrics.metric_family import Parts
+from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealClip
+from training.evaluation.metrics.tools import Tools
 
 
 def measure_at_once(
@@ -19,7 +20,7 @@ def measure_at_once(
     predict: Callable[[RealClip], Prediction],
     name: str,
     mode: Mode = "joint",
-) -> Pooled:
+) -> Parts:
     """All measurements that need no extractor, clips first.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.benchmark.pooling import METRICS
+from training.evaluation.metrics import catalogue
 from training.evaluation.metrics.intervals import Interval
 
 TITLES: dict[str, str] = {
@@ -40,8 +40,7 @@ PAPER: dict[str, tuple[float | None, ...]] = {
     "motion-only": (*_NONE, 47.25, 0.39, 21.47, *_NONE),
 }
 """In the order of `NINE`."""
-_DIGITS = {metric.name: metric.digits for metric in METRICS}
-ARROWS = {metric.name: {"lower": "↓", "higher": "↑", "true": "≈"}[metric.better] for metric in METRICS}
+ARROWS = {metric.name: metric.arrow for metric in catalogue.metrics().values()}
 
 
 def verdict(paper: float | None, gain: Interval) -> str:
@@ -126,7 +125,7 @@ def _cells(found: dict[str, Interval], shown: list[str]) -> list[str]:
 
 
 def _cell(name: str, interval: Interval, sign: str = "") -> str:
-    digits = _DIGITS[name]
+    digits = catalogue.metrics()[name].digits
     if not np.isfinite(interval.value):
         return "–"
     text = f"{interval.value:{sign}.{digits}f}"

@@ -31,8 +31,9 @@ from egotwin_model.geometry.skeleton import HEAD, NUM_JOINTS
 from egotwin_model.io.files import read_json, write_atomically, write_json
 from egotwin_model.io.videos import read_video
 from egotwin_model.motion.representation import BodyMotion
-from training.evaluation.benchmark.tasks import MODES, PREDICTED, Benchmark, Mode, RealClip
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.predicted_clip import MODES, PREDICTED, Mode, Prediction, RealClip
 
 MANIFEST = "predictions.json"
 FORMAT = "egotwin-predictions/1"
@@ -58,23 +59,6 @@ class PredictionInfo:
     told: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     format: str = FORMAT
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One clip's predictions.
-
-    Attributes:
-        frames: uint8 (F, H, W, 3), or None.
-        motion: S samples (S, T, ...) in the clip's world, or None; without a body its `positions` are (S, T, 0, 3).
-    """
-
-    frames: NDArray[np.uint8] | None
-    motion: BodyMotion | None
-
-    @property
-    def has_body(self) -> bool:
-        return self.motion is not None and self.motion.positions.shape[-2] > 0
 
 
 def clip_name(number: int) -> str:

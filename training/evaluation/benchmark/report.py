@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from egotwin_model.io.files import write_atomically, write_text
 from egotwin_model.io.videos import write_video
-from training.evaluation.benchmark.pooling import METRICS, Metric
 from training.evaluation.benchmark.predictions import Predictions
 from training.evaluation.benchmark.run import REPORT, TABLES, ranking, real_clips, slug
 from training.evaluation.benchmark.tasks import Benchmark
+from training.evaluation.metrics import catalogue
+from training.evaluation.metrics.metric_family import Metric
 
-ARROWS = {"lower": "↓", "higher": "↑", "true": "≈"}
 FILM_SIDE = 192
 
 
@@ -34,13 +34,14 @@ def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Pa
         autoescape=lambda name: name == f"{REPORT}.j2",
     )  # fmt: skip
     stand_ins = list(dict.fromkeys(each["name"] for each in results["extractors"].values() if not each["official"]))
+    by_role = [metric.name for metric in catalogue.metrics().values() if metric.role]
     measured = {name for subject in subjects.values() for name in subject["metrics"]}
     values = {
         "clips": results["protocol"]["clips"], "protocol": results["protocol"], "subjects": subjects,
         "surrogates": stand_ins, "groups": _groups(results), "notes": _notes(results),
         "curves": _curves(subjects, media), "criterion": criterion, "chosen_by": chosen, "films": films,
         "extractors": results["extractors"], "seconds": round(results["seconds"]),
-        "absent": [metric.name for metric in METRICS if metric.role and metric.name not in measured],
+        "absent": [name for name in by_role if name not in measured],
     }  # fmt: skip
     for name in (TABLES, REPORT):
         write_text(out / name, environment.get_template(f"{name}.j2").render(values))
@@ -63,13 +64,13 @@ def _groups(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Table rows by heading; a metric that nobody has is left out."""
     subjects, real = results["subjects"], real_clips(results)
     groups: dict[str, list[dict[str, Any]]] = {}
-    for metric in METRICS:
+    for metric in catalogue.metrics().values():
         cells = [subject["metrics"].get(metric.name) for subject in subjects.values()]
         if not any(cells):
             continue
         best = _best(metric, subjects)
         row = {
-            "name": metric.name, "unit": metric.unit, "arrow": ARROWS[metric.better],
+            "name": metric.name, "unit": metric.unit, "arrow": metric.arrow,
             "extractor": results["extractors"].get(metric.role, {}).get("name", ""),
             "real": _number(real.get(metric.name), metric),
             "cells": [

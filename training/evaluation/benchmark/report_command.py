@@ -13,8 +13,9 @@ from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.report import write_report
 from training.evaluation.benchmark.run import REPORT, RESULTS, score, slug
 from training.evaluation.benchmark.task_files import write_tasks
-from training.evaluation.benchmark.tasks import MODES, Benchmark
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.predicted_clip import MODES
 
 SHIPPED_EVALUATORS = Path("models/evaluators")
 

@@ -26,14 +26,17 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from egotwin_model.io.files import sha256, write_atomically, write_json
-from egotwin_model.motion.representation import BodyMotion
-from training.evaluation.benchmark.measurements import Parts, ToolsSpec, features_only, load_tools, measure
+from training.evaluation.benchmark.measurements import ToolsSpec, features_only, load_tools, measure
 from training.evaluation.benchmark.measuring_code import measuring_digest
-from training.evaluation.benchmark.pooling import METRICS, Pooled, pool, real_against_real
-from training.evaluation.benchmark.predictions import Prediction, Predictions, clip_name, read_info
+from training.evaluation.benchmark.pooling import pool, real_against_real
+from training.evaluation.benchmark.predictions import Predictions, clip_name, read_info
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics import catalogue
 from training.evaluation.metrics.intervals import Interval
+from training.evaluation.metrics.metric_family import Parts
+from training.evaluation.metrics.predicted_clip import as_prediction
+from training.evaluation.metrics.psnr import psnr
 from training.workers.fanout import run_shards
 
 RESULTS, REPORT, TABLES = "results.json", "report.html", "report.md"
@@ -89,7 +92,9 @@ def score(
         raise PredictionError(f"two subjects have one name: {names}; change predictions.json")
     loaded = load_tools(tools)
     identities = {role: asdict(identity) for role, identity in loaded.identities().items()}
-    made_of = {"code": measuring_digest(), "data": benchmark.identity()["data"], "extractors": identities}
+    measures = [f"{take.__module__}.{take.__qualname__}" for take in catalogue.measures(catalogue.FAMILIES)]
+    code = {"digest": measuring_digest(), "measures": measures}
+    made_of = {"code": code, "data": benchmark.identity()["data"], "extractors": identities}
     identity = _digest(made_of)  # of a part: it does not depend on how many clips there are
     started = time.perf_counter()
 
@@ -113,6 +118,7 @@ def score(
             "notes": notes, "samples": _samples(parts), "curves": _curves(parts, rates),
         }  # fmt: skip
     numbers, notes = pool(truth, truth, rates)
+    real, unmeasured = real_against_real(truth, others) if others else ({}, [])
     results = {
         "version": VERSION,
         "protocol": {
@@ -121,10 +127,10 @@ def score(
             "identity": _digest({**made_of, **benchmark.identity()}), **benchmark.identity()["data"],
         },
         "extractors": identities,
-        "true clips": {"metrics": _plain(numbers), "notes": notes},
-        "real against real": _plain(real_against_real(truth, others)) if others else {},
+        "true clips": {"metrics": _plain(numbers), "notes": notes + unmeasured},
+        "real against real": _plain(real),
         "subjects": subjects,
-        "metrics": [asdict(metric) for metric in METRICS],
+        "metrics": [asdict(metric) for metric in catalogue.metrics().values()],
         "seconds": time.perf_counter() - started,
     }  # fmt: skip
     write_json(out / RESULTS, without_nan(results))
@@ -180,10 +186,9 @@ def measure_chunk(chunk: tuple[Job, tuple[tuple[str, int], ...]]) -> int:
     for split, number in keys:
         clip = benchmark.clip(number, split)
         if job.kind == "others":
-            parts = features_only(clip, tools)
+            parts = features_only(clip, benchmark, tools)
         elif predictions is None:
-            motion = BodyMotion(*(part[None] for part in vars(clip.motion).values()))
-            parts = measure(clip, Prediction(clip.frames, motion), "joint", benchmark, tools)
+            parts = measure(clip, as_prediction(clip), "joint", benchmark, tools)
         else:
             parts = measure(clip, predictions.read(clip), predictions.info.mode, benchmark, tools)
         note = {"identity": _wanted(job, (split, number), benchmark)}
@@ -223,7 +228,7 @@ def _load(path: Path) -> Parts:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dictionary
 
 
-def _stacked(clips: list[Parts], name: str) -> Pooled:
+def _stacked(clips: list[Parts], name: str) -> Parts:
     if not clips:
         return {}
     odd = next((index for index, parts in enumerate(clips) if _shapes(parts) != _shapes(clips[0])), None)
@@ -239,11 +244,11 @@ def _shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
     return {key: array.shape for key, array in sorted(parts.items())}
 
 
-def _samples(parts: Pooled) -> int:
+def _samples(parts: Parts) -> int:
     return int(parts["head_error"].shape[1]) if "head_error" in parts else 1
 
 
-def _curves(parts: Pooled, rates: tuple[float, float]) -> dict[str, dict[str, list[float]]]:
+def _curves(parts: Parts, rates: tuple[float, float]) -> dict[str, dict[str, list[float]]]:
     """Errors over time, mean over clips: {"head error [m]": {"t": ..., "y": ...}, ...}."""
     curves = {}
     for title, key in (("head error [m]", "head_error"), ("body error [m]", "joint_error")):
@@ -251,12 +256,12 @@ def _curves(parts: Pooled, rates: tuple[float, float]) -> dict[str, dict[str, li
             mean = parts[key].mean(axis=(0, 1))
             curves[title] = {"t": (np.arange(len(mean)) / rates[1]).tolist(), "y": mean.tolist()}
     if "frame_mse" in parts:
-        psnr = 10.0 * np.log10(255.0**2 / np.maximum(parts["frame_mse"], 1e-3)).mean(axis=0)
-        curves["PSNR [dB]"] = {"t": (np.arange(1, len(psnr) + 1) / rates[0]).tolist(), "y": psnr.tolist()}
+        mean = psnr(parts["frame_mse"]).mean(axis=0)
+        curves["PSNR [dB]"] = {"t": (np.arange(1, len(mean) + 1) / rates[0]).tolist(), "y": mean.tolist()}
     return curves
 
 
-def parts_of(out: Path, name: str, benchmark: Benchmark) -> Pooled:
+def parts_of(out: Path, name: str, benchmark: Benchmark) -> Parts:
     """What `score` has kept of one subject, or of `TRUTH`: every array with the clips first."""
     return _stacked(
         [_load(out / "parts" / slug(name) / f"test-{clip_name(n)}.safetensors") for n in benchmark.numbers], name

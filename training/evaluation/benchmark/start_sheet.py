@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from training.evaluation.benchmark.imagining import check_cameras, imagined
-from training.evaluation.benchmark.tasks import Benchmark, RealClip
+from training.evaluation.benchmark.tasks import Benchmark
+from training.evaluation.metrics.predicted_clip import RealClip
 from training.stages.sheets import Sample, clip_of, save_sheet
 
 COUNT = 16

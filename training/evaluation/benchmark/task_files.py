@@ -19,8 +19,9 @@ from tqdm import tqdm
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.files import write_atomically, write_json
 from training.evaluation.benchmark.predictions import clip_name
-from training.evaluation.benchmark.tasks import Benchmark, Mode
+from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.predicted_clip import Mode
 
 
 def write_tasks(benchmark: Benchmark, mode: Mode, folder: Path, known_poses: int = 1) -> None:

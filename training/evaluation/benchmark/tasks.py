@@ -6,65 +6,20 @@ with as many other real clips: the next ones in that order, then the `val` split
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.camera import Pinhole
-from egotwin_model.geometry.mount import Mount
-from egotwin_model.geometry.skeleton import HEAD, XSENS
-from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.geometry.skeleton import XSENS
 from training.datasets.clips.cameras import ClipCameras, camera_of
 from training.datasets.clips.dataset import ClipSet, open_clips, skeleton_of
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.predicted_clip import RealClip
 
-Mode = Literal["joint", "TV2M", "TM2V", "T2M", "T2V"]
-MODES: tuple[Mode, ...] = get_args(Mode)
-PREDICTED: dict[Mode, tuple[str, ...]] = {
-    "joint": ("video", "motion"),
-    "TV2M": ("motion",),
-    "TM2V": ("video",),
-    "T2M": ("motion",),
-    "T2V": ("video",),
-}
-"""What each mode predicts from first frame, first pose and text; TV2M is also told the video, TM2V the motion."""
 ORDER_SEED = 6
-
-
-@dataclass(frozen=True)
-class RealClip:
-    """One real clip, in its own world frame (z up).
-
-    Attributes:
-        split, number: its place in the data folder. record: text, behaviour, ...
-        frames: uint8 (F, H, W, 3). positions: (T, 23, 3) metres. rotations: (T, 23, 3, 3).
-        camera, mount: the frames' intrinsics, and where the camera sits on the head.
-        camera_pose: (F, 4, 4) T_world_camera, optical; None where the data has none. depth: (F, H, W) metres or None.
-    """
-
-    split: str
-    number: int
-    record: dict[str, Any]
-    frames: NDArray[np.uint8]
-    positions: NDArray[np.float32]
-    rotations: NDArray[np.float32]
-    camera: Pinhole
-    mount: Mount
-    camera_pose: NDArray[np.float32] | None = None
-    depth: NDArray[np.floating] | None = None
-
-    @property
-    def text(self) -> str:
-        return str(self.record["text"])
-
-    @property
-    def motion(self) -> BodyMotion:
-        return BodyMotion(self.positions, self.rotations, self.positions[:, HEAD], self.rotations[:, HEAD])
 
 
 class Benchmark:
@@ -118,10 +73,6 @@ class Benchmark:
     @property
     def pose_rate(self) -> float:
         return self._splits[self.name].manifest.pose_rate
-
-    @property
-    def poses_per_frame(self) -> int:
-        return round(self.pose_rate / self.frame_rate)
 
     def record(self, number: int) -> dict[str, Any]:
         return self._splits[self.name].records[number]

@@ -1,15 +1,10 @@
-"""Feature extractors: what turns pictures, clips, texts and motions into the features that metrics compare.
-
-Every extractor has a name, a version and the SHA-256 of its weights, which are printed beside each number that it gave;
-numbers of different extractors never share a column. `official` says that the paper's own network was used.
-"""
+"""Frames as an extractor reads them, and the ImageNet features behind I-FID."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,79 +14,7 @@ from torch.nn import functional as F
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import sha256
-
-Features = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class ExtractorId:
-    """Which network gave the features; `official`: the one the paper's numbers are made with."""
-
-    name: str
-    version: str
-    sha256: str
-    official: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version} ({self.sha256[:12]})"
-
-
-class FrameExtractor(Protocol):
-    """Features of single pictures, for I-FID."""
-
-    identity: ExtractorId
-
-    def __call__(self, frames: NDArray[np.uint8]) -> Features:
-        """uint8 (F, H, W, 3) RGB to (F, D)."""
-        ...
-
-
-class ClipExtractor(Protocol):
-    """Features of whole clips, for FVD."""
-
-    identity: ExtractorId
-
-    def __call__(self, frames: NDArray[np.uint8]) -> Features:
-        """uint8 (F, H, W, 3) RGB to (D,)."""
-        ...
-
-
-class PictureTextExtractor(Protocol):
-    """Pictures and texts in one space, for CLIP-SIM."""
-
-    identity: ExtractorId
-
-    def pictures(self, frames: NDArray[np.uint8]) -> Features:
-        """uint8 (F, H, W, 3) RGB to (F, D), or (1, D) where clips are read whole."""
-        ...
-
-    def text(self, text: str) -> Features:
-        """(D,)."""
-        ...
-
-
-class MotionTextExtractor(Protocol):
-    """Motions and texts in one space, for M-FID, R-Precision, MM-Dist and Diversity."""
-
-    identity: ExtractorId
-
-    def motion(self, positions: NDArray[Any], rotations: NDArray[Any]) -> Features:
-        """(T, 23, 3) and (T, 23, 3, 3) to (D,)."""
-        ...
-
-    def text(self, text: str) -> Features:
-        """(D,)."""
-        ...
-
-
-class HandFinder(Protocol):
-    """Whether a hand is in the picture, for HandScore."""
-
-    identity: ExtractorId
-
-    def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """uint8 (F, H, W, 3) RGB to (F, 2): left, right."""
-        ...
+from training.evaluation.metrics.tools import ExtractorId, Features
 
 
 def to_pictures(frames: NDArray[np.uint8], size: int) -> Tensor:

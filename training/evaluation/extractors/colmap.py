@@ -9,7 +9,6 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,9 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
-from training.evaluation.extractors.base import ExtractorId
+from training.evaluation.metrics.tools import CameraPath, ExtractorId
 
-Array = NDArray[np.float64]
 LEAST_SIDE = 256  # small pictures are enlarged to this: SIFT finds little below
-
-
-@dataclass(frozen=True)
-class CameraPath:
-    """The frames that were placed, N of F.
-
-    Attributes:
-        frames: (N,) indices, ascending. rotations: (N, 3, 3) and positions (N, 3): T_world_camera, optical, in a world
-            and scale of its own.
-    """
-
-    frames: NDArray[np.int64]
-    rotations: Array
-    positions: Array
 
 
 class Colmap:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import sha256
-from training.evaluation.extractors.base import ExtractorId, Features
+from training.evaluation.metrics.tools import ExtractorId, Features
 
 BATCH = 16
 
@@ -85,7 +85,7 @@ class Clip:
         self.identity = ExtractorId("CLIP (official)", folder.name, sha256(weights), official=True)
 
     @torch.inference_mode()
-    def pictures(self, frames: NDArray[np.uint8]) -> Features:
+    def frames(self, frames: NDArray[np.uint8]) -> Features:
         """uint8 (F, H, W, 3) RGB to (F / 4, D)."""
         inputs = self._processor(images=list(frames[:: self.STRIDE]), return_tensors="pt")
         return _embedding(self._network.get_image_features(**inputs))

@@ -21,8 +21,7 @@ from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.cameras import same_view
-from training.evaluation.extractors.base import ExtractorId, Features, to_pictures
-from training.evaluation.extractors.colmap import CameraPath
+from training.evaluation.extractors.base import to_pictures
 from training.evaluation.extractors.extractor_networks import (
     PICTURE,
     STATISTICS,
@@ -37,6 +36,7 @@ from training.evaluation.extractors.extractor_networks import (
     VideoText,
     VideoTextConfig,
 )
+from training.evaluation.metrics.tools import CameraPath, ExtractorId, Features
 
 VERSION = "1"
 EVALUATORS = ("text-motion", "video-text", "hands", "camera")
@@ -94,7 +94,7 @@ class VideoTextEvaluator:
         return self._features(frames)[0].numpy()
 
     @torch.inference_mode()
-    def pictures(self, frames: NDArray[np.uint8]) -> Features:
+    def frames(self, frames: NDArray[np.uint8]) -> Features:
         """uint8 (F, H, W, 3) RGB to (1, D): the clip is read whole."""
         return self._network.shared(self._features(frames)).numpy()
 

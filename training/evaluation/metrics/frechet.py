@@ -8,12 +8,17 @@ sum of the singular values of R₁ R₂ᵀ: no matrix square root, so nothing is
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.features import image_features, motion_features, video_features
+from training.evaluation.metrics.intervals import Interval
+from training.evaluation.metrics.metric_family import Measure, Metric, MetricFamily, Parts, Rates
 
 Array = NDArray[np.float64]
 
@@ -68,3 +73,49 @@ def frechet_distance(first: Gaussian, second: Gaussian) -> float:
     crossed = np.linalg.svd(first.root @ second.root.T, compute_uv=False).sum()
     spread = np.square(first.root).sum() + np.square(second.root).sum() - 2.0 * crossed
     return float(max(0.0, np.square(first.mean - second.mean).sum() + spread))
+
+
+def _family(name: str, group: str, role: str, key: str, meaning: str, source: str, measure: Measure) -> MetricFamily:
+    """A Fréchet distance to the true clips' features `key` (N, ..., D); it has no interval."""
+
+    def pool(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
+        if key not in truth:
+            return {}
+        both = [Gaussian.fit(x[key].reshape(-1, x[key].shape[-1]), f"{name} features") for x in (parts, truth)]
+        return {name: Interval(_named(name, partial(frechet_distance, *both)), float("nan"), float("nan"))}
+
+    return MetricFamily(
+        metrics=(Metric(name, "", "lower", group, role),),
+        title=name,
+        meaning=meaning,
+        source=source,
+        formulas=(frechet_distance,),
+        measures=(measure,),
+        needs=(key,),
+        pool=pool,
+        real_against_real=True,
+    )
+
+
+def _named(name: str, compute: Callable[[], float]) -> float:
+    """`compute`'s value; its warnings begin with the metric's name."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        value = compute()
+    for each in caught:
+        warnings.warn(f"{name}: {each.message}", stacklevel=2)
+    return value
+
+
+I_FID = _family(
+    "I-FID", "Video", "I-FID", "image_features",
+    "Fréchet distance of the features of single frames, every 4th frame", "Heusel et al. 2017", image_features,
+)  # fmt: skip
+FVD = _family(
+    "FVD", "Video", "FVD", "video_features",
+    "Fréchet distance of the features of whole videos", "Unterthiner et al. 2018", video_features,
+)  # fmt: skip
+M_FID = _family(
+    "M-FID", "Motion", "text and motion", "motion_features",
+    "Fréchet distance of the features of motions", "Guo et al. 2022", motion_features,
+)  # fmt: skip

@@ -14,6 +14,8 @@ from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from training.evaluation.errors import PredictionError
 from training.evaluation.metrics.intervals import Interval, bootstrap
+from training.evaluation.metrics.metric_family import Metric, MetricFamily, Parts
+from training.evaluation.metrics.predicted_clip import PredictedClip
 
 SIDES = ("left", "right")
 HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
@@ -74,3 +76,24 @@ def hand_score(tallies: ArrayLike) -> Interval:
     if not np.isfinite(result.value):
         raise PredictionError("a hand is in no frame, neither seen nor expected: HandScore is undefined; add clips")
     return result
+
+
+def hand_counts(case: PredictedClip) -> Parts:
+    """`hands` (3, 2): `counts` of hands seen in the video against hands that the motion brings into view."""
+    video, motion, find = case.video, case.motion_at_frames, case.tools.hands
+    if video is None or motion is None or find is None or not motion.positions.shape[-2]:
+        return {}
+    wanted = hands_in_view(motion.positions, motion.rotations, case.clip.camera, case.clip.mount)
+    return {"hands": counts(find(video)[1:], wanted[1:])}
+
+
+HANDS_SEEN = MetricFamily(
+    metrics=(Metric("HandScore", "", "higher", "View and motion agree", "hands"),),
+    title="HandScore",
+    meaning="mean F-score of left and right: hand seen in the frame against hand inside the camera's view",
+    source="EgoTwin",
+    formulas=(hand_score,),
+    measures=(hand_counts,),
+    needs=("hands",),
+    pool=lambda parts, truth, rates: {"HandScore": hand_score(parts["hands"])},
+)

@@ -58,20 +58,6 @@ def _relative_to_first(rotations: Array, positions: Array) -> tuple[Array, Array
     return rotations[0].T @ rotations, (positions - positions[0]) @ rotations[0]
 
 
-def path_error(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
-    """Average and final displacement error of head paths that share their first position.
-
-    Args:
-        predicted: (..., T, 3) metres; frame 0 is given, so it does not count.
-        truth: (..., T, 3).
-
-    Returns:
-        `ADE` (mean over frames 1... and clips) and `FDE` (mean over clips), metres.
-    """
-    error = np.linalg.norm(np.asarray(predicted, dtype=np.float64) - np.asarray(truth, dtype=np.float64), axis=-1)
-    return {"ADE": float(error[..., 1:].mean()), "FDE": float(error[..., -1].mean())}
-
-
 def constant_velocity(positions: ArrayLike, known: int = 2) -> Array:
     """Baseline: goes on with the mean velocity of the first `known` positions. (..., T, 3) to (..., T, 3).
 
@@ -80,9 +66,3 @@ def constant_velocity(positions: ArrayLike, known: int = 2) -> Array:
     p = np.asarray(positions, dtype=np.float64)
     step = (p[..., known - 1, :] - p[..., 0, :]) / (known - 1)
     return p[..., :1, :] + np.arange(p.shape[-2])[:, None] * step[..., None, :]
-
-
-def zero_motion(positions: ArrayLike) -> Array:
-    """Baseline: stays at the first position. (..., T, 3) to (..., T, 3)."""
-    p = np.asarray(positions, dtype=np.float64)
-    return np.broadcast_to(p[..., :1, :], p.shape).copy()

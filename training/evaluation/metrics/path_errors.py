@@ -5,14 +5,22 @@ Positions are metres; predictions share their first pose with the truth, so pose
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import f as f_distribution
 
+from egotwin_model.geometry.rotations import rotation_angle
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.intervals import Interval, over_clips
+from training.evaluation.metrics.metric_family import Measure, Metric, MetricFamily, Parts, Rates
+from training.evaluation.metrics.predicted_clip import PredictedClip
 
 Array = NDArray[np.float64]
 HORIZONS_S = (1.0, 2.0, 3.0, 5.0)
+CALIBRATION, CALIBRATION_SAMPLES = (0.5, 0.9), 4
+WHO = {"head": "head_error", "body": "joint_error"}
 
 
 def distances(predicted: ArrayLike, truth: ArrayLike) -> Array:
@@ -41,11 +49,6 @@ def displacement_errors(
             found[f"ADE@{horizon:g}s"] = e[..., 1 : last + 1].mean(axis=-1)
             found[f"FDE@{horizon:g}s"] = e[..., last]
     return found
-
-
-def mpjpe(predicted: ArrayLike, truth: ArrayLike) -> Array:
-    """Mean per-joint position error in the world, unaligned, over poses 1...: (..., T, J, 3) to (...) metres."""
-    return distances(predicted, truth)[..., 1:, :].mean(axis=(-2, -1))
 
 
 def best_of(errors: ArrayLike) -> Array:
@@ -77,3 +80,113 @@ def inside_region(samples: ArrayLike, truth: ArrayLike, share: float) -> NDArray
     offset = y - mean
     squared = np.einsum("...i,...i->...", offset, np.linalg.solve(covariance, offset[..., None])[..., 0])
     return squared * k * (k - p) / (p * (k**2 - 1)) <= f_distribution.ppf(share, p, k - p)
+
+
+def head_errors(case: PredictedClip) -> Parts:
+    """`head_error` (S, T) m, `head_turn_error` (S, T) rad, and the heads' places over the floor at each horizon."""
+    motion, truth = case.prediction.motion, case.clip.motion
+    if motion is None:
+        return {}
+    steps = [round(horizon * case.pose_rate) for horizon in HORIZONS_S]
+    steps = [step for step in steps if step < len(case.clip.positions)]
+    return {
+        "head_error": distances(motion.head_positions, truth.head_positions),
+        "head_turn_error": rotation_angle(motion.head_rotations, truth.head_rotations),
+        "floor_places": np.asarray(motion.head_positions)[:, steps, :2],
+        "floor_truth": np.asarray(truth.head_positions)[steps, :2],
+    }
+
+
+def joint_errors(case: PredictedClip) -> Parts:
+    """`joint_error` (S, T) m, mean over the joints."""
+    body = case.prediction.body
+    return {} if body is None else {"joint_error": distances(body.positions, case.clip.positions).mean(axis=-1)}
+
+
+def _pool_displacement(who: str, parts: Parts, rates: Rates) -> dict[str, Interval]:
+    """Mean over samples: the error to expect of one."""
+    errors = displacement_errors(parts[WHO[who]], rates[1])
+    return {f"{who} {name}": over_clips(error.mean(axis=1)) for name, error in errors.items()}
+
+
+def _without_given_pose(error: Array) -> Interval:
+    return over_clips(error[:, :, 1:].mean(axis=(1, 2)))
+
+
+def _pool_samples(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
+    """Best of K, and calibration of the head's place over the floor, pooled over horizons."""
+    found: dict[str, Interval] = {}
+    samples = parts["head_error"].shape[1]
+    if samples < 2:
+        return found
+    errors = displacement_errors(parts["head_error"], rates[1], (5.0,))
+    for name in ("FDE", "ADE"):
+        if f"{name}@5s" in errors:
+            found[f"head {name}@5s, best of K"] = over_clips(best_of(errors[f"{name}@5s"]))
+    if samples < CALIBRATION_SAMPLES:
+        warnings.warn(f"calibration needs {CALIBRATION_SAMPLES} samples of each clip, here are {samples}", stacklevel=2)
+        return found
+    places = np.swapaxes(parts["floor_places"], 1, 2)  # (N, horizons, K, 2)
+    for share in CALIBRATION:
+        inside = inside_region(places, parts["floor_truth"], share)
+        found[f"truth inside the {share:.0%} region"] = over_clips(inside.mean(axis=1))
+    return found
+
+
+def _displacement(who: str, what: str, measure: Measure) -> MetricFamily:
+    return MetricFamily(
+        metrics=tuple(
+            Metric(f"{who} {name}@{horizon:g}s", "m", "lower", f"{who} against the true clip")
+            for name in ("ADE", "FDE")
+            for horizon in HORIZONS_S
+        ),
+        title=f"{who} ADE, FDE at 1, 2, 3, 5 s",
+        meaning=f"distance of {what}, mean up to a time and at that time",
+        source="",
+        formulas=(displacement_errors,),
+        measures=(measure,),
+        needs=(WHO[who],),
+        pool=lambda parts, truth, rates: _pool_displacement(who, parts, rates),
+        paired=True,
+    )
+
+
+HEAD_PATH = _displacement("head", "the head to the true one", head_errors)
+BODY_PATH = _displacement("body", "the joints to the true ones, unaligned, mean over the joints", joint_errors)
+JOINTS = MetricFamily(
+    metrics=(Metric("MPJPE", "m", "lower", "body against the true clip"),),
+    title="MPJPE",
+    meaning="distance of the joints to the true ones, unaligned, mean over joints and time",
+    source="",
+    formulas=(distances,),
+    measures=(joint_errors,),
+    needs=("joint_error",),
+    pool=lambda parts, truth, rates: {"MPJPE": _without_given_pose(parts["joint_error"])},
+    paired=True,
+)
+HEAD_TURN = MetricFamily(
+    metrics=(Metric("head turn error", "rad", "lower", "head against the true clip"),),
+    title="head turn error",
+    meaning="angle between the head's rotation and the true one, mean over time",
+    source="",
+    formulas=(head_errors,),
+    measures=(head_errors,),
+    needs=("head_turn_error",),
+    pool=lambda parts, truth, rates: {"head turn error": _without_given_pose(parts["head_turn_error"])},
+    paired=True,
+)
+SAMPLES = MetricFamily(
+    metrics=(
+        *(Metric(f"head {name}@5s, best of K", "m", "lower", "K samples") for name in ("FDE", "ADE")),
+        *(Metric(f"truth inside the {share:.0%} region", "", "true", "K samples") for share in CALIBRATION),
+    ),
+    title="best of K; truth inside the 50 % and 90 % region",
+    meaning="least error of K samples; share of clips whose truth lies in Hotelling's prediction region of the "
+    "samples, exact at every K for Gaussian futures",
+    source="",
+    formulas=(best_of,),
+    measures=(head_errors,),
+    needs=("head_error",),
+    pool=_pool_samples,
+    paired=True,
+)

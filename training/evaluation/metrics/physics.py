@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egotwin_model.geometry.skeleton import ANKLES, TOES
+from training.evaluation.metrics.intervals import Interval, over_clips
+from training.evaluation.metrics.metric_family import Metric, MetricFamily, Parts, Rates
+from training.evaluation.metrics.predicted_clip import PredictedClip
 
 Array = NDArray[np.float64]
 CONTACT_HEIGHT_M = 0.03
@@ -68,3 +74,46 @@ def jerk(positions: ArrayLike, rate_hz: float) -> Array:
     """Mean length of the third derivative of joint positions, m/s³: (..., T, J, 3) to (...); T of at least 4."""
     third = np.diff(np.asarray(positions, dtype=np.float64), n=3, axis=-3) * rate_hz**3
     return np.linalg.norm(third, axis=-1).mean(axis=(-2, -1))
+
+
+def physics(case: PredictedClip) -> Parts:
+    """An array (S,) for each metric below."""
+    body, rate = case.prediction.body, case.pose_rate
+    if body is None:
+        return {}
+    floor, ankle = (float(case.clip.positions[:, joints, 2].min()) for joints in (TOES, ANKLES))  # of this body
+    sliding, standing = stance(body.positions, rate, floor, ankle)
+    return {
+        "foot_sliding": foot_sliding(body.positions, rate, floor),
+        "stance_sliding": sliding,
+        "feet_standing": standing,
+        "floor_penetration": floor_penetration(body.positions, floor),
+        "jerk": jerk(body.positions, rate),
+    }
+
+
+def _family(title: str, meaning: str, source: str, formula: Callable[..., Any], *metrics: Metric) -> MetricFamily:
+    """Means over samples and clips of what `physics` measures under the metrics' names."""
+    keys = {metric.name: metric.name.replace(" ", "_") for metric in metrics}
+
+    def pool(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
+        return {name: over_clips(parts[key].mean(axis=1)) for name, key in keys.items()}
+
+    return MetricFamily(metrics, title, meaning, source, (formula,), (physics,), tuple(keys.values()), pool)
+
+
+FOOT_SLIDING = _family(
+    "foot sliding", "speed of toes over the floor, weighted by how near they are to it", "Zhang et al. 2018",
+    foot_sliding, Metric("foot sliding", "m/s", "lower", "Physics"),
+)  # fmt: skip
+STANCE = _family(
+    "stance sliding, feet standing", "speed of feet while toe *and* ankle are down, and how much of the time they are",
+    "", stance, Metric("stance sliding", "m/s", "lower", "Physics"), Metric("feet standing", "", "true", "Physics"),
+)  # fmt: skip
+FLOOR = _family(
+    "floor penetration", "depth of the lowest joint below a standing toe's height", "", floor_penetration,
+    Metric("floor penetration", "m", "lower", "Physics", digits=4),
+)  # fmt: skip
+JERK = _family(
+    "jerk", "third derivative of the joints' positions", "", jerk, Metric("jerk", "m/s³", "true", "Physics", digits=1),
+)  # fmt: skip

@@ -6,11 +6,15 @@ Wu et al. 2021 (GODIVA) for CLIP-SIM; EgoTwin's settings (batches of 32) in the 
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training.evaluation.errors import PredictionError
-from training.evaluation.metrics.intervals import Interval, over_repetitions
+from training.evaluation.metrics.features import frame_and_text_features, motion_features, motion_text
+from training.evaluation.metrics.intervals import Interval, over_clips, over_repetitions
+from training.evaluation.metrics.metric_family import Metric, MetricFamily, Parts, Rates
 
 Array = NDArray[np.float64]
 BATCH = 32
@@ -109,3 +113,47 @@ def _finite(features: ArrayLike, what: str) -> Array:
     if not np.isfinite(x).all():
         raise PredictionError(f"{what} hold NaN or infinite values; look for clips with broken frames or motion")
     return x
+
+
+def _pool_clip_sim(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
+    return {"CLIP-SIM": over_clips(clip_similarity(parts["picture_features"], parts["picture_text"]))}
+
+
+def _pool_text_motion(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
+    motions, texts = parts["motion_features"], parts["motion_text"]
+    found = {"MM-Dist": over_clips(mm_distance(texts, motions)), "Diversity": diversity(motions)}
+    try:
+        shares = r_precision(texts, motions)
+    except PredictionError as error:
+        warnings.warn(f"R-Precision is not measured: {error}", stacklevel=2)
+        return found
+    if len(motions) < 2 * BATCH:
+        warnings.warn(f"R-Precision: {len(motions)} clips are one batch: no interval", stacklevel=2)
+    return found | {f"R-Precision top-{k}": share for k, share in shares.items()}
+
+
+CLIP_SIM = MetricFamily(
+    metrics=(Metric("CLIP-SIM", "", "higher", "Video", "CLIP-SIM", 2),),
+    title="CLIP-SIM",
+    meaning="100 × cosine of the features of frames and text",
+    source="Wu et al. 2021",
+    formulas=(clip_similarity,),
+    measures=(frame_and_text_features,),
+    needs=("picture_features", "picture_text"),
+    pool=_pool_clip_sim,
+)
+TEXT_MOTION = MetricFamily(
+    metrics=(
+        *(Metric(f"R-Precision top-{k}", "", "higher", "Motion", "text and motion") for k in TOP),
+        Metric("MM-Dist", "", "lower", "Motion", "text and motion"),
+        Metric("Diversity", "", "true", "Motion", "text and motion"),
+    ),
+    title="R-Precision top-1/2/3, MM-Dist, Diversity",
+    meaning=f"whether a motion's own text is among the nearest of {BATCH}; distance of a motion to its text; distance "
+    "of two random motions, all in a common space of text and motion",
+    source="Guo et al. 2022",
+    formulas=(r_precision,),
+    measures=(motion_features, motion_text),
+    needs=("motion_features", "motion_text"),
+    pool=_pool_text_motion,
+)

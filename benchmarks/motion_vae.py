@@ -2,7 +2,7 @@
 
 python -m benchmarks.motion_vae --model models/egotwin-mini --data data/world --mocap DIR
 
-Beside it stands the best linear codec of the same size, fitted on the train split: 64 numbers for four poses.
+For comparison: the best linear codec of the same size, fitted on the train split: 64 numbers for four poses.
 """
 
 from __future__ import annotations

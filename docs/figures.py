@@ -140,7 +140,7 @@ class Diagram:
         self.box(x, y, 3.0, height, label, colour)
 
     def note(self, x: float, y: float, label: str, **style: Any) -> None:
-        """A line of text over what lies below it."""
+        """A line of text above the next element."""
         ground = {"facecolor": "#f6f8fa", "edgecolor": "none", "pad": 2.0}
         self.axes.text(x, y, label, fontsize=8.2, bbox=ground, zorder=5, **style)
 

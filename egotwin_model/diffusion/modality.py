@@ -14,7 +14,7 @@ class ModalityState:
     """One modality in one generation.
 
     Args:
-        noise: what it starts from and what stands for it when absent; None where the model lacks this modality.
+        noise: where it starts, and its value when it is absent; None where the model lacks this modality.
         given: its clean latent in a conditional mode.
         steps: its timesteps, before each step and after the last; None where it is not generated.
         context: clean latents of its known beginning along `token_axis`.

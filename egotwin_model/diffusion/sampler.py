@@ -185,8 +185,8 @@ class Sampler:
         """Clean video latents (S, F, C, h, w) and motion latents (S, C_m, N); None for what was not generated.
 
         Args:
-            noise_video, noise_motion: where both start from, and what stands for an absent modality; None for one that
-                the model does not have.
+            noise_video, noise_motion: where both start, and the value of an absent modality; None for one that the
+                model does not have.
             progress: called with (step, steps) before every step and at the end; what it raises ends the generation.
             fresh_video, fresh_motion: generate the noise that a solver with eta above 0 adds; needed there.
         """
@@ -229,7 +229,7 @@ class Sampler:
     def _guided(
         self, c: Conditions, video: ModalityState, motion: ModalityState, index: int, guidance: Guidance
     ) -> tuple[Array | None, Array | None]:
-        """Guided v of the modalities that step `index` moves, each evaluation made once."""
+        """Guided v of the modalities that step `index` denoises, each evaluation made once."""
         terms = guidance_terms if self.asynchronous else plain_terms
         plan: dict[_Evaluation, list[float]] = {}
         if video.moves(index):

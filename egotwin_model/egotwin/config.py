@@ -32,8 +32,8 @@ class EgoTwinConfig:
             timestep MLP starts at zero with it. Pretrained video then is unchanged at step 0. Gate 1 is the paper's
             joint attention.
         camera_condition: video tokens also get the camera's rays (`plucker.plucker_maps`).
-        position_origin: row and column, in patches, where this model's picture lies in the grid its position table was
-            learned on; RoPE counts from there too.
+        position_origin: row and column, in patches, of this model's image in the grid its position table was learned
+            on; RoPE counts from there too.
     """
 
     num_layers: int = 42
@@ -109,7 +109,7 @@ class EgoTwinConfig:
 
     @property
     def camera_channels(self) -> int:
-        """Channels of the camera condition: a Plücker ray for each picture behind a latent."""
+        """Channels of the camera condition: a Plücker ray for each frame behind a latent."""
         return 6 * FRAMES_PER_LATENT
 
     @classmethod
@@ -118,7 +118,7 @@ class EgoTwinConfig:
 
         **Our decision**: that model's position table covers 480 × 720 px, 13 × 30 × 45 patches. Our 11 × 30 × 30 are
         its first 11 frames and the 30 columns from the eighth, the middle: where diffusers' pipelines would put a
-        480 × 480 picture, with the integer positions it was trained on.
+        480 × 480 image, with the integer positions it was trained on.
         """
         return cls(**{"motion_gate": True, "position_origin": (0, 8), **changes})
 

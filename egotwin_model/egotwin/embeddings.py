@@ -1,4 +1,4 @@
-"""What goes into the blocks: timesteps, text states and latent patches with their conditions, motion latents."""
+"""Embeddings of the blocks' inputs: timesteps, text states, latent patches with their conditions, motion latents."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from egotwin_model.diffusion.positions import sinusoid, video_sinusoid
 from egotwin_model.egotwin.config import EgoTwinConfig
-from egotwin_model.egotwin.layers import Clock, OutputNorm
+from egotwin_model.egotwin.layers import OutputNorm, TimeConditioning
 from egotwin_model.errors import ModelError
 
 
 class TimestepEmbedding(nn.Module):
     """Two-layer MLP over sinusoids of t_v; t_m's sinusoid enters through its own half of the first layer's input.
 
-    A model whose timesteps are tied, or without motion, has no such half: one timestep is all it knows.
+    A model whose timesteps are tied, or without motion, has no such half: it takes one timestep.
     """
 
     def __init__(self, config: EgoTwinConfig) -> None:
@@ -36,7 +36,7 @@ class TimestepEmbedding(nn.Module):
         hidden = self.linear_1(self._code(t_video)) + self.linear_1_motion(self._code(t_motion))
         return self.linear_2(F.silu(hidden))
 
-    def clock(self, t_video: Tensor | None, t_motion: Tensor | None, num_frames: int) -> Clock:
+    def conditioning(self, t_video: Tensor | None, t_motion: Tensor | None, num_frames: int) -> TimeConditioning:
         """The embedding for (B,) timesteps, or per latent step: t_video (B, F), t_motion (B, 2F − 1), either or both.
 
         **Our decision** (the paper has one timestep per modality): tokens of one moment read each other's timestep,
@@ -44,7 +44,7 @@ class TimestepEmbedding(nn.Module):
         the noisiest of each. Equal timesteps thus give what one gives.
         """
         if all(t is None or t.ndim == 1 for t in (t_video, t_motion)):
-            return Clock(self(t_video, t_motion)[:, None])
+            return TimeConditioning(self(t_video, t_motion)[:, None])
         video = motion = None
         if t_video is not None:
             t_video = t_video[:, None].expand(-1, num_frames) if t_video.ndim == 1 else t_video
@@ -54,14 +54,14 @@ class TimestepEmbedding(nn.Module):
             t_motion = t_motion[:, None].expand(-1, 2 * num_frames - 1) if t_motion.ndim == 1 else t_motion
             motion = torch.cat([t_motion.amax(1, keepdim=True), t_motion[:, ::2], t_motion], dim=1)
         places = {"text": slice(0, 1), "video": slice(1, 1 + num_frames), "motion": slice(1 + num_frames, None)}
-        return Clock(self(video, motion), places)
+        return TimeConditioning(self(video, motion), places)
 
     def _code(self, timestep: Tensor) -> Tensor:
         return sinusoid(timestep, self.dim, cosine_first=True).to(self.linear_1.weight.dtype)
 
 
 def _tied(t_video: Tensor | None, t_motion: Tensor | None) -> Tensor:
-    """The one timestep of a model that knows no other."""
+    """The one timestep of a model whose timesteps are tied."""
     if t_video is None or t_motion is None:
         timestep = t_motion if t_video is None else t_video
         if timestep is None:
@@ -75,8 +75,8 @@ def _tied(t_video: Tensor | None, t_motion: Tensor | None) -> Tensor:
 class PatchEmbed(nn.Module):
     """Latent patches and text states to tokens of one width, with the position table added (text's part is zero).
 
-    What CogVideoX does not know enters through projections of its own, which start at zero: the visibility of an image
-    condition in every frame, and the camera's rays.
+    Inputs that CogVideoX lacks have projections of their own, which start at zero: the visibility of an image condition
+    in every frame, and the camera's rays.
     """
 
     pos_embedding: Tensor
@@ -147,6 +147,6 @@ class MotionHead(nn.Module):
         tokens = torch.cat([noisy, pose[..., None] * first, first], dim=1).transpose(1, 2)
         return self.proj_in(tokens) + self.pos_embedding
 
-    def forward(self, tokens: Tensor, clock: Clock) -> Tensor:
+    def forward(self, tokens: Tensor, time: TimeConditioning) -> Tensor:
         """(B, N, motion_width) to the prediction (B, C, N)."""
-        return self.proj_out(self.norm_out(self.norm_final(tokens), clock)).transpose(1, 2)
+        return self.proj_out(self.norm_out(self.norm_final(tokens), time)).transpose(1, 2)

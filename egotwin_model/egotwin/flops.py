@@ -1,4 +1,4 @@
-"""What one evaluation of the transformer costs in floating-point operations, by formula.
+"""Floating-point operations of one evaluation of the transformer, by formula.
 
 A product of (m, k) and (k, n) counts 2·m·k·n; everything else (norms, softmax, RoPE, activations) is left out, as
 `torch.utils.flop_counter` leaves it out, so the two agree to the last operation. With L text and video tokens, N motion

@@ -56,7 +56,7 @@ class GivenConditions:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a call samples."""
+    """Sampling settings of one call."""
 
     mode: Mode
     samples: int
@@ -174,7 +174,7 @@ class ClipGenerator:
     def _body(
         self, latents: Latents | None, conditions: Conditions, start: Start, given: GivenConditions, samples: int
     ) -> BodyMotion:
-        """Motion in the caller's world; P⁰'s latent and what is known of the poses are the given ones."""
+        """Motion in the caller's world; P⁰'s latent and the known poses are replaced by the given ones."""
         if latents is None:
             first = repeated(BodyMotion(*(part[0] for part in vars(start.motion).values())), samples)
             return cut(first, 0, 0) if given.motion is None else repeated(given.motion, samples)

@@ -1,4 +1,4 @@
-"""What goes into a model and what comes out, in the caller's world: a body pose, imagined futures, a model's facts."""
+"""Inputs and outputs of a pipeline, in the caller's world: a body pose, imagined futures, facts about the model."""
 
 from __future__ import annotations
 

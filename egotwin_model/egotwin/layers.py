@@ -1,4 +1,4 @@
-"""The layers the three branches are made of; those of text and video carry diffusers' CogVideoX names and shapes."""
+"""Layers of the three branches; those of text and video have diffusers' CogVideoX names and shapes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Clock(NamedTuple):
-    """The timestep embedding as the streams read it: one row for all tokens, or one for each latent step.
+class TimeConditioning(NamedTuple):
+    """The timestep embedding for every stream: one row for all tokens, or one for each latent step.
 
     Attributes:
         rows: (B, S, time_embed_dim).
@@ -37,13 +37,13 @@ class Modulation(nn.Module):
         self.linear = nn.Linear(time_embed_dim, 3 * len(streams) * dim)
         self.norm = nn.LayerNorm(dim, eps=1e-5)
 
-    def forward(self, groups: list[Tensor], clock: Clock) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, groups: list[Tensor], time: TimeConditioning) -> tuple[list[Tensor], list[Tensor]]:
         """Normalised and modulated groups [(B, L_i, dim)], and their gates, which broadcast over them."""
-        parts = self.linear(F.silu(clock.rows)).chunk(3 * len(self.streams), dim=-1)
+        parts = self.linear(F.silu(time.rows)).chunk(3 * len(self.streams), dim=-1)
         hidden, gates = [], []
         for index, (stream, group) in enumerate(zip(self.streams, groups, strict=True)):
             triple = parts[3 * index : 3 * index + 3]
-            shift, scale, gate = (clock.spread(part, stream, group.shape[1]) for part in triple)
+            shift, scale, gate = (time.spread(part, stream, group.shape[1]) for part in triple)
             hidden.append(self.norm(group) * (1 + scale) + shift)
             gates.append(gate)
         return hidden, gates
@@ -58,9 +58,9 @@ class OutputNorm(nn.Module):
         self.linear = nn.Linear(time_embed_dim, 2 * dim)
         self.norm = nn.LayerNorm(dim, eps=1e-5)
 
-    def forward(self, x: Tensor, clock: Clock) -> Tensor:
-        parts = self.linear(F.silu(clock.rows)).chunk(2, dim=-1)
-        shift, scale = (clock.spread(part, self.stream, x.shape[1]) for part in parts)
+    def forward(self, x: Tensor, time: TimeConditioning) -> Tensor:
+        parts = self.linear(F.silu(time.rows)).chunk(2, dim=-1)
+        shift, scale = (time.spread(part, self.stream, x.shape[1]) for part in parts)
         return self.norm(x) * (1 + scale) + shift
 
 

@@ -128,7 +128,7 @@ class EgoTwinPipeline:
         seed: int | None = None,
         progress: Progress = None,
     ) -> Imagination:
-        """Imagine what follows.
+        """Imagine the coming seconds.
 
         Args:
             goal: what the wearer will do, in words.
@@ -141,7 +141,7 @@ class EgoTwinPipeline:
             prior: views known beforehand and where, for models whose image condition covers every frame.
             num_samples: independent futures, made in one batch.
             num_steps, guidance, solver: default to the model's own.
-            seed: repeats a generation; drawn where not given.
+            seed: repeats a generation; random where not given. Sample i of a seed is the same in any number of samples.
             progress: called with (step, steps) before every step and at the end; may raise `Cancelled`.
 
         Raises:
@@ -175,21 +175,21 @@ class EgoTwinPipeline:
         seed: int | None = None,
         progress: Progress = None,
     ) -> Imagination:
-        """Imagine further ahead than one clip reaches: windows in a row, joined without gap or duplicate.
+        """Imagine a horizon longer than one clip: windows one after the other, joined without gap or duplicate.
 
         Args:
             goals: one goal, or pairs (second from which it holds, goal), the first at 0. A window ends where a goal
                 does.
             horizon_s: seconds to imagine; cut to whole frames.
             continuity: what a window knows of the one before.
-                "restart": its last picture and pose, as a call would. Any model, exactly as trained; how fast the body
-                was moving is not handed on.
+                "restart": its last frame and pose, as a call would. Any model, exactly as trained; the body's speed is
+                lost.
                 "clean": the last `overlap_s`, as clean latents with timestep 0 among the noisy ones (diffusion
                 forcing). Right for models trained with per-token timesteps; with others it runs, unlearned.
                 "noised": the same latents, as noisy as the rest at every step. Any model, an approximation.
             overlap_s: to the nearest latent (0.5 s); not used with "restart".
             mode: "joint", or "video" with a `motion` that covers the horizon ((T, 23, …), T poses at `info.pose_rate`);
-                "motion" for models without video: others need a picture to go on from.
+                "motion" for models without video: others need a frame to continue from.
             progress: as in a call, over the steps of all windows.
 
         Other arguments and errors as in a call, and HorizonError. A horizon of one clip gives what the call gives.
@@ -204,8 +204,8 @@ class EgoTwinPipeline:
         )
         if len(windows) > 1 and mode == "motion" and self.has_video:
             raise HorizonError(
-                f"mode 'motion' reaches {info.horizon_s:g} s: the next window starts from a picture, which it does not "
-                "make; use mode='joint'"
+                f"mode 'motion' reaches {info.horizon_s:g} s: the next window starts from a frame, which it does not "
+                "generate; use mode='joint'"
             )
         self._check_given(None, motion, windows[-1].last + 1)
         seed = secrets.randbits(31) if seed is None else seed
@@ -234,7 +234,7 @@ class EgoTwinPipeline:
         return np.concatenate(frames, axis=1), joined(body)
 
     def _excerpt(self, motion: BodyMotion, first: int) -> BodyMotion:
-        """A clip's poses of a longer motion (T, …) from `first`, its last pose repeated where it ends before."""
+        """One clip's poses of a longer motion (T, …) from `first`; its last pose is repeated where it ends earlier."""
         picks = np.minimum(first + np.arange(self.info.num_poses), len(motion.positions) - 1)
         return BodyMotion(*(np.asarray(part)[picks] for part in vars(motion).values()))
 
@@ -295,7 +295,7 @@ class EgoTwinPipeline:
                 f"frames and {(self.info.num_frames, *frames.shape[1:3])}"
             )
         if not ((seen >= 0) & (seen <= 1)).all():
-            raise ImageError("prior visibility lies outside 0 … 1 or is NaN")
+            raise ImageError("prior visibility is outside 0 … 1 or NaN")
 
     def _checked(self, image: NDArray[np.uint8], ndim: int) -> NDArray[np.uint8]:
         wanted = (self.info.camera.height, self.info.camera.width, 3)

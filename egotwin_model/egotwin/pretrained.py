@@ -1,6 +1,6 @@
-"""CogVideoX-5b-I2V's weights, as users have them on disk, become the text and video branch, unchanged.
+"""Loads CogVideoX-5b-I2V's weights from disk into the text and video branch, unchanged.
 
-What the hub keeps is a diffusers pipeline folder; nothing here downloads it::
+The hub's copy is a diffusers pipeline folder; nothing here downloads it::
 
     CogVideoX-5b-I2V/
       transformer/    config.json, diffusion_pytorch_model-0000{1,2,3}-of-00003.safetensors and their index
@@ -9,7 +9,8 @@ What the hub keeps is a diffusers pipeline folder; nothing here downloads it::
       tokenizer/      spiece.model, tokenizer_config.json, …
       scheduler/      scheduler_config.json
 
-`convert_cogvideox` makes of it what a model folder and training start from; `from_cogvideox` only the transformer.
+`convert_cogvideox` writes from it the parts that a model folder and training start from; `from_cogvideox` gives only
+the transformer.
 """
 
 from __future__ import annotations
@@ -94,13 +95,13 @@ def load_cogvideox(
 
 
 def crop_positions(table: Tensor, grid: Grid, config: EgoTwinConfig) -> Tensor:
-    """The part of a position table (1, text + F·R·C, width) over `grid` that a smaller model's tokens lie on.
+    """The part of a position table (1, text + F·R·C, width) over `grid` that a smaller model's tokens use.
 
-    **Our decision**, since neither the paper nor CogVideoX says: a model on a smaller picture is a window into the
-    pretrained one. In time the window starts with the first frame, whose latent holds one picture while the others
+    **Our decision**, since neither the paper nor CogVideoX says: a model of smaller images is a window into the
+    pretrained one. In time the window starts with the first frame, whose latent holds one frame while the others
     hold four: its rows of the table mean "the given image". In space it starts at `config.position_origin`: for
     480 × 480 in 480 × 720, all 30 rows and columns 8 to 37, the middle, because a learned table may hold what is
-    special at the borders, and a square cut from the middle of a picture has none at its sides. diffusers centres RoPE
+    special at the borders, and a square cut from the middle of an image has none at its sides. diffusers centres RoPE
     in the same way for sizes the model was not trained on; ours counts from the same origin, so both codes agree.
 
     No interpolation: every row of the result is a row of the table. diffusers itself refuses other heights and widths
@@ -237,5 +238,5 @@ def _check_crop(config: EgoTwinConfig, weights: Weights, grid: Grid) -> None:
         raise ModelError(
             f"the model's {window[0]} × {window[1]} × {window[2]} frames, rows and columns of patches from row and "
             f"column {config.position_origin} do not lie inside the {grid[0]} × {grid[1]} × {grid[2]} that "
-            f"{weights.where} has learned positions for; choose a smaller picture or another position_origin"
+            f"{weights.where} has learned positions for; choose smaller images or another position_origin"
         )

@@ -1,4 +1,4 @@
-"""Horizons longer than a clip: where the windows of a rolled imagination begin and end, and what each is told."""
+"""Horizons longer than a clip: where the windows of a rolled imagination begin and end, and the goal of each."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ EPSILON_S = 1e-6
 
 @dataclass(frozen=True)
 class Window:
-    """One clip of a rolled imagination; pictures are counted from the given one, 0.
+    """One clip of a rolled imagination; frames are counted from the given one, 0.
 
     Attributes:
-        first: the window's first picture. last: the last picture kept of it.
-        known: pictures from `first` that are known already, 1 + 4j; what follows them is new.
+        first: the window's first frame. last: the last frame kept of it.
+        known: number of frames from `first` that are known already, 1 + 4j; those after them are new.
         goal: what the wearer does in it.
     """
 
@@ -38,8 +38,8 @@ def plan_windows(
 ) -> list[Window]:
     """Windows that cover the horizon without gap or duplicate.
 
-    A window ends where the clip ends, where a new goal begins (to the nearest picture) or where the horizon does. The
-    next one starts from its last pictures: one, or so many as `overlap_s` asks for and exist.
+    A window ends where the clip ends, where a new goal begins (to the nearest frame) or where the horizon does. The
+    next one starts from its last frames: one, or as many as `overlap_s` asks for and exist.
 
     Raises:
         HorizonError: not positive or finite. GoalError: times not rising from 0. See also `check_goal`.
@@ -67,7 +67,7 @@ def plan_windows(
 
 
 def goal_frames(goals: Goals, frame_rate: float) -> list[tuple[int, str]]:
-    """(picture from which it holds, goal) in order, the first at 0."""
+    """(frame from which it holds, goal) in order, the first at 0."""
     if isinstance(goals, str):
         return [(0, check_goal(goals))]
     if not goals:
@@ -87,7 +87,7 @@ def check_continuity(continuity: str) -> None:
 def progress_of(
     progress: Callable[[int, int], None] | None, window: int, windows: int
 ) -> Callable[[int, int], None] | None:
-    """One window's progress as part of the whole: the end of all but the last is the next one's beginning."""
+    """The progress callback of one window, which counts steps over all windows."""
     if progress is None:
         return None
 

@@ -18,7 +18,7 @@ from egotwin_model.diffusion.attention.attend import Layout, attend
 from egotwin_model.diffusion.positions import rotate, video_rotary
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.embeddings import MotionHead, PatchEmbed, TimestepEmbedding
-from egotwin_model.egotwin.layers import Clock, FeedForward, Modulation, OutputNorm, Projections
+from egotwin_model.egotwin.layers import FeedForward, Modulation, OutputNorm, Projections, TimeConditioning
 from egotwin_model.errors import ModelError
 from egotwin_model.io.store import load_component
 
@@ -63,19 +63,23 @@ class Block(nn.Module):
         self.ff = FeedForward(config.width)
         self.motion = MotionBranch(config) if with_motion else None
 
-    def forward(self, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None) -> Streams:
-        return self._feed_forward(self._attention(x, clock, rotary, layout), clock)
+    def forward(
+        self, x: Streams, time: TimeConditioning, rotary: tuple[Tensor, Tensor], layout: Layout | None
+    ) -> Streams:
+        return self._feed_forward(self._attention(x, time, rotary, layout), time)
 
-    def _attention(self, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None) -> Streams:
+    def _attention(
+        self, x: Streams, time: TimeConditioning, rotary: tuple[Tensor, Tensor], layout: Layout | None
+    ) -> Streams:
         lengths = [x.text.shape[1], x.video.shape[1]]
-        (video, text), (video_gate, text_gate) = self.norm1([x.video, x.text], clock)
+        (video, text), (video_gate, text_gate) = self.norm1([x.video, x.text], time)
         q, k, v = self.attn1.project(torch.cat([text, video], dim=1))
         q, k = (torch.cat([z[:, :, : lengths[0]], rotate(z[:, :, lengths[0] :], *rotary)], dim=2) for z in (q, k))
         motion, branch = x.motion, self.motion
         if motion is None or branch is None:
             text_out, video_out = self.attn1.out(attend(q, k, v)).split(lengths, dim=1)
         else:
-            (hidden,), (gate,) = branch.norm1([motion], clock)
+            (hidden,), (gate,) = branch.norm1([motion], time)
             q, k, v = (torch.cat(pair, dim=2) for pair in zip((q, k, v), branch.attn1.project(hidden), strict=True))
             attended = attend(q, k, v, layout, gate=branch.gate, num_motion=motion.shape[1])
             joint, own = attended.split([sum(lengths), motion.shape[1]], dim=2)
@@ -83,13 +87,13 @@ class Block(nn.Module):
             motion = motion + gate * branch.attn1.out(own)
         return Streams(x.text + text_gate * text_out, x.video + video_gate * video_out, motion)
 
-    def _feed_forward(self, x: Streams, clock: Clock) -> Streams:
+    def _feed_forward(self, x: Streams, time: TimeConditioning) -> Streams:
         lengths = [x.text.shape[1], x.video.shape[1]]
-        (video, text), (video_gate, text_gate) = self.norm2([x.video, x.text], clock)
+        (video, text), (video_gate, text_gate) = self.norm2([x.video, x.text], time)
         text_out, video_out = self.ff(torch.cat([text, video], dim=1)).split(lengths, dim=1)
         motion = x.motion
         if motion is not None and self.motion is not None:
-            (hidden,), (gate,) = self.motion.norm2([motion], clock)
+            (hidden,), (gate,) = self.motion.norm2([motion], time)
             motion = motion + gate * self.motion.ff(hidden)
         return Streams(x.text + text_gate * text_out, x.video + video_gate * video_out, motion)
 
@@ -162,7 +166,7 @@ class EgoTwinTransformer(nn.Module):
         check_inputs(c, {**given, "image": image, "pose": pose, "visibility": visibility, "camera": camera})
         if motion_only and motion is None:
             raise ModelError("motion_only, but no motion latents were given; pass motion and pose")
-        clock = self.time_embedding.clock(t_video, t_motion if c.num_motion_layers else None, c.latent_frames)
+        time = self.time_embedding.conditioning(t_video, t_motion if c.num_motion_layers else None, c.latent_frames)
         tokens = self.patch_embed.text(text)
         x = Streams(text=tokens, video=tokens[:, :0], motion=None)
         if video is not None and image is not None:
@@ -174,14 +178,14 @@ class EgoTwinTransformer(nn.Module):
         if c.interaction and video is not None and motion is not None:
             layout = Layout(c.text_length, c.latent_frames, c.tokens_per_frame, c.motion_length)
         for block in self.transformer_blocks[: c.num_motion_layers]:
-            x = self._run(block, x, clock, rotary, layout)
-        motion_v = None if x.motion is None or self.motion_head is None else self.motion_head(x.motion, clock)
+            x = self._run(block, x, time, rotary, layout)
+        motion_v = None if x.motion is None or self.motion_head is None else self.motion_head(x.motion, time)
         if motion_only or video is None:
             return None, motion_v
         x = x._replace(motion=None)
         for block in self.transformer_blocks[c.num_motion_layers :]:
-            x = self._run(block, x, clock, rotary, None)
-        return self._video_prediction(x.video, clock), motion_v
+            x = self._run(block, x, time, rotary, None)
+        return self._video_prediction(x.video, time), motion_v
 
     def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
         """Keep only the streams between blocks for the backward pass and compute each block again: less memory."""
@@ -203,14 +207,14 @@ class EgoTwinTransformer(nn.Module):
         return self
 
     def _run(
-        self, block: nn.Module, x: Streams, clock: Clock, rotary: tuple[Tensor, Tensor], layout: Layout | None
+        self, block: nn.Module, x: Streams, time: TimeConditioning, rotary: tuple[Tensor, Tensor], layout: Layout | None
     ) -> Streams:
         if self.gradient_checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, x, clock, rotary, layout, use_reentrant=False)
-        return block(x, clock, rotary, layout)
+            return checkpoint(block, x, time, rotary, layout, use_reentrant=False)
+        return block(x, time, rotary, layout)
 
-    def _video_prediction(self, tokens: Tensor, clock: Clock) -> Tensor:
-        patches = self.proj_out(self.norm_out(self.norm_final(tokens), clock))
+    def _video_prediction(self, tokens: Tensor, time: TimeConditioning) -> Tensor:
+        patches = self.proj_out(self.norm_out(self.norm_final(tokens), time))
         c = self.config
         # (B, F, rows, columns, C, p, p): diffusers' order of a patch's numbers
         patches = patches.unflatten(1, (-1, *c.patch_grid))

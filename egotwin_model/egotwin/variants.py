@@ -11,7 +11,7 @@
 | camera | CameraCtrl on CogVideoX | no motion branch; the camera's rays are given |
 | motion-only | MLD | only the blocks that carry motion, called without video |
 
-Models with one timestep (`asynchronous=False`) know no absent modality: they are guided by text alone.
+Models with one timestep (`asynchronous=False`) cannot mark a modality as absent: they are guided by text alone.
 """
 
 from __future__ import annotations

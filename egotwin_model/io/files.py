@@ -41,7 +41,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         temporary.chmod(0o644)
         os.replace(temporary, path)
-    except SafetensorError as error:  # holds the system's error as words alone
+    except SafetensorError as error:  # contains the system's error only as text
         if (number := re.search(r"os error (\d+)", str(error))) is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error

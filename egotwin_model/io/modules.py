@@ -58,7 +58,7 @@ def check_values(where: str, name: str, tensor: Tensor, target: Tensor) -> None:
 
 
 def without_memory(build: Callable[[], Module], real: Callable[[Module], Collection[str]] | None = None) -> Module:
-    """`build()` with its parameters on the meta device, and its buffers real: a network to be filled with weights.
+    """`build()` with its parameters on the meta device and real buffers: a network to fill with weights.
 
     Args:
         real: given the network on the meta device, names those parameters that are wanted in memory, with the initial
@@ -76,7 +76,7 @@ def without_memory(build: Callable[[], Module], real: Callable[[Module], Collect
         module = build()
     if real is None:
         return module
-    # A second building registers the same parameters in the same order, so each one's name is known as it comes.
+    # Building again registers the same parameters in the same order, so the name of each is known.
     wanted, named = real(module), {id(parameter): name for name, parameter in module.named_parameters()}
     kept = iter([named.get(id(parameter)) in wanted for parameter in registered])
 

@@ -1,7 +1,7 @@
 """Weights on disk read one tensor at a time: one safetensors file, a sharded folder as the hub keeps it, or a dict.
 
-Names and shapes come from the files' headers, so everything is compared before a number is read, and what a network
-needs beyond its own memory is some hundred MB of the files' pages, mapped and given back again and again.
+Names and shapes come from the files' headers, so everything is compared before a number is read, and a network
+needs, beyond its own memory, some hundred MB of mapped pages at a time.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _shards(path: Path) -> dict[Path, set[str] | None]:
     if path.suffix in PICKLES:
         raise ModelError(
             f"{path} is a pickle, which runs code when it is read; wanted safetensors. Download that version, or "
-            "save it anew with safetensors.torch.save_file"
+            "save it again with safetensors.torch.save_file"
         )
     if not path.name.endswith(INDEX_SUFFIX):
         return {path: None}

@@ -1,1 +1,1 @@
-"""What every latent of this library has in common: its place in time, and its distribution."""
+"""Facts about latents that several rooms need: their timing and their distribution."""

@@ -23,7 +23,7 @@ class LatentDistribution:
         )
 
     def at(self, noise: Tensor) -> Tensor:
-        """The latents that unit noise of the mean's shape stands for."""
+        """The latents for standard normal noise of the mean's shape."""
         return self.mean + self.std * noise
 
     def mode(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""How a head moves: heading about gravity and distance over the floor. Metres and radians, world frame, z up."""
+"""Measures of a head's path: heading about gravity, distance over the floor. Metres, radians; world frame, z up."""
 
 from __future__ import annotations
 

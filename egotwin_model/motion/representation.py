@@ -1,4 +1,4 @@
-"""What motion representations share: the motion itself, the skeleton's chains, the layout of a feature vector."""
+"""Base of the motion representations: body motion, the skeleton's chains, the layout of a feature vector."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class BodyMotion:
 
 @dataclass(frozen=True)
 class Representation:
-    """What both representations share: the skeleton, and the layout of the feature vector.
+    """Base class of the representations: the skeleton, and the layout of the feature vector.
 
     Attributes:
         joint_names: J names; any skeleton with one root works (hands included), in any order.

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 
 from egotwin_model.errors import ModelError
 
-_SMALLEST_STD = 1e-6  # a whole group that never moves is left as it is, not divided by nothing
+_SMALLEST_STD = 1e-6  # a group of constant features is not scaled
 _ROWS_AT_ONCE = 65536
 
 Array = Any  # a NumPy array or a torch tensor

@@ -246,7 +246,7 @@ class MotionVAE(nn.Module):
 
         Args:
             features: (B, T, D). noise: unit noise (B, C, 1 + k) of the posterior.
-            offset: (B, C, 1 + k) what the decoder's latents are off by, in shares of their own root mean square.
+            offset: (B, C, 1 + k) error added to the decoder's latents, as a fraction of their root mean square.
 
         Returns:
             The reconstruction (B, T, D) and the latents' means and log-variances (B, 2C, 1 + k), what
@@ -294,8 +294,8 @@ def load_motion_vae(folder: Path) -> MotionVAE:
 def initialise_linear_path(vae: MotionVAE, features: Tensor, groups: Mapping[str, tuple[slice, ...]]) -> None:
     """Start from the best linear codec, in place: principal components of `features` as the loss weighs them.
 
-    Latents keep half of each component's scale (deviation to the power 1/2): the strong ones, where the head goes, stay
-    strong for the diffusion model, the weak ones stay above the posterior's noise.
+    Each latent is scaled by the square root of its component's standard deviation: the strong components, such as the
+    head's path, stay strong for the diffusion model, and the weak ones stay above the posterior's noise.
 
     Args:
         features: (N, T, D) standardised training features.
@@ -315,11 +315,11 @@ def initialise_linear_path(vae: MotionVAE, features: Tensor, groups: Mapping[str
     variances, directions = torch.linalg.eigh(torch.cov(((blocks - mean) * weight).T))  # ascending
     variances, directions = variances[-vae.config.latent_dim :], directions[:, -vae.config.latent_dim :]
     scale = variances.clamp_min(1e-12) ** 0.25 * variances[-1] ** -0.25  # the strongest component keeps unit scale
-    deviation = variances.clamp_min(1e-12).sqrt()
-    to_latent = (directions * (scale / deviation)).T * weight
+    std = variances.clamp_min(1e-12).sqrt()
+    to_latent = (directions * (scale / std)).T * weight
     encoder.weight.copy_(to_latent)
     encoder.bias.copy_(-to_latent @ mean)
-    decoder.weight.copy_((directions * (deviation / scale)) / weight[:, None])
+    decoder.weight.copy_((directions * (std / scale)) / weight[:, None])
     decoder.bias.copy_(mean)
     for layer in (vae.encoder.conv_out.linear, vae.decoder.conv_out.linear):
         nn.init.zeros_(layer.weight)

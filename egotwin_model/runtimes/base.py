@@ -1,4 +1,4 @@
-"""What every runtime offers, what it can be asked for, and what the registry knows of it."""
+"""The interface of a runtime, its options, and its entry in the registry."""
 
 from __future__ import annotations
 

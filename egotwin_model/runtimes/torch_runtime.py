@@ -74,7 +74,7 @@ class TorchRuntime:
             torch.set_num_threads(self.options.threads)
         self.dtype = torch_dtype(self.options.dtype)
         self.residence = Residence(self.options.device, self.options.offload)
-        # a model of one modality has no other VAE; the pipeline sees to it that what is needed is there
+        # a model of one modality has one VAE; the pipeline checks that all needed folders are there
         self.networks: dict[str, Any] = {
             name: load(folder / name, self.options) for name, load in networks.items() if (folder / name).is_dir()
         }

@@ -1,4 +1,4 @@
-"""Goal texts to the token states the transformer attends to; the encoder's weights lie on disk, no hub is asked."""
+"""Goal texts to the token states the transformer attends to; weights are read from disk, never from a hub."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class TextEncoder:
         shared = residence is not None and residence.offload
         self.residence = residence if residence and shared else Residence(self.options.device, offload=True)
         self.masked = read_json(folder / CONFIG).get("model_type") != "t5"
-        self.weights = Weights(folder)  # headers only: what is missing or damaged is told at once
+        self.weights = Weights(folder)  # headers only: a missing or damaged file is reported at once
         self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
-        self.tokenizer.model_max_length = sys.maxsize  # `truncated` tells of long texts, better than its warning
+        self.tokenizer.model_max_length = sys.maxsize  # `truncated` reports long texts; its own warning is not needed
         self.cache = Path(self.options.text_cache) if self.options.text_cache else None
         self._recent: RecentStates[Tensor] = RecentStates(self._states)
         if self.cache is None:
@@ -93,7 +93,7 @@ class TextEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything the states depend on but the text: weights, tokenizer, settings, length, dtype."""
+        """Hash of all that the states depend on besides the text: weights, tokenizer, settings, length, dtype."""
         folders = {self.folder, _tokenizer_folder(self.folder)}
         files = sorted(file for folder in folders for file in folder.iterdir() if file.is_file())
         parts = [f"{file.name} {sha256(file)}" for file in files]
@@ -101,7 +101,7 @@ class TextEncoder:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def truncated(self, text: str) -> str:
-        """What of `text` does not fit into `length` tokens; empty where all of it does."""
+        """The end of `text` that does not fit into `length` tokens; empty where all of it does."""
         ids = self.tokenizer(text, truncation=False)["input_ids"]
         return str(self.tokenizer.decode(ids[self.length - 1 : -1])) if len(ids) > self.length else ""
 

@@ -40,7 +40,7 @@ def attend(
 
     Args:
         query, key, value: (B, heads, L, head_dim).
-        mask: a Layout stands for its interaction mask, which the fast backends exploit; a bool (L, L) tensor, True =
+        mask: a Layout means its interaction mask, whose structure the fast backends use; a bool (L, L) tensor, True =
             may attend, leaves every row at least one key; None leaves everything open.
         gate: (heads,), or None for joint attention.
         num_motion: how many of the last tokens are motion; needed with a gate unless `mask` is a Layout.
@@ -164,7 +164,7 @@ def _blended(attention: Simple) -> Backend:
 
 
 def _structured(attention: Callable[..., Tensor]) -> Backend:
-    """A backend that lives off the layout; a mere matrix has no structure to exploit and goes to the fused kernel.
+    """A backend that uses the layout's structure; a matrix has none and goes to the fused kernel.
 
     Autocast is applied to the inputs and then ended: the private kernels do not know it, and the merge is float32.
     """

@@ -81,7 +81,7 @@ class Layout:
         return build(self, torch.device(device))
 
     def parts(self, device: torch.device | str = "cpu") -> Parts:
-        """What of the mask is not all open, built once per layout and device without the whole mask."""
+        """The rows and columns that are not all open, built once per layout and device without the whole mask."""
         build = _parts.__wrapped__ if torch.compiler.is_compiling() else _parts
         return build(self, torch.device(device))
 

@@ -6,7 +6,7 @@ products with one short side. The merge is exact: softmax over two sets of keys 
 exponentials of their log-sum-exps.
 
 torch's public attention does not return the log-sum-exp; the operators below it do, under private names. They are
-therefore tried on a small problem before their first use, and one that is absent or differs is passed over.
+therefore tried on a small problem before their first use, and one that is absent or differs is not used.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _WithGradient(torch.autograd.Function):
 
 
 class Kernel(NamedTuple):
-    """One fused operator: forward gives (out, log-sum-exp, what its backward wants), backward three gradients."""
+    """One fused operator: forward gives (out, log-sum-exp, arguments of its backward), backward three gradients."""
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
@@ -161,7 +161,7 @@ CANDIDATES = {"cuda": ("cudnn", "flash", "efficient"), "cpu": ("cpu",)}  # faste
 
 @torch.compiler.assume_constant_result  # a compiler bakes the name in instead of tracing the trial
 def kernel_name(device: str, dtype: torch.dtype, head_dim: int, grad: bool) -> str:
-    """The first of this device's fused kernels that proves exact, "products" where none does."""
+    """The first of this device's fused kernels that passes the accuracy trial, "products" where none does."""
     if device == "meta":  # nothing runs there: the operator whose FLOPs torch can count
         return "flash"
     return _proven(device, dtype, head_dim, grad)

@@ -347,7 +347,7 @@ def test_equal_timesteps_per_latent_equal_one(asynchronous: bool) -> None:
 def test_tokens_of_one_moment_read_each_others_timestep(model: EgoTwinTransformer) -> None:
     embedding = model.time_embedding
     t_video, t_motion = torch.tensor([[0, 300, 700]]), torch.tensor([[5, 10, 20, 30, 999]])
-    clock = embedding.clock(t_video, t_motion, num_frames=3)
+    time = embedding.conditioning(t_video, t_motion, num_frames=3)
     pairs = {
         "text": [(700, 999)],
         "video": [(0, 5), (300, 20), (700, 999)],  # latent i and token 2i
@@ -356,7 +356,7 @@ def test_tokens_of_one_moment_read_each_others_timestep(model: EgoTwinTransforme
     for stream, expected in pairs.items():
         wanted = torch.stack([embedding(torch.tensor(v), torch.tensor(m)) for v, m in expected])
         repeats = 4 if stream == "video" else 1
-        found = clock.spread(clock.rows, stream, repeats * len(expected))[0]
+        found = time.spread(time.rows, stream, repeats * len(expected))[0]
         torch.testing.assert_close(found.expand(repeats * len(expected), -1), wanted.repeat_interleave(repeats, dim=0))
 
 

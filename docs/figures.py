@@ -3,7 +3,7 @@
     python -m docs.figures
 
 writes docs/branches.png (by walking the model the configuration builds), docs/interaction_mask.png (from
-`interaction_mask`), and the table between the two `numbers` marks of docs/model.md.
+`interaction_mask`), and the tables between the `numbers` and the `runtimes` marks of docs/model.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from egotwin_model.egotwin.flops import evaluation_flops
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.io.files import write_atomically, write_text
 from egotwin_model.motion.vae import MotionVAE, MotionVAEConfig
+from egotwin_model.runtimes.registry import RUNTIMES
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -30,6 +31,7 @@ from matplotlib.colors import ListedColormap
 
 DOCS = Path(__file__).resolve().parent
 MARKS = ("<!-- numbers: python -m docs.figures -->", "<!-- end of numbers -->")
+RUNTIME_MARKS = ("<!-- runtimes: python -m docs.figures -->", "<!-- end of runtimes -->")
 TEXT, VIDEO, MOTION, SHARED, PALE = "#8d6cab", "#2f6f9f", "#d1662b", "#e9edf2", "#ffffff"
 BLOCKED, OPEN, PAIR = 0, 1, 2
 
@@ -77,6 +79,12 @@ def numbers_table(model: EgoTwinTransformer) -> str:
     """The numbers as a Markdown table between its marks."""
     rows = [f"| {name} | {value} |" for name, value in numbers(model).items()]
     return "\n".join([MARKS[0], "| at the paper's size | |", "|---|---|", *rows, MARKS[1]])
+
+
+def runtimes_table() -> str:
+    """The registry's runtimes as a Markdown table between its marks."""
+    rows = [f"| `{entry.name}` | {entry.description} |" for entry in RUNTIMES.values()]
+    return "\n".join([RUNTIME_MARKS[0], "| runtime | computes with |", "|---|---|", *rows, RUNTIME_MARKS[1]])
 
 
 def mask_cells(num_text: int = 2, num_frames: int = 11, num_motion: int = 21) -> NDArray[np.int64]:
@@ -234,8 +242,10 @@ def main() -> None:
     save(draw_mask(), DOCS / "interaction_mask.png")
     page = DOCS / "model.md"
     text = page.read_text(encoding="utf-8")
-    before, rest = text.split(MARKS[0])
-    write_text(page, before + numbers_table(model) + rest.split(MARKS[1])[1])
+    for marks, table in ((MARKS, numbers_table(model)), (RUNTIME_MARKS, runtimes_table())):
+        before, rest = text.split(marks[0])
+        text = before + table + rest.split(marks[1])[1]
+    write_text(page, text)
 
 
 if __name__ == "__main__":

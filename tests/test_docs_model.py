@@ -27,6 +27,10 @@ def test_the_numbers_are_the_models(paper: EgoTwinTransformer) -> None:
     assert figures.numbers_table(paper) in PAGE, "run python -m docs.figures"
 
 
+def test_the_runtimes_are_the_registrys() -> None:
+    assert figures.runtimes_table() in PAGE, "run python -m docs.figures"
+
+
 def test_the_mask_figure_shows_the_mask() -> None:
     """Every cell drawn, back to the mask: open or a pair is open, and pairs lie between video and motion alone."""
     cells = figures.mask_cells(2, 11, 21)
@@ -53,7 +57,9 @@ def test_the_figures_are_drawn_from_the_code(paper: EgoTwinTransformer, tmp_path
 
 
 def test_what_the_page_names_exists() -> None:
-    for name in re.findall(r"`(\w+\.py)`", PAGE):
+    named = [name for name in re.findall(r"`([\w/]+\.py)`", PAGE) if not name.startswith("tests/")]
+    assert len(named) > 30
+    for name in named:
         assert (ROOT / "egotwin_model" / name).is_file(), name
     for name in re.findall(r"!\[.*?\]\((.+?)\)", PAGE):
         assert (ROOT / "docs" / name).is_file(), name

@@ -40,7 +40,9 @@ def _load(folder: Path, options: RuntimeOptions, networks: Networks) -> TorchRun
     return TorchRuntime(folder, networks, options)
 
 
-ENTRY = RuntimeEntry("torch", "PyTorch on a CPU or GPU, in any dtype, with offload", _unavailable, _load)
+ENTRY = RuntimeEntry(
+    "torch", "PyTorch on a CPU or GPU, in float32, bfloat16 or float16, with offload", _unavailable, _load
+)
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -228,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--crf", type=int,
-        help="keep pictures as H.264 of this quality (0 lossless to 51, 14 is good) in WebDataset shards, instead of"
+        help="store frames as H.264 of this quality (0 lossless to 51, 14 is good) in WebDataset shards, instead of"
         " as they are in safetensors",
     )  # fmt: skip
     options = parser.parse_args(argv)

@@ -29,6 +29,7 @@ from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
 
 Array = NDArray[np.float64]
 
+CLIP_S = 5.0  # 81 poses
 _PLAYED_SHARE = 0.15  # of clips, where there is motion capture
 _TRIES = 24
 _SEQUENCE_TRIES = 60
@@ -41,7 +42,6 @@ def synthesise(
     room: RoomPlan,
     behaviour: str | None = None,
     *,
-    duration_s: float = 5.0,
     split: str = "train",
     library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
@@ -53,7 +53,6 @@ def synthesise(
         room: where the body may be and what there is to do.
         behaviour: a script, names of actions joined by "+"; None for a random one of `scripts.clip_scripts` that
             the room has space for.
-        duration_s: 5 s gives 81 poses.
         split: whose paraphrases and bodies to use, "train", "val" or "test".
         library: motion capture; some clips are then parts of it, and some people have gaits from it.
         ambiguous: share of texts made ambiguous on purpose, where they can be and are not anyway.
@@ -65,14 +64,14 @@ def synthesise(
     person = sample_person(rng, split, library.gaits if library else ())
     if behaviour is None and library is not None and rng.random() < _PLAYED_SHARE:
         with suppress(NoRoomError):
-            return library.play(rng, room, duration_s=duration_s, split=split)
+            return library.play(rng, room, duration_s=CLIP_S, split=split)
     if behaviour is not None:
-        return _clip(rng, room, person, _script(behaviour), duration_s, split, ambiguous)
+        return _clip(rng, room, person, _script(behaviour), split, ambiguous)
     scripts = clip_scripts()
     shares = np.array(list(scripts.values()))
     for name in rng.choice(tuple(scripts), size=len(scripts), replace=False, p=shares / shares.sum()):
         try:
-            return _clip(rng, room, person, str(name).split("+"), duration_s, split, ambiguous, tries=6)
+            return _clip(rng, room, person, str(name).split("+"), split, ambiguous, tries=6)
         except NoRoomError:
             continue
     raise NoRoomError(f"room {room.seed} has no place for any behaviour; give it a free rectangle of 1 m or more")
@@ -92,18 +91,17 @@ def _clip(
     room: RoomPlan,
     person: Person,
     script: list[str],
-    duration_s: float,
     split: str,
     ambiguous: float,
     tries: int = _TRIES,
 ) -> SyntheticMotion:
-    """A script in a window of ``duration_s``: it may begin in mid-walk, and pauses fill the remaining time."""
+    """A script in a clip: it may begin in mid-walk, and pauses fill the remaining time."""
     problem = NoRoomError(f"room {room.seed} has no place for {'+'.join(script)!r}")
     for _ in range(tries):
         try:
-            line = compose(rng, room, person, script, duration_s)
-            begin = _window(rng, line, duration_s)
-            return _motion_of(rng, line, begin, duration_s, "+".join(script), split, ambiguous=ambiguous)
+            line = compose(rng, room, person, script, CLIP_S)
+            begin = _window(rng, line)
+            return _motion_of(rng, line, begin, CLIP_S, "+".join(script), split, ambiguous=ambiguous)
         except MissingTargetError:
             raise
         except NoRoomError as error:
@@ -111,18 +109,18 @@ def _clip(
     raise problem
 
 
-def _window(rng: np.random.Generator, line: Timeline, duration_s: float) -> float:
+def _window(rng: np.random.Generator, line: Timeline) -> float:
     """Start of a clip on a time line: it shows the end of the last action and as much of a first walk as possible."""
-    first, spare, shown = line.spans[0], duration_s - line.now, line.shown_s or line.now - _TAIL_S
+    first, spare, shown = line.spans[0], CLIP_S - line.now, line.shown_s or line.now - _TAIL_S
     if spare >= 0:
         return 0.0 if is_roaming(first.action) else -min(float(rng.uniform(0, 1)) * spare, PRE_S - 0.8)
-    if shown <= duration_s:
+    if shown <= CLIP_S:
         return 0.0
-    late = shown - duration_s + float(rng.uniform(0, 1)) * (line.now - shown)
+    late = shown - CLIP_S + float(rng.uniform(0, 1)) * (line.now - shown)
     performance = find_performance(first.action)
     if performance and performance.clip_may_begin_inside and first.end_s - late > 1.2:
         return late
-    raise NoRoomError(f"room {line.room.seed}: the actions take {line.now:.1f} s, more than {duration_s:.1f} s")
+    raise NoRoomError(f"room {line.room.seed}: the actions take {line.now:.1f} s, more than {CLIP_S:.1f} s")
 
 
 def synthesise_sequence(

@@ -55,7 +55,7 @@ class _PoseInputs:
     Attributes:
         look: heading the head aims at. walk: 0 standing … 1 walking. shift: weight, -1 on the right … 1 on the left
             foot. phase: of the walk cycle. sway: see `person.sway`.
-        drop, lean, turn, forward, heel: see `posture.POSTURE`.
+        drop, lean, turn, forward: see `posture.POSTURE`.
     """
 
     time: Array
@@ -70,7 +70,6 @@ class _PoseInputs:
     lean: Array
     turn: Array
     forward: Array
-    heel: Array
 
     @property
     def still(self) -> Array:
@@ -157,7 +156,6 @@ def _pose_inputs(
         lean=held[:, 1],
         turn=held[:, 2],
         forward=held[:, 3],
-        heel=held[:, 4],
     )
 
 

@@ -27,7 +27,7 @@ class Compression:
     """How frames are compressed.
 
     Attributes:
-        crf: constant quality, 0 (lossless) … 51; about 17 cannot be told from the original.
+        crf: constant quality, 0 (lossless) … 51; at about 17 no difference is visible.
         pixels: "yuv444p" keeps every pixel's colour, worth it for small frames; "yuv420p" plays everywhere and needs
             even sizes.
         preset: of x264; slower ones make smaller files.

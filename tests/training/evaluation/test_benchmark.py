@@ -22,6 +22,7 @@ from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import write_json
+from egotwin_model.io.videos import Compression, write_video
 from egotwin_model.motion.head_path import heading
 from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.baselines import baselines, write_baseline
@@ -335,7 +336,7 @@ def test_every_documented_form_reads_the_same(benchmark: Benchmark, tmp_path: Pa
         cv2.imwrite(str(pictures / f"{index:04d}.png"), frame[..., ::-1])
     np.testing.assert_array_equal(Predictions(folder, benchmark).read(clip).frames, clip.frames)
     for rate, wanted in ((8, None), (10, "has 10 frames a second, predictions.json says 8")):
-        write_film(folder / f"{clip_name(number)}.mp4", clip.frames, rate)
+        write_video(folder / f"{clip_name(number)}.mp4", clip.frames, rate, Compression(crf=1))
         if wanted is None:
             film = Predictions(folder, benchmark).read(clip).frames
             assert film is not None
@@ -343,15 +344,6 @@ def test_every_documented_form_reads_the_same(benchmark: Benchmark, tmp_path: Pa
         else:
             with pytest.raises(PredictionError, match=wanted):
                 Predictions(folder, benchmark).read(clip)
-
-
-def write_film(path: Path, frames: np.ndarray, rate: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "1"})
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv444p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
 
 
 def test_objects_in_an_archive_are_not_unpickled(benchmark: Benchmark, tmp_path: Path) -> None:

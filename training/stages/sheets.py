@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from egotwin_model.drawing.skeleton_view import Body, SkeletonView
 from egotwin_model.geometry.rotations import shortest_arc, unit
 from egotwin_model.geometry.skeleton import XSENS, Skeleton
-from egotwin_model.io.files import write_atomically
+from egotwin_model.io.images import write_png
 from egotwin_model.motion.representation import BodyMotion
 
 SHOWN_FRAMES = 6
 SHOWN_POSES = 4
-CELL = 1.3  # inches
 BODY_SIDE = 240  # pixels
+CELL, LABEL, TITLE = 1.05, 0.16, 0.25  # inches: an image with the gap after it, the line below it, a row's title
+GAP = 0.04  # between two images, in widths of one
+ROW, WIDTH = TITLE + 2 * (CELL + LABEL) + 0.05, 11.8  # inches
 
 
 @dataclass(frozen=True)
@@ -48,39 +50,43 @@ def clip_of(motion: BodyMotion, index: int) -> BodyMotion:
 
 def save_sheet(path: Path, samples: list[Sample]) -> None:
     """Writes a PNG of one row per sample: true frames above imagined ones, bodies, and head paths from above."""
-    figure = Figure(figsize=(CELL * (SHOWN_FRAMES + 4), 2.1 * CELL * len(samples)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(WIDTH, ROW * len(samples)))
+    canvas = FigureCanvasAgg(figure)
     for sample, row in zip(samples, figure.subfigures(len(samples), 1, squeeze=False)[:, 0], strict=True):
-        row.suptitle(sample.text, fontsize=8)
-        grid = row.add_gridspec(2, SHOWN_FRAMES + 4)
+        row.text(0.5, 1 - 0.5 * TITLE / ROW, sample.text, fontsize=8, ha="center", va="center")
         for line, (name, frames) in enumerate((("true", sample.true_frames), ("imagined", sample.frames))):
-            _draw_frames(row.add_subplot(grid[line, :SHOWN_FRAMES]), frames, name)
+            if frames is not None:
+                shown = np.linspace(0, len(frames) - 1, SHOWN_FRAMES).round().astype(int)
+                _draw_images(row, 0, line, {f"{name} {index}": frames[index] for index in shown})
         if sample.motion is not None and sample.true_motion is not None:
             bodies = body_images(sample.motion, sample.true_motion, sample.skeleton)
             titled = [(f"pose {pose}", image) for pose, image in bodies.items()]
             for line in range(2):
-                axes = row.add_subplot(grid[line, SHOWN_FRAMES : SHOWN_FRAMES + 2])
-                _show_row(axes, dict(titled[2 * line : 2 * line + 2]))
-            _draw_paths(row.add_subplot(grid[:, SHOWN_FRAMES + 2 :]), sample.motion, sample.true_motion)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=100, format="png"))
+                _draw_images(row, SHOWN_FRAMES, line, dict(titled[2 * line : 2 * line + 2]))
+            left = (SHOWN_FRAMES + 2) * CELL + 0.75
+            axes = row.add_axes(_place(left, TITLE, WIDTH - left - 0.1, ROW - TITLE - 0.4))
+            _draw_paths(axes, sample.motion, sample.true_motion)
+    canvas.draw()
+    write_png(path, np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
 
 
-def _draw_frames(axes: Axes, frames: NDArray[np.uint8] | None, name: str) -> None:
-    """Some frames side by side as one image, which draws much faster than an image in axes of its own for each."""
-    if frames is None:
-        axes.axis("off")
-        return
-    shown = np.linspace(0, len(frames) - 1, SHOWN_FRAMES).round().astype(int)
-    _show_row(axes, {f"{name} {index}": frames[index] for index in shown})
+def _place(left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
+    """A rectangle in inches from a row's upper left corner, as matplotlib takes it: from the lower left, in shares."""
+    return left / WIDTH, 1 - (top + height) / ROW, width / WIDTH, height / ROW
 
 
-def _show_row(axes: Axes, images: Mapping[str, NDArray[np.uint8]]) -> None:
-    """Images of one size side by side, each above its title."""
-    axes.imshow(np.hstack(list(images.values())))
-    width = next(iter(images.values())).shape[1]
+def _draw_images(row: SubFigure, column: int, line: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
+    """Images of one size side by side, each above its title: as one image, since axes for each draw much slower."""
+    height, width = next(iter(images.values())).shape[:2]
+    gap = np.full((height, round(GAP * width), 3), 255, np.uint8)
+    strip = np.hstack([part for image in images.values() for part in (image, gap)])[:, : -gap.shape[1] or None]
+    left = column * CELL + (0.15 if column else 0.1)
+    place = _place(left, TITLE + line * (CELL + LABEL), len(images) * CELL, CELL / (1 + GAP))
+    axes = row.add_axes(place, anchor="W")
+    axes.imshow(strip)
     axes.set_frame_on(False)
     axes.set_yticks([])
-    axes.set_xticks(width * (np.arange(len(images)) + 0.5) - 0.5, list(images))
+    axes.set_xticks((width + gap.shape[1]) * np.arange(len(images)) + 0.5 * (width - 1), list(images))
     axes.tick_params(labelsize=6, length=0, pad=1)
 
 
@@ -88,7 +94,7 @@ def body_images(motion: BodyMotion, truth: BodyMotion, skeleton: Skeleton = XSEN
     """Images (side, side, 3) by number of a pose, first to last: the imagined body, and the true one in grey."""
     level = _levelling(truth, skeleton)
     body, true_body = (_body(each, level, skeleton) for each in (motion, truth))
-    view = SkeletonView(BODY_SIDE, body, [replace(true_body, ghost=True)], distance_m=3.1)
+    view = SkeletonView(BODY_SIDE, body, [replace(true_body, ghost=True)])
     poses = np.linspace(0, len(body.positions) - 1, SHOWN_POSES).round().astype(int).tolist()
     return {pose: view.draw(pose) for pose in poses}
 

@@ -32,7 +32,7 @@ def test_the_runtimes_are_the_registrys() -> None:
 
 
 def test_the_mask_figure_shows_the_mask() -> None:
-    """Every cell drawn, back to the mask: open or a pair is open, and pairs lie between video and motion alone."""
+    """The figure's cells are the mask: open cells and pairs are open; pairs are between video and motion alone."""
     cells = figures.mask_cells(2, 11, 21)
     assert np.array_equal(cells != figures.BLOCKED, interaction_mask(2, 11, 1, 21).numpy())
     rows, columns = np.nonzero(cells == figures.PAIR)

@@ -237,6 +237,6 @@ def _check_crop(config: EgoTwinConfig, weights: Weights, grid: Grid) -> None:
     if any(start + size > whole for start, size, whole in zip(origin, window, grid, strict=True)):
         raise ModelError(
             f"the model's {window[0]} × {window[1]} × {window[2]} frames, rows and columns of patches from row and "
-            f"column {config.position_origin} do not lie inside the {grid[0]} × {grid[1]} × {grid[2]} that "
+            f"column {config.position_origin} do not fit inside the {grid[0]} × {grid[1]} × {grid[2]} that "
             f"{weights.where} has learned positions for; choose smaller images or another position_origin"
         )

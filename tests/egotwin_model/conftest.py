@@ -38,7 +38,7 @@ def write_tokenizer(folder: Path) -> None:
 def write_cogvideox(folder: Path, frames: int = 13) -> Path:
     """A diffusers pipeline folder: transformer in three shards, VAE, T5 encoder, tokenizer, scheduler.
 
-    Its position table covers the latents of `frames` pictures (13: four of them) of 4 × 6 patches, as the real one 13
+    Its position table covers the latents of `frames` frames (13: four latents) of 4 × 6 patches, as the real one 13
     of 30 × 45.
     """
     diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))

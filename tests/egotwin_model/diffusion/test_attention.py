@@ -294,7 +294,7 @@ def test_unknown_backend_wrong_length_and_lone_gate_are_refused_by_name() -> Non
 
 @torch.no_grad()
 def test_blocks_above_the_motion_branch_attend_unmasked_over_text_and_video(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no block is handed a mask matrix: a layout goes to the lower blocks, nothing to the upper ones."""
+    """And no block gets a mask matrix: the lower blocks get a layout, the upper ones none."""
     config = EgoTwinConfig.mini(num_layers=3, num_motion_layers=1, num_heads=2, head_dim=16, motion_width=16)
     model = EgoTwinTransformer(config).eval()
     calls = []

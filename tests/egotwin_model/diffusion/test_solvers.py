@@ -27,19 +27,19 @@ from egotwin_model.errors import ModelError
 
 from ...shared_data import missing_extra
 
-MEAN, DEVIATION = 0.7, 0.4  # of the Gaussian data
+MEAN, STD = 0.7, 0.4  # of the Gaussian data
 
 
 def exact_velocity(x: Tensor, level: Level) -> Tensor:
-    """v of the best possible model of data N(MEAN, DEVIATION²), linear in x."""
+    """v of the best possible model of data N(MEAN, STD²), linear in x."""
     a, s = level
-    clean = MEAN + a * DEVIATION**2 / ((a * DEVIATION) ** 2 + s**2) * (x - a * MEAN)
+    clean = MEAN + a * STD**2 / ((a * STD) ** 2 + s**2) * (x - a * MEAN)
     return (a * x - clean) / s if s > 0 else a * x
 
 
 def exact_flow(x: Tensor, now: Level, then: Level) -> Tensor:
     """Where the probability flow ODE takes x: the standardised value is kept."""
-    spread = [math.hypot(level.signal * DEVIATION, level.noise) for level in (now, then)]
+    spread = [math.hypot(level.signal * STD, level.noise) for level in (now, then)]
     return then.signal * MEAN + spread[1] / spread[0] * (x - now.signal * MEAN)
 
 
@@ -168,7 +168,7 @@ def test_ddim_is_diffusers_cogvideox_ddim(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10, 50])
 def test_ancestral_dpm_is_diffusers_cogvideox_dpm(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their noise is drawn twice a step; both are handed the same here."""
+    """Theirs generates noise twice a step; both get the same here."""
     pytest.importorskip("diffusers", reason=missing_extra("paper"))
     from diffusers.schedulers import scheduling_dpm_cogvideox as module
 
@@ -265,15 +265,15 @@ def test_the_last_step_is_the_estimate_itself_and_all_is_finite(name: Any) -> No
 @pytest.mark.parametrize("name", ["ddim", "dpm++2m"])
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_every_variant_samples_the_right_distribution(name: Any, eta: float) -> None:
-    """20,000 samples in 500 steps: mean and deviation within four standard errors and the solver's own error there
-    (DDIM's spread is a first-order step too small; it halves with twice the steps).
+    """20,000 samples in 500 steps: mean and standard deviation are within four standard errors and the solver's error
+    (DDIM's spread is a first-order step too small; its error halves with twice the steps).
     """
     g, count = torch.Generator().manual_seed(1), 20_000
     x = torch.randn(count, generator=g, dtype=torch.float64)
     found = run(Solver(name, eta), x, levels_of([*timesteps(500), CLEAN], Schedule()), g)
-    standard_error, bias = DEVIATION / math.sqrt(count), {"ddim": 0.010, "dpm++2m": 0.002}[name]
+    standard_error, bias = STD / math.sqrt(count), {"ddim": 0.010, "dpm++2m": 0.002}[name]
     assert abs(float(found.mean()) - MEAN) < 4 * standard_error
-    assert abs(float(found.std()) - DEVIATION) < 3 * standard_error / math.sqrt(2) + bias
+    assert abs(float(found.std()) - STD) < 3 * standard_error / math.sqrt(2) + bias
 
 
 def test_eta_is_how_much_of_the_start_is_forgotten() -> None:

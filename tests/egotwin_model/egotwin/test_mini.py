@@ -1,4 +1,4 @@
-"""The model this repository ships: whole, small, equal under both runtimes, and doing as told on the shipped bag."""
+"""The model this repository ships: whole, small, equal under both runtimes, and following goals on the shipped bag."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pipeline() -> EgoTwinPipeline:
 
 @pytest.fixture(scope="module")
 def start(pipeline: EgoTwinPipeline) -> tuple[np.ndarray, BodyState]:
-    """The shipped recording's last picture in the model's view, and the pose nearest to it."""
+    """The shipped recording's last frame in the model's view, and the pose nearest to it."""
     return start_of(ROOT / "examples" / "bags" / "living_room.mcap", pipeline)
 
 

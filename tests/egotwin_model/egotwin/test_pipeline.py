@@ -157,7 +157,7 @@ def test_bad_input_is_refused_by_name(
         pipeline(**arguments)  # type: ignore[arg-type]
 
 
-def test_what_of_a_long_goal_is_not_read_is_told(
+def test_the_end_of_a_long_goal_is_reported(
     pipeline: EgoTwinPipeline, image: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline("turn left", image, standing(), mode="motion", num_steps=1)
@@ -204,7 +204,9 @@ def test_weights_are_stored_once(folder: Path) -> None:
         else:
             stored = load_tensors(folder / entry["component"] / WEIGHTS)
         proto = onnx.load(folder / "onnx" / f"{graph}.onnx", load_external_data=False)
-        assert b".py" not in (folder / "onnx" / f"{graph}.onnx").read_bytes(), "a graph tells the paths of its maker"
+        assert b".py" not in (folder / "onnx" / f"{graph}.onnx").read_bytes(), (
+            "a graph contains paths of the machine that exported it"
+        )
         for tensor in proto.graph.initializer:
             if tensor.name in entry["initializers"]:
                 assert tensor.data_location == onnx.TensorProto.EXTERNAL

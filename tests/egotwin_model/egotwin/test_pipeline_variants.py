@@ -173,7 +173,7 @@ def test_a_prior_is_believed_where_it_is_visible(tmp_path: Path, make: Maker, im
         make("egotwin")("walk", image, standing(), prior=Prior(views, half))
 
 
-def test_motion_alone_needs_no_picture_to_go_on(make: Maker, image: np.ndarray) -> None:
+def test_motion_alone_continues_without_a_frame(make: Maker, image: np.ndarray) -> None:
     pipeline = make("motion-only")
     found = pipeline("walk", image, standing(), mode="motion", num_samples=2, seed=1)
     assert found.frames.shape == (2, 0, 64, 64, 3)

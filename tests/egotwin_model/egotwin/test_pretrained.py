@@ -116,7 +116,7 @@ def test_loaded_from_shards_it_predicts_what_diffusers_does(cogvideox_folder: Pa
     assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
-def test_a_smaller_picture_is_a_window_into_the_learned_positions(cogvideox_folder: Path) -> None:
+def test_smaller_images_are_a_window_into_the_learned_positions(cogvideox_folder: Path) -> None:
     """diffusers has no such model; it is made from one of the smaller size, given rows of its own two tables."""
     diffusers = pytest.importorskip("diffusers", reason=missing_extra("paper"))
     from diffusers.models.embeddings import get_3d_rotary_pos_embed
@@ -302,8 +302,8 @@ def test_names_without_a_place_are_returned(copy: Path, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("change", [{"latent_frames": 5, "motion_length": 9}, {"position_origin": (0, 3)}])
-def test_a_picture_outside_the_learned_grid_is_refused_with_both_sizes(copy: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match="do not lie inside the 4 × 4 × 6"):
+def test_sizes_outside_the_learned_grid_are_refused_with_both_sizes(copy: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="do not fit inside the 4 × 4 × 6"):
         load_cogvideox(empty(replace(WINDOW, **change)), copy)
 
 
@@ -329,7 +329,7 @@ def test_converted_folder_holds_loadable_components(cogvideox_folder: Path, tmp_
         convert_cogvideox(cogvideox_folder, out, WINDOW)
     with pytest.raises(ModelError, match="has no folder transformer"):
         convert_cogvideox(tmp_path, tmp_path / "other", WINDOW)
-    with pytest.raises(ModelError, match="do not lie inside"):
+    with pytest.raises(ModelError, match="do not fit inside"):
         convert_cogvideox(cogvideox_folder, tmp_path / "other", replace(WINDOW, position_origin=(1, 0)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 

@@ -69,7 +69,7 @@ def test_windows_cover_the_horizon_without_gap_or_duplicate(
         assert window.known % 4 == 1
         assert window.known <= 1 + 8 * overlap_s
         begins = [text for t, text in goals if round(t * 8) <= window.first + window.known - 1]
-        assert window.goal == begins[-1], "the goal that holds when the window's own pictures begin"
+        assert window.goal == begins[-1], "the goal that holds when the window's new frames begin"
         assert not any(window.first + window.known - 1 < round(t * 8) < window.last for t, _ in goals)
 
 
@@ -119,7 +119,7 @@ def test_windows_join_in_the_callers_world(pipeline: EgoTwinPipeline, image: np.
     assert not np.array_equal(found.frames[0, 41:], found.frames[1, 41:])
 
 
-def test_a_restarted_window_is_a_call_from_the_last_picture_and_pose(
+def test_a_restarted_window_is_a_call_from_the_last_frame_and_pose(
     pipeline: EgoTwinPipeline, image: np.ndarray
 ) -> None:
     """Each window has noise of its own, by its number."""
@@ -173,7 +173,7 @@ def test_progress_runs_over_all_windows_and_stops_between(pipeline: EgoTwinPipel
         pipeline.roll("walk", image, STANDING, horizon_s=9.0, progress=stop)
 
 
-def test_a_window_goes_on_from_the_known_head_without_inheriting_tilt() -> None:
+def test_a_window_continues_from_the_known_head_without_inheriting_tilt() -> None:
     g = torch.Generator().manual_seed(0)
     turns = torch.linalg.qr(torch.randn(2, 9, 4, 3, 3, generator=g, dtype=torch.float64))[0]
     turns = (turns * torch.linalg.det(turns)[..., None, None]).numpy()

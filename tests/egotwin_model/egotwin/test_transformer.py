@@ -199,7 +199,7 @@ def test_a_part_of_the_learned_grid_keeps_its_positions(reference: Any) -> None:
     assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
-def test_the_papers_picture_lies_where_diffusers_pipeline_would_put_it() -> None:
+def test_the_papers_window_is_where_diffusers_pipeline_would_put_it() -> None:
     pipeline = pytest.importorskip(
         "diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", reason=missing_extra("paper")
     )

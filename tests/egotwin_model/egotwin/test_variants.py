@@ -51,7 +51,7 @@ def inputs(row: Variant, seed: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_row_predicts_what_it_has_and_nothing_lies_idle(name: str) -> None:
+def test_every_row_predicts_its_modalities_and_uses_all_parameters(name: str) -> None:
     row = variant(name, BASE)
     model, x = random_model(row.model), inputs(row)
     video, motion = model(**x)

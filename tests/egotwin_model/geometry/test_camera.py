@@ -1,4 +1,4 @@
-"""Cameras: geometry by hand and against OpenCV's projection, rectification of drawn targets, refusals by name."""
+"""Cameras: geometry by hand and against OpenCV's projection, rectification of synthetic images, refusals by name."""
 
 import math
 
@@ -85,7 +85,7 @@ def _draw(points: np.ndarray, model: str) -> np.ndarray:
 
 @pytest.mark.parametrize("model", list(MODELS))
 @pytest.mark.parametrize("target", [Pinhole.from_fov(64, 64, math.radians(80)), Pinhole.from_fov(700, 500, 1.4)])
-def test_rectified_points_lie_where_the_pinhole_sees_them(model: str, target: Pinhole) -> None:
+def test_rectified_points_are_where_the_pinhole_sees_them(model: str, target: Pinhole) -> None:
     for point in np.array([[0.0, 0.0, 1.0], [0.5, -0.3, 1.0], [-0.55, 0.4, 1.0], [0.3, 0.45, 1.0]]):
         view = rectify(_draw(point[None], model), SOURCE_K, MODELS[model], model, target)
         assert view.shape == (target.height, target.width, 3)
@@ -121,7 +121,7 @@ def test_beyond_the_source_is_black() -> None:
     assert (view[32, columns > seen + 1] == 0).all()
 
 
-def test_distortion_that_folds_back_does_not_mirror_the_picture() -> None:
+def test_distortion_that_folds_back_does_not_mirror_the_image() -> None:
     """r (1 - 0.5 r^2) turns at r = 0.816: beyond, the polynomial would come back into the image."""
     image = np.full((64, 64, 3), 255, dtype=np.uint8)
     wide = Pinhole.from_fov(64, 64, math.radians(120))

@@ -18,12 +18,12 @@ from egotwin_model.geometry.plucker import cell_directions, plucker_maps, plucke
 CAMERA = Pinhole(32, 16, fx=16.0, fy=16.0, cx=15.5, cy=7.5)
 
 
-def path(pictures: int, seed: int = 0) -> Tensor:
-    """Random camera poses (pictures, 4, 4)."""
+def path(frames: int, seed: int = 0) -> Tensor:
+    """Random camera poses (frames, 4, 4)."""
     rng = np.random.default_rng(seed)
-    poses = np.tile(np.eye(4), (pictures, 1, 1))
-    poses[:, :3, :3] = Rotation.random(pictures, rng=rng).as_matrix()
-    poses[:, :3, 3] = rng.normal(size=(pictures, 3))
+    poses = np.tile(np.eye(4), (frames, 1, 1))
+    poses[:, :3, :3] = Rotation.random(frames, rng=rng).as_matrix()
+    poses[:, :3, 3] = rng.normal(size=(frames, 3))
     return torch.from_numpy(poses)
 
 
@@ -43,7 +43,7 @@ def test_a_ray_computed_by_hand() -> None:
     torch.testing.assert_close(rays[1, :, 0, 3], torch.tensor([0.0, -2.0 * d[2], 2.0 * d[1], *d]))
 
 
-def test_cells_lie_where_the_pinhole_projects_their_directions() -> None:
+def test_cells_are_where_the_pinhole_projects_their_directions() -> None:
     directions = cell_directions(CAMERA, 4, 8)
     pixels, inside = CAMERA.project(directions * 3.0)
     assert inside.all()
@@ -65,7 +65,7 @@ def test_rays_do_not_depend_on_the_world_and_pass_through_their_points() -> None
     torch.testing.assert_close(torch.cross(points, direction, dim=1), moment, atol=1e-5, rtol=0)
 
 
-def test_a_latent_carries_the_rays_of_its_own_pictures() -> None:
+def test_a_latent_carries_the_rays_of_its_own_frames() -> None:
     poses = path(9).expand(2, 9, 4, 4)
     rays, maps = plucker_rays(CAMERA, poses, 2, 4), plucker_maps(CAMERA, poses, 2, 4)
     assert maps.shape == (2, 3, 24, 2, 4)
@@ -82,7 +82,7 @@ def test_a_heads_path_becomes_rays_through_the_mount() -> None:
     heads = Rotation.from_euler("z", [[0.0], [90.0]], degrees=True).as_matrix()
     poses = Mount.looking_forward((0.0, 0.0, 0.0), 0.0).camera_pose(np.zeros((2, 3)), heads)
     middle = plucker_rays(camera, torch.from_numpy(poses), 3, 3)[:, 3:, 1, 1]
-    # Turned left by 90 degrees, the camera looks along the first picture's −x (left).
+    # Turned left by 90 degrees, the camera looks along the first frame's −x (left).
     torch.testing.assert_close(middle, torch.tensor([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]]), atol=1e-6, rtol=0)
 
 

@@ -67,7 +67,7 @@ def test_messages_come_in_time_order_and_within_the_asked_span(tmp_path):
         assert part == [stamp(2), stamp(3)]
 
 
-def test_compressed_pictures_are_close_and_found_by_type(tmp_path):
+def test_compressed_images_are_close_and_found_by_type(tmp_path):
     smooth = np.broadcast_to(np.linspace(0, 255, 32, dtype=np.uint8)[None, :, None], (24, 32, 3))
     with BagWriter(tmp_path / "jpeg.mcap") as bag:
         bag.write_compressed("/camera/image/compressed", stamp(0), "camera_optical", smooth)
@@ -152,7 +152,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, fault):
     assert (tmp_path / "walk.mcap").read_bytes() == old
 
 
-def test_a_topic_keeps_one_type_and_pictures_are_checked(tmp_path):
+def test_a_topic_keeps_one_type_and_images_are_checked(tmp_path):
     with BagWriter(tmp_path / "walk.mcap") as bag:
         bag.write_image("/a", stamp(0), "camera_optical", FRAMES[0])
         with pytest.raises(RecordingError, match="carries sensor_msgs/msg/Image"):
@@ -203,6 +203,6 @@ def test_unpadded_rgb_is_not_copied():
         (SimpleNamespace(format="jpeg", data=b""), "no readable JPEG"),
     ],
 )
-def test_pictures_that_cannot_be_are_refused(message, says):
+def test_impossible_images_are_refused(message, says):
     with pytest.raises(ImageError, match=says):
         decode_image(message)

@@ -112,7 +112,7 @@ def test_paper_size() -> None:
 @pytest.mark.slow
 @torch.no_grad()
 def test_paper_size_computes_causally() -> None:
-    """One real run of all 479 M parameters, 81 → 21 → 81: 2 GB, filled with repeated numbers (quicker than anew)."""
+    """One real run of all 479 M parameters, 81 → 21 → 81: 2 GB, filled with repeated numbers, which is quicker."""
     with torch.device("meta"):
         vae = MotionVAE(MotionVAEConfig.paper()).eval()
     vae.to_empty(device="cpu")

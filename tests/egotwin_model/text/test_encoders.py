@@ -45,7 +45,7 @@ def test_t5_states_are_those_of_diffusers_pipeline(cogvideox_folder: Path, t5: T
     assert (found.abs().amax(-1) > 0).all(), "padding keeps its states: CogVideoX was trained without a text mask"
 
 
-def test_what_does_not_fit_is_told(t5: TextEncoder, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_end_of_a_long_text_is_reported(t5: TextEncoder, caplog: pytest.LogCaptureFixture) -> None:
     assert t5.truncated("walk left") == ""
     assert t5.truncated(LONG).endswith("kitchen")
     assert not caplog.records, "the caller warns, with the words"
@@ -82,7 +82,7 @@ def test_states_on_disk_are_exact_and_need_no_encoder(copy: Path, tmp_path: Path
     assert [file.suffix for file in files] == [".safetensors"] * 2
 
 
-def test_damaged_states_are_made_anew(copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_states_are_computed_again(copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options = RuntimeOptions(text_cache=str(tmp_path / "texts"))
     wanted = TextEncoder(copy, LENGTH, options).cached("walk")
     (file,) = (tmp_path / "texts").iterdir()

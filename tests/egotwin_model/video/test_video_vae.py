@@ -243,7 +243,7 @@ def test_refuses_a_config_that_does_not_fit(settings: dict) -> None:
         VideoVAEConfig(**settings)
 
 
-def test_learns_a_picture() -> None:
+def test_learns_an_image() -> None:
     vae = make().train()
     clip = torch.nn.functional.interpolate(video(2, 5, 4), size=(5, 16, 16), mode="trilinear")
     optimiser = torch.optim.Adam(vae.parameters(), lr=1e-2)

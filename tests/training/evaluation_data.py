@@ -9,6 +9,7 @@ import numpy as np
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
+from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics, reference_offsets
 from training.datasets.clips.shards import Manifest, shard_name, write_shard
 
@@ -48,10 +49,7 @@ def make_clip(seed: int, size: int = SIZE, vary_camera: bool = False) -> dict:
     behaviour = BEHAVIOURS[seed % len(BEHAVIOURS)]
     time = np.linspace(0.0, 1.0, POSES)
     yaw = {"turn_left": 1.2, "turn_right": -1.2}.get(behaviour, 0.0) * time + rng.uniform(-3, 3)
-    rotations = np.zeros((POSES, 23, 3, 3))
-    rotations[:, :, 0, 0] = rotations[:, :, 1, 1] = np.cos(yaw)[:, None]
-    rotations[:, :, 1, 0], rotations[:, :, 0, 1] = np.sin(yaw)[:, None], -np.sin(yaw)[:, None]
-    rotations[..., 2, 2] = 1.0
+    rotations = np.repeat(rotation_z(yaw)[:, None], 23, axis=1)
     speed = rng.uniform(1.5, 3.0) if behaviour == "walk_forward" else 0.0
     pelvis = rng.uniform(-1, 1, 3) + speed * time[:, None] * np.array([np.cos(yaw[0]), np.sin(yaw[0]), 0.0])
     pelvis[:, 2] = 0.93

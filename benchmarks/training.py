@@ -1,14 +1,14 @@
-"""How fast stages train: clips a second, the share of waiting for data, model FLOP utilisation, one worker and two.
+"""Training speed of each stage: clips per second, time spent waiting for data, utilisation, scaling to two processes.
 
     python -m benchmarks.training                                   # mini here: every stage, then one and two processes
     python -m benchmarks.training --config mini-128 --device cuda   # every stage on one GPU
     python -m benchmarks.training --config paper --stages joint --batch 2 --device cuda  # 95 GB of weights and states
 
 Each line is a run of the trainer itself (`training.stages.trainer.Run`) in a process of its own, on random clips that
-are read from mapped files as in training. Utilisation is the operations of the forward and backward pass
-(`benchmarks.training_costs`) over what a large matrix product reaches in the same run, in the same precision and with
-the same threads. On a CPU the last stage is also trained with the C library's allocator as it comes, which gives large
-blocks back to the system at once. Other work on the machine lowers all figures; its load is printed with them.
+are read from mapped files as in training. Utilisation is the rate of operations of the forward and backward pass
+(`benchmarks.training_costs`) relative to that of a large matrix product in the same run, precision and threads. On a
+CPU the last stage is also trained with the default settings of the C library's allocator, which gives large blocks back
+to the system at once. Other work on the machine lowers all figures; its load is printed with them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from torch import Tensor
 
 from benchmarks.model import roofline
 from benchmarks.model_size import table
-from benchmarks.training_costs import picture_size, training_flops
+from benchmarks.training_costs import frame_size, training_flops
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import write_json
 from egotwin_model.io.store import save_component
@@ -62,7 +62,7 @@ CLIPS, CLIPS_A_PIECE = 96, 16
 
 
 def random_clips(folder: Path, size: int) -> ClipSet:
-    """Clips of noise in the world's form."""
+    """Clips of noise in the form of the simulator's."""
     manifest, rng = Manifest("train", seed=0, num_clips=CLIPS, size=size), np.random.default_rng(0)
     for index in range(CLIPS // CLIPS_A_PIECE):
         turns = np.linalg.qr(rng.standard_normal((CLIPS_A_PIECE, POSES, 23, 3, 3)))[0].astype(np.float32)
@@ -78,7 +78,7 @@ def random_clips(folder: Path, size: int) -> ClipSet:
 
 
 def random_latents(recipe: DiffusionRecipe, folder: Path) -> LatentClips:
-    """Latents and text states of noise, kept and mapped as a split's are."""
+    """Latents and text states of noise, cached and mapped as those of a split."""
     c = recipe.model
     shapes = {"text": (c.text_length, c.text_dim)}
     if recipe.kind != "text-to-motion":
@@ -128,12 +128,12 @@ def random_stage(recipe: Recipe, size: int, folder: Path) -> Stage:
 
 def work(arguments: argparse.Namespace) -> None:
     """One worker's part of a measurement; the main one prints the figures as its last line."""
-    recipe, size = RECIPES[arguments.config][arguments.work], picture_size(arguments.config)
+    recipe, size = RECIPES[arguments.config][arguments.work], frame_size(arguments.config)
     if arguments.plain_allocator:
         trainer.keep_freed_memory = lambda: False
     steps, batch = arguments.warmup + arguments.steps, arguments.batch or recipe.train.batch_size
     config = replace(recipe.train, steps=steps, batch_size=batch, tracker="none")
-    with tempfile.TemporaryDirectory() as folder:  # each process its own: what is measured is one machine
+    with tempfile.TemporaryDirectory() as folder:  # each process has its own, as all run on one machine
         stage = random_stage(recipe, size, Path(folder))
         run = Run(stage, config, Path(folder) / "run")
         device = run.accelerator.device.type
@@ -222,7 +222,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the runs with one process")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--work", help=argparse.SUPPRESS)  # this process is one of the workers
-    parser.add_argument("--plain-allocator", action="store_true", help=argparse.SUPPRESS)  # and does without ours
+    parser.add_argument("--plain-allocator", action="store_true", help=argparse.SUPPRESS)  # without `keep_freed_memory`
     arguments = parser.parse_args(words)
     arguments.stages = [arguments.work] if arguments.work else arguments.stages
     if unknown := set(arguments.stages or []) - RECIPES[arguments.config].keys():

@@ -1,11 +1,11 @@
-"""What training costs: operations, counted without computing, and GPU-hours at a stated utilisation.
+"""Costs of training: operations, counted without computing, and GPU-hours at a stated utilisation.
 
-    python -m benchmarks.training_costs                       # every stage of `paper`, on H100s used to 40 %
+    python -m benchmarks.training_costs                       # every stage of `paper`, on H100s at 40 %
     python -m benchmarks.training_costs --config mini-128 --utilisation 0.3 --peak 312
 
-A training step costs three times its forward pass: the backward pass computes as much again for the inputs and for the
-weights. Weights that stay as they are need no gradient of their own: twice. What gradient checkpointing computes again
-is not counted, as is usual; a utilisation measured by `benchmarks.training` does not count it either.
+A training step costs three times its forward pass, since the backward pass computes as much for the inputs and as much
+for the weights. For frozen weights it costs twice. As usual, recomputation by gradient checkpointing is not counted;
+nor is it in the utilisation that `benchmarks.training` measures.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from training.stages.recipes import (
 )
 
 H100_TFLOPS = 989.0  # dense bfloat16, NVIDIA's data sheet of the H100 SXM; the H200's is the same
-COGVIDEOX_RATIO = 8  # pixels to a latent, along a side
+COGVIDEOX_RATIO = 8  # pixels per latent along a side
 FROZEN = ("text and video projections", "text and video MLPs", "AdaLN", "text and patch embedding", "video out")
-NYMERIA_CLIPS = 170_000  # what the paper says it trains on
+NYMERIA_CLIPS = 170_000  # by the paper
 
 
 def training_flops(recipe: Recipe, size: int) -> int:
@@ -50,8 +50,8 @@ def training_flops(recipe: Recipe, size: int) -> int:
             return sum((2 if part in frozen else 3) * count for part, count in parts.items())
 
 
-def picture_size(name: str) -> int:
-    """Pixels along a side of a configuration's pictures."""
+def frame_size(name: str) -> int:
+    """Pixels along a side of a configuration's frames."""
     joint, codec = RECIPES[name]["joint"], RECIPES[name].get("video-codec")
     assert isinstance(joint, DiffusionRecipe)
     ratio = codec.model.spatial_compression_ratio if isinstance(codec, VideoCodecRecipe) else COGVIDEOX_RATIO
@@ -78,7 +78,7 @@ def motion_vae_flops(recipe: MotionVAERecipe) -> tuple[int, int]:
 
 
 def encoding_flops(size: int) -> dict[str, int]:
-    """What the paper's size computes once of a clip: video latents by CogVideoX's VAE, text states by T5-XXL."""
+    """Operations of encoding a clip once at the paper's size: video by CogVideoX's VAE, text by T5-XXL."""
     from diffusers import AutoencoderKLCogVideoX
     from transformers import T5Config, T5EncoderModel
 
@@ -103,9 +103,9 @@ def counted(call: Callable[[], object]) -> int:
 
 
 def costs(name: str, utilisation: float, peak_tflops: float, clips: int) -> list[tuple[str, int, float, float]]:
-    """(stage, clips, operations of a clip in TFLOP, GPU-hours) of a configuration's stages and what they need."""
+    """(stage, clips, TFLOP per clip, GPU-hours) of a configuration's stages and of the encoding before them."""
     seconds = 3600 * 1e12 * peak_tflops * utilisation
-    rows, size = [], picture_size(name)
+    rows, size = [], frame_size(name)
     for stage, recipe in RECIPES[name].items():
         seen, flops = recipe.train.steps * recipe.train.batch_size, training_flops(recipe, size)
         rows.append((stage, seen, flops / 1e12, seen * flops / seconds))

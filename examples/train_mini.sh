@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The whole recipe of a small model: clips of the simulated world, the stages, a model folder. One command; run it
-# again after it was stopped, and it goes on where it was.
+# Trains a small model from scratch: clips of the simulated world, all stages, a model folder. The same command resumes
+# a stopped run.
 #
 #   examples/train_mini.sh                                       egotwin-mini: 64 px, two cores, some hours
 #   CONFIG=mini-128 SIZE=128 CPU=false examples/train_mini.sh    on a GPU
 #
 # Settings, from the environment:
-#   CONFIG     a configuration of docs/training.md        SIZE   pixels along a side of its pictures
+#   CONFIG     a configuration of docs/training.md        SIZE   pixels along a side of its frames
 #   CLIPS      of train, val and test                     DATA, RUNS, OUT   folders of clips, stages, the model
 #   PROCESSES  that share a batch; CPU=true trains without a GPU
 #   EXPORT     more options of `egotwin export`           EGOTWIN, PYTHON   the programs

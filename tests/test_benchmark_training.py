@@ -32,7 +32,7 @@ def test_a_step_costs_three_forward_passes_and_less_where_weights_stay() -> None
     joint, stage_2 = RECIPES["paper"]["joint"], RECIPES["paper"]["text-to-motion"]
     assert isinstance(joint, DiffusionRecipe)
     assert isinstance(stage_2, DiffusionRecipe)
-    size = training_costs.picture_size("paper")
+    size = training_costs.frame_size("paper")
     assert size == 480
     forward = sum(evaluation_flops(joint.model).values())
     assert training_costs.training_flops(joint, size) == 3 * forward

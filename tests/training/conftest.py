@@ -60,8 +60,8 @@ def walk(seconds: float, seed: int = 0, pace: float = 1.0) -> Wearer:
     return Wearer(t, positions, rotations)
 
 
-def pictures(count: int, size: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Smooth pictures that change a little from one to the next, (size, size, 3) uint8."""
+def smooth_frames(count: int, size: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Smooth frames that change a little from one to the next, (size, size, 3) uint8."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:size, 0:size] / size
     waves = rng.uniform(1.0, 3.0, (3, 2))
@@ -71,7 +71,7 @@ def pictures(count: int, size: int, seed: int = 0) -> Iterator[np.ndarray]:
 
 
 def sequence_of(wearer: Wearer, size: int = 32, seed: int = 0, **more: Any) -> SyntheticSequence:
-    """A synthetic sequence with a picture every 1/8 s and one text every five seconds."""
+    """A synthetic sequence with a frame every 1/8 s and one text every five seconds."""
     seconds = float(wearer.times[-1])
     count = int(seconds * 8) + 1
     rows = [
@@ -81,7 +81,7 @@ def sequence_of(wearer: Wearer, size: int = 32, seed: int = 0, **more: Any) -> S
         Narration(5.0 * k, 5.0 * k + 5.0, {"posture": "C stands upright", "focus": "C looks about"}) for k in range(1)
     ]
     made = SyntheticSequence(
-        frames=pictures(count, size, seed),
+        frames=smooth_frames(count, size, seed),
         frame_times=np.arange(count) / 8.0,
         lens=as_lens(Pinhole.from_fov(size, size, np.pi / 2)),
         pose_times=wearer.times,

@@ -117,7 +117,7 @@ def test_bag_has_every_frame_with_intrinsics_and_a_sound_body(name, frames, size
 @real
 @pytest.mark.parametrize("name", ["twin", "everyday"])
 def test_images_are_upright(name, request):
-    """Gravity points down the picture: +y of the optical frame, but for the wearer's own nod and tilt."""
+    """Gravity points down in the image: +y of the optical frame, but for the wearer's own nod and tilt."""
     bag = request.getfixturevalue(name)
     down = np.swapaxes(bag.camera_poses()[:, :3, :3], -1, -2) @ np.array([0.0, 0.0, -1.0])
     roll = np.degrees(np.arctan2(down[:, 0], down[:, 1]))
@@ -127,7 +127,7 @@ def test_images_are_upright(name, request):
 
 @real
 def test_upright_lines_of_the_room_point_where_gravity_says(twin):
-    """The kitchen's upright edges, found in the picture, meet where the body pose puts the nadir."""
+    """The kitchen's upright edges, found in the image, meet where the body pose puts the nadir."""
     gray = cv2.cvtColor(np.ascontiguousarray(twin.images[0]), cv2.COLOR_RGB2GRAY)
     lines = cv2.createLineSegmentDetector().detect(gray)[0].reshape(-1, 4)
     lines = lines[np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1]) > 25.0]
@@ -146,7 +146,7 @@ def test_upright_lines_of_the_room_point_where_gravity_says(twin):
 
 @real
 def test_pixels_agree_with_the_lens_model(recording):
-    """A point seen by Aria's own model lands in our picture where our pinhole says, to half a pixel.
+    """A point seen by Aria's own model is in our image where our pinhole has it, to half a pixel.
 
     A white dot is drawn into a stored frame at the lens model's projection; its centroid is looked for in our view.
     """
@@ -175,7 +175,7 @@ def test_camera_pose_in_the_bag_is_the_lens_s_own(twin, recording):
 
 
 @real
-def test_measured_hands_lie_on_the_hands_in_the_picture(twin):
+def test_measured_hands_are_on_the_hands_in_the_image(twin):
     """The wearer has black gloves on: the skeleton's wrists project onto dark pixels before the bright table."""
     camera = Pinhole.from_fov(256, 256, np.pi / 2)
     pose = twin.camera_poses()[0]
@@ -217,7 +217,7 @@ def test_limbs_point_along_the_bones(twin):
 
 
 @real
-def test_without_a_trajectory_the_head_alone_is_measured_and_said(everyday, tmp_path, caplog):
+def test_without_a_trajectory_the_head_alone_is_measured(everyday, tmp_path, caplog):
     assert everyday.tracked.sum() == 1
     np.testing.assert_allclose(everyday.positions[:, HEAD, 2], 1.55, atol=0.1)
     turn = Rotation.from_matrix(everyday.rotations[0, HEAD].T @ everyday.rotations[-1, HEAD]).magnitude()

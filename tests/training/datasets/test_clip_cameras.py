@@ -31,7 +31,7 @@ def test_every_clip_has_its_own_camera(tmp_path: Path) -> None:
         found.shared()
 
 
-def test_one_camera_is_told_exactly(tmp_path: Path) -> None:
+def test_one_camera_is_returned_exactly(tmp_path: Path) -> None:
     """Stored in single precision, known in double: the manifest of a model folder has the latter."""
     found = cameras(tmp_path / "data").shared()
     assert found == ClipCamera(Pinhole(32, 32, 16.0, 16.0, 15.5, 15.5), Mount())
@@ -74,7 +74,7 @@ def test_cameras_that_look_elsewhere_differ() -> None:
 @pytest.mark.parametrize(
     ("lacking", "message"), [("intrinsics", "no intrinsics"), ("camera_pose", "neither mount nor")]
 )
-def test_clips_that_do_not_say_their_camera_are_refused(tmp_path: Path, lacking: str, message: str) -> None:
+def test_clips_without_a_camera_are_refused(tmp_path: Path, lacking: str, message: str) -> None:
     clips = open_clips(write_data(tmp_path / "data", {"test": 2}, without=lacking) / "test")
     for ask in (ClipCameras(clips).shared, ClipCameras(clips).common, lambda: ClipCameras(clips)[1]):
         with pytest.raises(RecordingError, match=message):

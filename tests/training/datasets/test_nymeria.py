@@ -96,7 +96,7 @@ def test_the_head_is_found_on_the_device(drift, slip, degrees, metres, seconds, 
     assert found.translation_error_m < 0.005
 
 
-def test_alignment_is_refused_where_the_head_says_too_little(wearer):
+def test_alignment_is_refused_where_the_head_moves_too_little(wearer):
     truth = wearer(12.0)
     still = head_poses(wearer(12.0, pace=0.0))
     with pytest.raises(Unfit, match="too few for an alignment"):
@@ -113,7 +113,7 @@ def test_alignment_is_refused_where_the_head_says_too_little(wearer):
 
 FISHEYE = (0.05, -0.01, 0.0, 0.0)
 STORED = 96
-# Stored turned by 90 degrees, as Aria's pictures are: the stored x axis is the upright picture's down.
+# stored rotated by 90 degrees, as Aria's frames are: the stored x axis points down in the upright frame
 R_CAMERA_VIEW = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 T_DEVICE_CAMERA = rigid(Rotation.from_euler("xyz", [0.2, -0.1, 0.4]).as_matrix(), [-0.004, -0.012, -0.005])
 
@@ -195,7 +195,7 @@ def test_all_known_defects_are_repaired(nymeria):
         np.testing.assert_allclose(clip.arrays["camera_pose"], seen, atol=1e-5)
 
 
-def test_pictures_come_upright_and_without_distortion(nymeria):
+def test_frames_are_upright_and_without_distortion(nymeria):
     folder, *_ = nymeria
     view = ViewSettings(size=48, fov_deg=70.0)
     reader = SequenceReader(folder, view)
@@ -242,7 +242,7 @@ def test_real_path_carries_a_body_that_is_aligned_to_it(wearer):
 
 
 @real
-def test_real_recording_gives_upright_pictures_and_its_clock():
+def test_a_real_recording_gives_upright_frames_and_its_clock():
     pytest.importorskip("projectaria_tools", reason=missing_extra("aria"))
     camera = Pinhole.from_fov(64, 64, np.pi / 2)
     recording = VrsRecording(ARIA / "aria_digital_twin_test_data" / "video.vrs", camera, Mount())

@@ -74,7 +74,7 @@ def test_a_sequence_comes_back_as_it_was(write_sequence, wearer):
     )  # fmt: skip
 
 
-def test_pictures_come_back_in_their_order(write_sequence, synthetic, wearer):
+def test_frames_are_read_in_their_order(write_sequence, synthetic, wearer):
     truth = np.stack(list(synthetic(wearer(10.0)).frames))
     clips, _ = cut(write_sequence())
     for first, clip in zip((0, 40), clips, strict=True):
@@ -217,7 +217,7 @@ def test_texts_go_by_shared_time():
     assert texts_between(rows, 100.0, 105.0, 0.5) == {}
 
 
-def test_rows_that_say_nothing_are_counted(tmp_path):
+def test_rows_without_text_are_counted(tmp_path):
     path = tmp_path / NARRATIONS["atomic_action"]
     path.parent.mkdir()
     head = "request_id,gaia_id,start_time,end_time,annotator,creation_time,Describe my atomic actions\n"
@@ -234,15 +234,19 @@ def test_rows_that_say_nothing_are_counted(tmp_path):
 
 def test_clips_begin_where_texts_do_or_regularly(write_sequence, synthetic, wearer):
     rows = [Narration(start, start + 5.0, {"atomic_action": f"at {start}"}) for start in (0.7, 3.3)]
-    pictures = list(synthetic(wearer(11.0)).frames)
-    sixteen = {"frames": [p for p in pictures for _ in range(2)], "frame_times": np.arange(178) / 16, "labels": {}}
+    frames = list(synthetic(wearer(11.0)).frames)
+    sixteen = {
+        "frames": [frame for frame in frames for _ in range(2)],
+        "frame_times": np.arange(178) / 16,
+        "labels": {},
+    }
     folder = write_sequence(seconds=11.0, narrations=rows, **sixteen)
     by_text, _ = cut(folder)
     assert [clip.record["start_s"] - 1.0 for clip in by_text] == pytest.approx([0.7, 3.3])
     regular, skipped = cut(folder, at="regular", stride_s=2.5, least_overlap=0.1)
     assert [clip.record["start_s"] - 1.0 for clip in regular] == pytest.approx([0.0, 2.5, 5.0])
     assert not skipped
-    late = by_text[0].arrays["frame_times"] - np.arange(41) / 8  # pictures come every 1/16 s from 0 on
+    late = by_text[0].arrays["frame_times"] - np.arange(41) / 8  # a frame every 1/16 s, from 0 on
     np.testing.assert_allclose(late, 0.6875 - 0.7, atol=1e-6)
 
 
@@ -285,7 +289,7 @@ def test_losing_track_leaves_out_the_clip(write_sequence):
         assert ([clip.record["start_s"] for clip in clips], skipped) == ([1.0], {Reason.TRACKING_LOSS: 1}), spoil
 
 
-def test_a_damaged_picture_costs_its_clip_alone(write_sequence):
+def test_a_damaged_frame_loses_its_clip_alone(write_sequence):
     folder = write_sequence()
     video = folder / "recording_head/data/data.mp4"
     data = bytearray(video.read_bytes())
@@ -409,7 +413,7 @@ BAD = {
     "no metadata": (lambda f: (f / "metadata.json").unlink(), Reason.MISSING_FILE),
     "metadata no JSON": (lambda f: (f / "metadata.json").write_text("{"), Reason.DAMAGED),
     "no body": (lambda f: (f / BODY).unlink(), Reason.MISSING_FILE),
-    "no pictures": (lambda f: (f / VIDEO).unlink(), Reason.MISSING_FILE),
+    "no frames": (lambda f: (f / VIDEO).unlink(), Reason.MISSING_FILE),
     "no camera": (lambda f: (f / CAMERA).unlink(), Reason.MISSING_FILE),
     "no frame times": (lambda f: (f / FRAMES).unlink(), Reason.MISSING_FILE),
     "no path": (lambda f: (f / PATH).unlink(), Reason.MISSING_FILE),
@@ -490,7 +494,7 @@ def test_stored_clips_read_by_index_and_as_a_stream(stored, store):
         opened[4]
 
 
-def test_a_stream_is_dealt_out_to_loader_workers(stored):
+def test_a_stream_is_distributed_over_loader_workers(stored):
     from torch.utils.data import DataLoader
 
     clips = dataset.stream(stored, names=("positions",), shuffle=8, seed=1)

@@ -9,7 +9,7 @@ import pytest
 SAME_BLOCKS_AGAIN = """
 import resource, sys
 import torch
-from training.allocation import keep_freed_memory
+from training.stages.allocation import keep_freed_memory
 if "keep" in sys.argv:
     assert keep_freed_memory()
 torch.set_num_threads(1)
@@ -30,5 +30,5 @@ def page_faults(*words: str) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_memory_that_was_freed_is_used_again_without_asking_the_system() -> None:
+def test_freed_memory_is_reused_without_the_system() -> None:
     assert 10 * page_faults("keep") < page_faults()  # 40 blocks of 40 MB are 390 000 pages

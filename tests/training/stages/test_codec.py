@@ -86,11 +86,11 @@ def test_linear_start_is_the_principal_components() -> None:
     initialise_shortcuts(vae, video)
     with torch.no_grad():
         latents = vae.encode(video).latent_dist.mean
-        picture = vae.decode(latents).sample
+        decoded = vae.decode(latents).sample
     blocks = video[:, :, 1:].reshape(6, 3, 2, 4, 2, 8, 2, 8).permute(0, 2, 4, 6, 3, 5, 7, 1).reshape(-1, 768).numpy()
     centred = blocks - blocks.mean(0)
     singular = np.linalg.svd(centred, compute_uv=False)
     best = (singular[4:] ** 2).sum() / centred.size  # the least error any four linear components can have
-    error = (picture - video)[:, :, 1:].square().mean().item()
+    error = (decoded - video)[:, :, 1:].square().mean().item()
     assert error == pytest.approx(best, rel=1e-3)
     torch.testing.assert_close(latents[:, :, 1:].std((0, 2, 3, 4)), torch.ones(4), atol=1e-3, rtol=0)

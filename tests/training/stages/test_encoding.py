@@ -183,7 +183,7 @@ def test_a_disk_without_room_for_the_rest_is_named_after_the_first_piece(
 # --- latents, texts, scale --------------------------------------------------------------------------------------------
 
 
-def test_a_split_is_what_its_networks_make_of_it(runs: Path, encoder: TextEncoder) -> None:
+def test_an_encoded_split_is_the_output_of_its_networks(runs: Path, encoder: TextEncoder) -> None:
     clips = encode(runs, "train", encoder)
     assert len(clips) == 5
     assert isinstance(clips.video, MappedRows)
@@ -201,7 +201,7 @@ def test_a_split_is_what_its_networks_make_of_it(runs: Path, encoder: TextEncode
     torch.testing.assert_close(clips.texts[:1].float(), encoder([""]).half().float(), atol=2e-3, rtol=1e-2)
 
 
-def test_a_motion_vae_that_is_trained_anew_gets_new_latents_and_a_new_scale(runs: Path, encoder: TextEncoder) -> None:
+def test_a_motion_vae_that_is_trained_again_gets_new_latents_and_a_new_scale(runs: Path, encoder: TextEncoder) -> None:
     with pytest.raises(ModelError, match="encode the train split first"):
         encode(runs, "val", encoder)
     before = encode(runs, "train", encoder).motion
@@ -220,7 +220,7 @@ def test_a_motion_vae_that_is_trained_anew_gets_new_latents_and_a_new_scale(runs
     assert after[:].square().mean().sqrt() == pytest.approx(1.0, abs=1e-3)
 
 
-def test_motion_unlike_what_the_vae_knows_is_refused(
+def test_motion_with_other_statistics_than_the_vaes_is_refused(
     runs: Path, encoder: TextEncoder, wearer: Callable[..., Any]
 ) -> None:
     def in_centimetres(arrays: dict[str, Any]) -> None:
@@ -272,7 +272,7 @@ def test_other_rates_and_no_clips_are_refused(tmp_path: Path, wearer: Callable[.
         check_clips(open_clips(tmp_path / "empty"))
 
 
-def test_pictures_and_codecs_of_another_size_are_refused(runs: Path, wearer: Callable[..., Any]) -> None:
+def test_frames_and_codecs_of_another_size_are_refused(runs: Path, wearer: Callable[..., Any]) -> None:
     clips = open_clips(runs.parent / "data/train")
     check_sizes(clips, joint(), runs)
     with pytest.raises(EgoTwinError, match=r"frame sizes are \(32, 32\).*takes \(64, 64\)"):

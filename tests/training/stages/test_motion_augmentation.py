@@ -1,4 +1,4 @@
-"""Varied motion is still motion of a body: bones keep their proportions, a clip draws for itself."""
+"""Varied motion is still motion of a body: bones keep their proportions, each clip has its own random numbers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_displacements_are_those_of_the_new_positions(features: Tensor) -> None:
 def test_the_share_is_varied_and_the_rest_left_alone(features: Tensor) -> None:
     many = features[:1].expand(64, -1, -1)
     touched = (varied(many, HeadCentric(), 0.25, RandomStreams(1, 0, range(64))) != many).any(-1).any(-1)
-    assert 6 <= int(touched.sum()) <= 28  # of 64 at 0.25: within 3.5 deviations
+    assert 6 <= int(touched.sum()) <= 28  # of 64 at 0.25: within 3.5 standard deviations
     assert torch.equal(varied(many, HeadCentric(), 0.0, RandomStreams(1, 0, range(64))), many)
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("torch")
+from ...shared_data import missing_extra
+
+pytest.importorskip("accelerate", reason=missing_extra("train"))
 
 from egotwin_model.drawing.limbs import LEFT, RIGHT
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics, reference_offsets

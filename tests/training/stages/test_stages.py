@@ -135,7 +135,7 @@ def test_a_shipped_model_is_unpacked_and_trained_further(
         for name, value in before.items():
             torch.testing.assert_close(after[name], value.half().float(), rtol=0, atol=0)
     assert main(["joint", "--config", "smoke", "--data", str(data), "--runs", str(further)]) == 0
-    assert trained_networks(further).motion_scale == trained_networks(runs).motion_scale  # not measured anew
+    assert trained_networks(further).motion_scale == trained_networks(runs).motion_scale  # not measured again
     assert unpack.main(["--model", str(model), "--runs", str(further)]) == 1
     assert "further is not empty; name a new folder" in capsys.readouterr().out
     (model / "statistics.safetensors").write_bytes(b"other")
@@ -157,7 +157,7 @@ def test_the_decoder_is_trained_further_and_the_latents_stay(runs: Path, data: P
     assert shipped is not None
     assert torch.equal(shipped.state_dict()[min(changed)], further[min(changed)])
 
-    folder = tmp_path / "runs"  # stage 1 is trained anew, and the decoder's latents are no longer what it makes
+    folder = tmp_path / "runs"  # stage 1 is trained again, and the decoder was trained on other latents
     shutil.copytree(runs, folder)
     shutil.rmtree(folder / "motion-vae")
     again = ["motion-vae", "--config", "smoke", "--data", str(data), "--runs", str(folder), "--train.seed", "1"]
@@ -189,7 +189,7 @@ def test_steps_are_compared_where_feet_stand(runs: Path, data: Path, tmp_path: P
     assert float(terms["step_cm"]) == pytest.approx(1.0 / 23, rel=1e-3)
 
 
-def test_the_manifest_tells_recipes_and_clips(runs: Path, tmp_path: Path) -> None:
+def test_the_manifest_has_recipes_and_clips(runs: Path, tmp_path: Path) -> None:
     details = training_details(runs)
     assert list(details["stages"]) == list(STAGES)
     assert details["stages"]["joint"]["recipe"] == json.loads((runs / "joint/recipe.json").read_text())
@@ -201,18 +201,18 @@ def test_the_manifest_tells_recipes_and_clips(runs: Path, tmp_path: Path) -> Non
         training_details(tmp_path / "runs")
 
 
-def test_sheets_show_what_each_stage_makes(runs: Path, data: Path, tmp_path: Path) -> None:
+def test_sheets_show_the_output_of_each_stage(runs: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     shutil.copytree(runs, folder)
     for stage in STAGES:
         shutil.rmtree(folder / stage / "checkpoint")
         arguments = [stage, "--config", "smoke", "--data", str(data), "--runs", str(folder), "--train.sheet-every", "1"]
         assert main(arguments) == 0
-        pictures = sorted((folder / stage / "sheets").iterdir())
-        assert [picture.name for picture in pictures] == ["step-0000001.png", "step-0000002.png"]
-        picture = cv2.imread(str(pictures[-1]))
-        assert min(picture.shape[:2]) > 200
-        assert picture.std() > 10
+        sheets = sorted((folder / stage / "sheets").iterdir())
+        assert [sheet.name for sheet in sheets] == ["step-0000001.png", "step-0000002.png"]
+        image = cv2.imread(str(sheets[-1]))
+        assert min(image.shape[:2]) > 200
+        assert image.std() > 10
 
 
 @pytest.mark.parametrize("row", VARIANTS[1:])
@@ -263,7 +263,7 @@ def test_adapters_learn_and_are_merged(runs: Path, data: Path, tmp_path: Path) -
     arguments = ["joint", "--config", "smoke", "--data", str(data), "--runs", str(folder), "--adapter-rank", "2"]
     assert main(arguments) == 0
     before, after = load_tensors(start), load_tensors(folder / "joint" / WEIGHTS)
-    assert before.keys() == after.keys()  # names without adapters: what every reader knows
+    assert before.keys() == after.keys()  # names without adapters
     change = {name: (after[name] - before[name]).abs().max() for name in before}
     assert change["transformer_blocks.0.attn1.to_q.weight"] > 0
     update = after["transformer_blocks.0.ff.net.0.proj.weight"] - before["transformer_blocks.0.ff.net.0.proj.weight"]
@@ -372,7 +372,7 @@ def truncated_checkpoint(data: Path, runs: Path) -> None:
         (truncated_checkpoint, r"checkpoint/model\.safetensors is not a whole safetensors file"),
     ],
 )
-def test_what_cannot_go_on_is_named_before_the_first_step(
+def test_what_cannot_resume_is_named_before_the_first_step(
     runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Spoil, message: str
 ) -> None:
     shutil.copytree(runs, tmp_path / "runs")
@@ -414,7 +414,7 @@ def test_the_decoder_is_not_trained_on_motion_that_its_encoder_does_not_know(
     assert "has other statistics than" in capsys.readouterr().out
 
 
-def test_a_full_disk_is_named_and_the_run_goes_on(
+def test_a_full_disk_is_named_and_the_run_resumes(
     runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Files that cannot grow stand for the disk: the same kind of error, from the same calls."""
@@ -485,9 +485,9 @@ def test_help_lists_every_field_of_a_recipe(data: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as stopped:
         main(["joint", "--config", "paper", "--data", str(data), "--", "--help"])
     assert stopped.value.code == 0
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     for option in ("--train.learning-rate", "--model.num-motion-layers", "--schedule.spacing", "--adapter-rank"):
-        assert option in told
+        assert option in text
 
 
 def test_timesteps_follow_the_recipes_shares() -> None:

@@ -104,8 +104,8 @@ def equal_weights(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_stops_and_the_run_goes_on_to_the_bit(tmp_path: Path, number: signal.Signals) -> None:
-    class Told(Regression):
+def test_a_signal_saves_and_stops_and_the_run_resumes_to_the_bit(tmp_path: Path, number: signal.Signals) -> None:
+    class Signalled(Regression):
         def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
             if self.calls == 2:
                 os.kill(os.getpid(), number)
@@ -114,12 +114,12 @@ def test_a_signal_saves_stops_and_the_run_goes_on_to_the_bit(tmp_path: Path, num
     config = replace(CONFIG, save_every=100)
     train(Regression(), config, tmp_path / "whole")
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    with pytest.raises(Stopped, match="told was stopped at step 3 of 4; the same command resumes"):
-        train(Told(), config, tmp_path / "told")
+    with pytest.raises(Stopped, match="stopped was stopped at step 3 of 4; the same command resumes"):
+        train(Signalled(), config, tmp_path / "stopped")
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
-    assert json.loads((tmp_path / "told/checkpoint/state.json").read_text())["step"] == 3  # the step it came in
-    train(Regression(), config, tmp_path / "told")
-    assert equal_weights(tmp_path / "whole", tmp_path / "told")
+    assert json.loads((tmp_path / "stopped/checkpoint/state.json").read_text())["step"] == 3  # its step
+    train(Regression(), config, tmp_path / "stopped")
+    assert equal_weights(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.parametrize("left", [".checkpoint-new", ".checkpoint-old"])
@@ -181,14 +181,14 @@ def test_a_disk_without_room_for_a_checkpoint_is_named_before_the_first_step(
     assert stage.calls == 0
 
 
-def test_metrics_tell_how_fast_and_how_much_was_waited(tmp_path: Path) -> None:
+def test_metrics_have_the_speed_and_the_waiting_time(tmp_path: Path) -> None:
     train(Regression(), CONFIG, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
     assert all(line["clips_per_s"] > 0 and 0 <= line["data_wait"] <= 1 for line in lines)
 
 
-def test_what_breaks_in_a_batch_is_told(tmp_path: Path) -> None:
+def test_an_error_in_a_batch_is_raised(tmp_path: Path) -> None:
     """Batches are made in a thread; its errors are the run's."""
 
     class Broken(Regression):

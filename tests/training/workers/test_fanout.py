@@ -33,7 +33,7 @@ def touch(folder, item):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_shards_are_made_once_each_and_broken_ones_passed_over(workers, tmp_path):
+def test_shards_are_made_once_each_and_broken_ones_skipped(workers, tmp_path):
     done, broken = {}, {}
     items = ["a", "fails", "b", "c", "dies", "d", "once", "e"]
     report = run_shards(
@@ -68,7 +68,7 @@ def test_shards_may_be_made_in_this_process(tmp_path):
     assert not (tmp_path / "never.done").exists()
 
 
-def test_what_ends_a_command_is_told_in_a_line(capsys):
+def test_the_end_of_a_command_is_reported_in_a_line(capsys):
     def raising(error):
         def work():
             raise error
@@ -88,7 +88,7 @@ def test_what_ends_a_command_is_told_in_a_line(capsys):
         run_command("egotwin x", raising(PermissionError("not yours")))
 
 
-def test_no_workers_no_work():
+def test_zero_workers_are_refused():
     with pytest.raises(ValueError, match="at least one"):
         run_shards(str, ["a"], workers=0, on_done={}.__setitem__)
 

@@ -226,7 +226,7 @@ def test_tests_mirror_the_tree() -> None:
 
 
 # Rooms without a folder of tests: each is tested where it is used.
-UNTESTED = {Path("egotwin_model/latents"), Path("training/export")}
+UNTESTED = {Path("training/export")}
 
 
 def test_nothing_is_pickled_or_run_by_a_shell() -> None:

@@ -116,6 +116,18 @@ def test_camera_paths_are_found_in_pictures_of_a_room() -> None:
     assert len(Colmap()(np.full((9, 64, 64, 3), 90, np.uint8), camera.scaled(64, 64)).frames) == 0
 
 
+def test_a_camera_path_is_found_again() -> None:
+    """A camera that hardly moves leaves its path to chance, which has a seed."""
+    camera, walls, share = Pinhole.from_fov(128, 128, np.pi / 2), wall_patterns(), np.linspace(0, 1, 5)
+    heads = Rotation.from_euler("z", 0.8 * share[:, None]).as_matrix()
+    places = np.stack([0.024 * share, 0.01 * np.sin(3 * share), 0.002 * share], axis=-1)
+    frames = np.stack([room_view(camera, pose, walls) for pose in Mount().camera_pose(places, heads)])
+    paths = [Colmap(stride=1)(frames, camera) for _ in range(4)]
+    assert len(paths[0].frames) == 5
+    for path in paths[1:]:
+        np.testing.assert_array_equal(path.positions, paths[0].positions)
+
+
 # Losses and extractors
 
 

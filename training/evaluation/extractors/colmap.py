@@ -87,7 +87,7 @@ class Colmap:
         )  # fmt: skip
         colmap.match_exhaustive(database, matching_options=matching, **options)
         mapping = colmap.GlobalPipelineOptions()
-        mapping.num_threads = 1
+        mapping.num_threads, mapping.random_seed = 1, 0
         try:
             found = colmap.global_mapping(database, pictures, folder / "out", mapping)
         except RuntimeError:  # no pair of pictures matches

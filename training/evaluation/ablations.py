@@ -32,12 +32,13 @@ from egotwin_model.io.files import write_json, write_text
 from egotwin_model.io.store import WEIGHTS
 from training.evaluation.benchmark.comparison import gains
 from training.evaluation.benchmark.imagining import write_imaginations
+from training.evaluation.benchmark.kept_parts import parts_of
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.paper_figure import draw_table
 from training.evaluation.benchmark.paper_table import TITLES, table
 from training.evaluation.benchmark.report import write_report
 from training.evaluation.benchmark.report_command import add_measuring_options, tools_spec
-from training.evaluation.benchmark.run import TRUTH, parts_of, real_clips, score, without_nan
+from training.evaluation.benchmark.run import TRUTH, real_clips, score, without_nan
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.intervals import Interval
 from training.evaluation.metrics.predicted_clip import Mode

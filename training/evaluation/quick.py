@@ -207,7 +207,7 @@ class Short:
         count = len(next(iter(parts.values())))
         if not count:
             return {}
-        numbers, _ = pool(parts, {}, (self.benchmark.frame_rate, self.benchmark.pose_rate))
+        numbers, _ = pool(parts, {}, self.benchmark.rates)
         return {key: {**numbers[name]._asdict(), "clips": count} for name, key in names.items()}
 
 

@@ -100,7 +100,7 @@ class Tuning:
 
     def _pooled(self, predict: Callable[[RealClip], Prediction], name: str) -> Row:
         together = measure_at_once(self.benchmark, self.benchmark.numbers, predict, name)
-        numbers, _ = pool(together, {}, (self.benchmark.frame_rate, self.benchmark.pose_rate))
+        numbers, _ = pool(together, {}, self.benchmark.rates)
         return {metric: numbers[metric].value for metric in METRICS if metric in numbers}
 
 

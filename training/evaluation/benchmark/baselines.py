@@ -62,7 +62,7 @@ def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Pa
         PredictionError: `folder` holds other predictions, or such for other goals.
     """
     goals = {split: goals_checksum(benchmark.split(split)) for split in (benchmark.name, *baseline.learns_from)}
-    rates = benchmark.frame_rate, benchmark.pose_rate
+    rates = benchmark.rates
     details = {"goals_sha256": goals}
     write_info(folder, PredictionInfo(baseline.name, baseline.mode, *rates, told=baseline.told, details=details))
     todo = [number for number in benchmark.numbers if not is_written(folder, number)]

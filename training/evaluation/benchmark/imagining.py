@@ -57,7 +57,7 @@ def write_imaginations(
         "sampling": asdict(pipeline.defaults), "goals_sha256": goals_checksum(benchmark.split(benchmark.name)),
     }  # fmt: skip
     told = {"TV2M": "the true video", "TM2V": "the true motion"}.get(mode, "")
-    rates = benchmark.frame_rate, benchmark.pose_rate
+    rates = benchmark.rates
     write_info(folder, PredictionInfo(f"{pipeline.info.name} ({mode})", mode, *rates, told=told, details=details))
     todo = [number for number in benchmark.numbers if not is_written(folder, number)]
     for number in tqdm(todo, desc=f"imagining, {mode}"):

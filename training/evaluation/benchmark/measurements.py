@@ -93,7 +93,7 @@ def _measured(
     benchmark: Benchmark,
     tools: Tools,
 ) -> Parts:
-    case = PredictedClip(clip, prediction, mode, benchmark.frame_rate, benchmark.pose_rate, tools)
+    case = PredictedClip(clip, prediction, mode, *benchmark.rates, tools)
     parts: Parts = {}
     for take in catalogue.measures(families):
         parts |= take(case)

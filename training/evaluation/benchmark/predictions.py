@@ -114,7 +114,7 @@ class Predictions:
 
     def __init__(self, folder: Path, benchmark: Benchmark) -> None:
         self.folder, self.benchmark, self.info = folder, benchmark, read_info(folder)
-        given, wanted = (self.info.frame_rate, self.info.pose_rate), (benchmark.frame_rate, benchmark.pose_rate)
+        given, wanted = (self.info.frame_rate, self.info.pose_rate), benchmark.rates
         if given != wanted:
             raise PredictionError(
                 f"{folder}: {given[0]:g} frames and {given[1]:g} poses a second, the test clips have {wanted[0]:g} and "

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from egotwin_model.io.files import write_atomically, write_text
 from egotwin_model.io.videos import write_video
+from training.evaluation.benchmark.kept_parts import slug
 from training.evaluation.benchmark.predictions import Predictions
-from training.evaluation.benchmark.run import REPORT, TABLES, ranking, real_clips, slug
+from training.evaluation.benchmark.run import REPORT, TABLES, ranking, real_clips
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics import catalogue
 from training.evaluation.metrics.metric_family import Metric

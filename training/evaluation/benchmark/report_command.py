@@ -9,9 +9,10 @@ from typing import Any
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from training.evaluation.benchmark.baselines import baselines, write_baseline
 from training.evaluation.benchmark.imagining import write_imaginations
+from training.evaluation.benchmark.kept_parts import slug
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.report import write_report
-from training.evaluation.benchmark.run import REPORT, RESULTS, score, slug
+from training.evaluation.benchmark.run import REPORT, RESULTS, score
 from training.evaluation.benchmark.task_files import write_tasks
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError

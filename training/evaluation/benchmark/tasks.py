@@ -17,6 +17,7 @@ from egotwin_model.geometry.skeleton import XSENS
 from training.datasets.clips.cameras import ClipCameras, camera_of
 from training.datasets.clips.dataset import ClipSet, open_clips, skeleton_of
 from training.evaluation.errors import PredictionError
+from training.evaluation.metrics.metric_family import Rates
 from training.evaluation.metrics.predicted_clip import RealClip
 
 ORDER_SEED = 6
@@ -73,6 +74,11 @@ class Benchmark:
     @property
     def pose_rate(self) -> float:
         return self._splits[self.name].manifest.pose_rate
+
+    @property
+    def rates(self) -> Rates:
+        """Frames and poses a second."""
+        return self.frame_rate, self.pose_rate
 
     def record(self, number: int) -> dict[str, Any]:
         return self._splits[self.name].records[number]

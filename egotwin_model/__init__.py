@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from egotwin_model.diffusion.schedule import Pace, Schedule
     from egotwin_model.diffusion.solvers import Solver
     from egotwin_model.egotwin.config import EgoTwinConfig
-    from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
+    from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
     from egotwin_model.egotwin.pipeline import EgoTwinPipeline
     from egotwin_model.egotwin.pretrained import load_cogvideox
     from egotwin_model.egotwin.transformer import EgoTwinTransformer
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from egotwin_model.geometry.camera import Pinhole, rectify
     from egotwin_model.geometry.mount import Mount
     from egotwin_model.geometry.plucker import plucker_maps
+    from egotwin_model.geometry.prior import Prior
+    from egotwin_model.geometry.scene_memory import SceneMemory
     from egotwin_model.geometry.skeleton import XSENS_JOINTS, XSENS_PARENTS, forward_kinematics, reference_offsets
     from egotwin_model.motion.head_centric import HeadCentric
     from egotwin_model.motion.representation import BodyMotion
@@ -48,7 +50,7 @@ _HOMES = {
     "diffusion.schedule": ("Pace", "Schedule"),
     "diffusion.solvers": ("Solver",),
     "egotwin.config": ("EgoTwinConfig",),
-    "egotwin.imagination": ("BodyState", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"),
+    "egotwin.imagination": ("BodyState", "Imagination", "ModelInfo", "SamplingDefaults"),
     "egotwin.pipeline": ("EgoTwinPipeline",),
     "egotwin.pretrained": ("load_cogvideox",),
     "egotwin.transformer": ("EgoTwinTransformer",),
@@ -60,6 +62,8 @@ _HOMES = {
     "geometry.camera": ("Pinhole", "rectify"),
     "geometry.mount": ("Mount",),
     "geometry.plucker": ("plucker_maps",),
+    "geometry.prior": ("Prior",),
+    "geometry.scene_memory": ("SceneMemory",),
     "geometry.skeleton": ("XSENS_JOINTS", "XSENS_PARENTS", "forward_kinematics", "reference_offsets"),
     "motion.head_centric": ("HeadCentric",),
     "motion.root_centric": ("RootCentric",),
@@ -76,9 +80,9 @@ __all__ = [
     "EgoTwinConfig", "EgoTwinError", "EgoTwinPipeline", "EgoTwinTransformer", "GoalError", "Guidance", "HeadCentric",
     "HorizonError", "ImageError", "Imagination", "ModelError", "ModelInfo", "MotionStatistics", "MotionVAE",
     "MotionVAEConfig", "Mount", "Pace", "Pinhole", "PoseError", "Prior", "RecordingError", "RootCentric",
-    "SamplingDefaults", "Schedule", "Solver", "VideoVAEConfig", "attend", "describe_runtimes", "forward_kinematics",
-    "interaction_mask", "load_cogvideox", "load_pipeline", "plucker_maps", "rectify", "reference_offsets",
-    "runtime_names",
+    "SamplingDefaults", "SceneMemory", "Schedule", "Solver", "VideoVAEConfig", "attend", "describe_runtimes",
+    "forward_kinematics", "interaction_mask", "load_cogvideox", "load_pipeline", "plucker_maps", "rectify",
+    "reference_offsets", "runtime_names",
 ]  # fmt: skip
 
 

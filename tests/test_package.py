@@ -260,6 +260,7 @@ def test_stock_install_has_everything(tmp_path: Path) -> None:
         if entry.group == cli.GROUP
     }
     assert {room for room, _ in listed} == {room.name for room in cli.rooms()}
+    assert (modules / "egotwin_model/geometry/_scene_memory.so").is_file(), "the scene memory's compiled part"
     assert "extend_path" in (modules / "egotwin_ros/__init__.py").read_text()
     assert (modules / "egotwin_ros/msg/_body_pose.py").is_file()
     for interface in INTERFACES:

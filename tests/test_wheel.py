@@ -20,10 +20,11 @@ HIDDEN = re.compile(
 )
 
 IMAGINE = """
+import pathlib
 import sys
 import numpy as np
 import egotwin_model
-from egotwin_model import EgoTwinPipeline
+from egotwin_model import EgoTwinPipeline, SceneMemory
 from egotwin_model.egotwin.pipeline import BodyState
 from egotwin_model.geometry.rotations import matrix_from_quaternion
 from egotwin_model.io.bags import BagReader, Topics
@@ -39,6 +40,10 @@ quaternions = np.array([[p.orientation.x, p.orientation.y, p.orientation.z, p.or
 pose = BodyState(positions, matrix_from_quaternion(quaternions))
 camera = pipeline.info.camera
 image = np.full((camera.height, camera.width, 3), 127, np.uint8)
+memory = SceneMemory()
+memory.add(image, np.ones(image.shape[:2], np.float32), camera, np.eye(4))
+assert (memory.render(camera, np.eye(4)[None]).visibility == 1.0).all()
+assert not list(pathlib.Path.home().glob(".cache/egotwin/*")), "the scene memory's kernel came with the wheel"
 motion = pipeline("turn left", image, pose, mode="motion", num_steps=2, seed=0).motion
 assert np.isfinite(motion.positions).all()
 np.testing.assert_allclose(motion.positions[0, 0], positions, atol=0.2)
@@ -99,6 +104,7 @@ def test_the_robots_wheel_has_the_shared_files_and_no_training(wheels: dict[str,
         assert files
         assert {f"egotwin_model/share/{path.as_posix()}" for path in files} <= set(names)
     assert not [name for name in names if "evaluators" in name or name.endswith(".pyc")]
+    assert any(re.fullmatch(r"egotwin_model/geometry/_scene_memory\..*so", name) for name in names), "compiled part"
     for package in ("egotwin_model", "egotwin_ros"):
         assert {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")} <= set(names)
 

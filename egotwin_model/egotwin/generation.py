@@ -13,10 +13,11 @@ from egotwin_model.diffusion.noise import SampleNoise
 from egotwin_model.diffusion.sampler import Conditions, Context, Guidance, Mode, Sampler, Solver
 from egotwin_model.egotwin.clip_codec import ClipCodec, Latents, anchored, begun_with, cut, repeated
 from egotwin_model.egotwin.config import EgoTwinConfig
-from egotwin_model.egotwin.imagination import ModelInfo, Prior, SamplingDefaults
+from egotwin_model.egotwin.imagination import ModelInfo, SamplingDefaults
 from egotwin_model.egotwin.rolling import Continuity
 from egotwin_model.errors import GoalError
 from egotwin_model.geometry.plucker import plucker_maps
+from egotwin_model.geometry.prior import Prior
 from egotwin_model.latents.timing import FRAMES_PER_LATENT
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.runtimes.base import Runtime, to_numpy

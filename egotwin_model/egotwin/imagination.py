@@ -45,19 +45,6 @@ class BodyState:
 
 
 @dataclass(frozen=True)
-class Prior:
-    """What is known of the coming views beforehand, for instance rendered or warped from geometry.
-
-    Attributes:
-        frames: uint8 (F, H, W, 3) RGB of a whole clip; what hidden places hold does not matter much, grey is good.
-        visibility: (F, H, W) bool or in [0, 1]: where the frames are to be believed.
-    """
-
-    frames: NDArray[np.uint8]
-    visibility: NDArray[Any]
-
-
-@dataclass(frozen=True)
 class ModelInfo:
     """What a caller must know of a model.
 

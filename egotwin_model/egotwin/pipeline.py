@@ -14,7 +14,7 @@ from egotwin_model.diffusion.sampler import Guidance, Mode, Solver
 from egotwin_model.egotwin.clip_codec import ClipCodec, cut, joined
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.generation import ClipGenerator, GivenConditions, Progress, Settings, Start
-from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, Prior, SamplingDefaults
+from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
 from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.rolling import (
     Continuity,
@@ -25,6 +25,7 @@ from egotwin_model.egotwin.rolling import (
     progress_of,
 )
 from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
+from egotwin_model.geometry.prior import Prior
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import MANIFEST, component_config, verify
 from egotwin_model.io.weights import read_arrays

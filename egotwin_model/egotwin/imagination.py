@@ -96,7 +96,7 @@ class Imagination:
         frames: uint8 (S, F, H, W, 3) RGB; F = 0 where no video was asked for.
         motion: (S, T, 23, …) in the caller's world frame; T = 0 where the model makes none and none was given.
         frame_times, motion_times: (F,) and (T,) seconds from the given frame.
-        seed: repeats the generation on the same device.
+        seed: repeats the generation; on another device or runtime up to rounding.
         seam_times: seconds at which a rolled imagination's windows meet; empty for a single window.
     """
 

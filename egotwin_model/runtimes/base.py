@@ -56,7 +56,9 @@ class RuntimeOptions:
     @property
     def cpu_threads(self) -> int:
         """The number of threads: `threads`, or the cores this process may use."""
-        return self.threads or len(os.sched_getaffinity(0))
+        if self.threads:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 TextNetwork = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Path
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import MarkerArray
 
@@ -22,11 +20,7 @@ from egotwin_ros.markers import skeleton_markers
 from egotwin_ros.messages import ROS
 from egotwin_ros.msg import BodyTrajectory, Imagination
 from egotwin_ros.parameters import ImagineParameters
-
-try:
-    from tf2_ros import TransformBroadcaster
-except ImportError:  # ROS 2 from wheels has no tf2_ros
-    TransformBroadcaster = None
+from egotwin_ros.transforms import MakeBroadcaster, head_and_camera
 
 if TYPE_CHECKING:
     from egotwin_model.egotwin.pipeline import Imagination as Outcome
@@ -36,9 +30,22 @@ UNCONFIGURED = "cannot be configured: "
 
 
 class Outputs:
-    """The node's lifecycle publishers, which publish only while the node is active."""
+    """The node's lifecycle publishers, which publish only while the node is active.
 
-    def __init__(self, node: LifecycleNode, parameters: ImagineParameters, info: ModelInfo) -> None:
+    Args:
+        node: makes the publishers.
+        parameters: frames and the longest horizon.
+        info: the model's frame rate, camera and mount.
+        make_broadcaster: makes what sends TF; None: no TF.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        parameters: ImagineParameters,
+        info: ModelInfo,
+        make_broadcaster: MakeBroadcaster | None,
+    ) -> None:
         self._parameters = parameters
         longest_s = max(parameters.max_horizon_s, info.horizon_s)
         video = QoSProfile(depth=math.ceil(longest_s * info.frame_rate) + 1)  # all frames are published at once
@@ -49,7 +56,7 @@ class Outputs:
         self._image = make(Image, "~/predicted/image", video)
         self._camera_info = make(CameraInfo, "~/predicted/camera_info", video)
         self._markers = make(MarkerArray, "~/markers", 10)
-        self._transforms = TransformBroadcaster(node) if TransformBroadcaster and parameters.head_frame_id else None
+        self._transforms = make_broadcaster(node) if make_broadcaster and parameters.head_frame_id else None
         self._all = (
             self._imagination, self._head_path, self._trajectory, self._image, self._camera_info, self._markers
         )  # fmt: skip
@@ -67,27 +74,10 @@ class Outputs:
             self._camera_info.publish(camera_info)
             self._image.publish(image)
         if self._transforms is not None:
-            self._transforms.sendTransform(self._head_and_camera(first, info))
+            frames = self._parameters.head_frame_id, self._parameters.camera_frame_id
+            self._transforms.sendTransform(head_and_camera(first.head_path, info.mount, *frames))
         for message in messages:
             self._imagination.publish(message)
-
-    def _head_and_camera(self, first: Imagination, info: ModelInfo) -> list[TransformStamped]:
-        """T_fixed_head at every pose and T_head_camera beside it."""
-        x, y, z = info.mount.translation
-        quaternion = Rotation.from_matrix(info.mount.rotation).as_quat().tolist()
-        transforms = []
-        for stamped in first.head_path.poses:
-            head = TransformStamped(header=stamped.header, child_frame_id=self._parameters.head_frame_id)
-            at, turn = stamped.pose.position, stamped.pose.orientation
-            head.transform.translation.x, head.transform.translation.y, head.transform.translation.z = at.x, at.y, at.z
-            head.transform.rotation = turn
-            camera = TransformStamped(child_frame_id=self._parameters.camera_frame_id)
-            camera.header.stamp, camera.header.frame_id = stamped.header.stamp, self._parameters.head_frame_id
-            t, r = camera.transform.translation, camera.transform.rotation
-            t.x, t.y, t.z = x, y, z
-            r.x, r.y, r.z, r.w = quaternion
-            transforms += [head, camera]
-        return transforms
 
     def destroy(self) -> None:
         """Removes the publishers."""

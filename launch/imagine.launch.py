@@ -1,4 +1,4 @@
-"""Starts the node `imagine`: ros2 launch egotwin_ros imagine.launch.py (--show-args tells the arguments)."""
+"""Starts the node `imagine`: ros2 launch egotwin_ros imagine.launch.py (--show-args lists the arguments)."""
 
 from launch import LaunchDescription
 

@@ -1,4 +1,4 @@
-"""Shows what is seen and what is imagined: ros2 launch egotwin_ros view.launch.py."""
+"""Shows the camera image and the imagination in RViz and Foxglove: ros2 launch egotwin_ros view.launch.py."""
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchDescription
@@ -11,7 +11,7 @@ from egotwin_ros import bringup
 
 
 def generate_launch_description() -> LaunchDescription:
-    """RViz with our display settings, and Foxglove's bridge; each is left out, and said so, where it is missing."""
+    """RViz with our display settings, and Foxglove's bridge; one that is not installed is left out with a message."""
     config = str(bringup.config("egotwin.rviz"))
     declared = [
         DeclareLaunchArgument("rviz", default_value="true", description="Open RViz: true or false."),

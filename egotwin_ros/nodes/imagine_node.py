@@ -41,16 +41,23 @@ from egotwin_ros.outputs import UNCONFIGURED, Health, Outputs
 from egotwin_ros.parameters import ImagineParameters, declare, read
 from egotwin_ros.request import Progress, Report, Request
 from egotwin_ros.session import Session
+from egotwin_ros.transforms import MakeBroadcaster, tf2_broadcaster
 from egotwin_ros.worker import Job, Worker
 
 NO_MODEL = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
 
 
 class ImagineNode(LifecycleNode):
-    """See the module; parameters in `egotwin_ros.parameters`, topics in the README."""
+    """See the module; parameters in `egotwin_ros.parameters`, topics in the README.
 
-    def __init__(self, **options: object) -> None:
+    Args:
+        make_broadcaster: see `Outputs`; by default tf2_ros' where it is installed.
+        options: of rclpy's node.
+    """
+
+    def __init__(self, *, make_broadcaster: MakeBroadcaster | None = tf2_broadcaster, **options: object) -> None:
         super().__init__("imagine", **options)
+        self._make_broadcaster = make_broadcaster
         declare(self)
         self.session: Session | None = None
         self.loading = False
@@ -107,7 +114,8 @@ class ImagineNode(LifecycleNode):
         finally:
             self.loading = False
         inputs = InputBuffer(parameters, to_rgb)
-        self.session = Session(parameters, pipeline, inputs, Outputs(self, parameters, pipeline.info))
+        outputs = Outputs(self, parameters, pipeline.info, self._make_broadcaster)
+        self.session = Session(parameters, pipeline, inputs, outputs)
         self._subscribe(parameters, inputs)
         self._goal_timer = self.create_timer(
             1.0 / parameters.rate_hz, self._imagine_latched, clock=self._wall, callback_group=self._messages_in

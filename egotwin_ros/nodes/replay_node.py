@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -146,6 +148,20 @@ def declare(node: Node) -> None:
         node.declare_parameter(name, setting.default, descriptor)
 
 
+@contextmanager
+def _served(node: Node) -> Iterator[None]:
+    """Answers the node's parameter services in a thread of their own: playing occupies the main one."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, name="services", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
+
+
 def _replay(node: Node) -> None:
     value = {name: node.get_parameter(name).value for name in _SETTINGS}
     path = value["bag"] or str(share_folder() / "examples/bags/living_room.mcap")
@@ -160,7 +176,7 @@ def _replay(node: Node) -> None:
         player = Player(node, bag, value["rate"])
         deadline = time.monotonic() + value["wait_s"]
         while not player.subscribed() and time.monotonic() < deadline:
-            rclpy.spin_once(node, timeout_sec=0.05)
+            time.sleep(CLOCK_PERIOD_S)
         node.get_logger().info(f"replaying {path}: {(until - start) / NS:.1f} s at rate {value['rate']:g}")
         while player.play(start, until) and value["loop"]:
             node.get_logger().info("again from the start")
@@ -195,7 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Interrupts():
             declare(node)
-            _replay(node)
+            with _served(node):
+                _replay(node)
     except KeyboardInterrupt:
         pass
     except (RecordingError, ParameterException) as error:

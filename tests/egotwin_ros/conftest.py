@@ -24,7 +24,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
-from egotwin_model.egotwin.pipeline import SamplingDefaults
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from egotwin_ros.action import Imagine
@@ -34,7 +33,6 @@ from egotwin_ros.job.process import free_domain
 from egotwin_ros.messages import ROS
 from egotwin_ros.msg import BodyPose, BodyTrajectory, Imagination
 from egotwin_ros.nodes.imagine_node import ImagineNode
-from training.export.command import export, random_networks
 
 LONG_S = 60.0
 RNG = np.random.default_rng(11)
@@ -44,6 +42,9 @@ CAMERA = Pinhole.from_fov(96, 96, np.radians(100))
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory) -> Path:
     """The smallest real model folder, with random weights."""
+    from egotwin_model.egotwin.pipeline import SamplingDefaults
+    from training.export.command import export, random_networks
+
     folder = tmp_path_factory.mktemp("models") / "egotwin-smoke"
     export(random_networks("smoke"), folder, "egotwin-smoke", SamplingDefaults(num_steps=3), {}, graphs=False)
     return folder
@@ -88,10 +89,10 @@ class Rig:
 
     _numbers = itertools.count()
 
-    def __init__(self, **parameters) -> None:
+    def __init__(self, node_options: dict | None = None, **parameters) -> None:
         namespace = f"/rig{next(self._numbers)}"  # rigs may live side by side
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.node = ImagineNode(parameter_overrides=overrides, namespace=namespace)
+        self.node = ImagineNode(parameter_overrides=overrides, namespace=namespace, **(node_options or {}))
         self._executor = FairExecutor(num_threads=4)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
@@ -258,8 +259,8 @@ def make_rig(ros) -> Iterator[Callable[..., Rig]]:
     """Makes nodes with other parameters, for one test."""
     rigs: list[Rig] = []
 
-    def make(**parameters) -> Rig:
-        rigs.append(Rig(**parameters))
+    def make(node_options: dict | None = None, **parameters) -> Rig:
+        rigs.append(Rig(node_options, **parameters))
         return rigs[-1]
 
     yield make

@@ -125,14 +125,14 @@ def test_pinholes_become_intrinsics_and_back():
     assert Pinhole.from_matrix(64, 64, model.matrix) == camera
 
 
-def test_pictures_round_trip_through_the_wire():
+def test_images_round_trip_through_the_wire():
     message = ROS.image(RGB, 1_500_000_000, "camera_optical")
     received = deserialize_message(serialize_message(message), Image)
     np.testing.assert_array_equal(image_bridge.to_rgb(received), RGB)
     assert (received.header.stamp, received.header.frame_id) == (Time(sec=1, nanosec=500_000_000), "camera_optical")
 
 
-def test_wrong_pictures_are_refused():
+def test_wrong_images_are_refused():
     for changes in ({"encoding": "64FC3"}, {"height": 99}, {"step": 5}, {"width": 0}):
         message = ROS.image(RGB, 0, "camera_optical")
         for name, value in changes.items():
@@ -143,7 +143,10 @@ def test_wrong_pictures_are_refused():
         image_bridge.to_rgb(CompressedImage(format="jpeg", data=b"nothing"))
 
 
-@pytest.mark.skipif(image_bridge.CvBridge is None, reason="cv_bridge is not installed (ROS 2 from wheels)")
+@pytest.mark.skipif(
+    image_bridge.CvBridge is None,
+    reason="cv_bridge is not installed (ROS 2 from wheels): run it on stock ROS, see .github/workflows/stock-ros.yml",
+)
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
 def test_cv_bridge_and_ours_agree(encoding):
     channels = {"rgba8": 4, "bgra8": 4, "mono8": 1}.get(encoding, 3)

@@ -18,13 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD
 from training.datasets.clips.clip_store import ClipManifest
 from training.datasets.clips.cutting import CutSettings, Cutter
 from training.datasets.clips.dataset import open_clips
-from training.datasets.clips.splits import SPLITS, UNKNOWN, SplitSettings, assign
+from training.datasets.clips.splits import SPLITS, UNKNOWN, Assignment, SplitSettings, Visit, assign, split_table
 from training.datasets.nymeria.prepare import Preparation, PrepareSettings, main, write_statistics
 from training.datasets.sequences.handeye import Path3, align
 from training.datasets.sequences.head_camera import Lens, VrsRecording
@@ -36,6 +37,7 @@ from training.datasets.sequences.sequence_writer import SequenceWriter
 from training.datasets.sequences.xsens_body import write_body
 
 from ...shared_data import ARIA, missing_extra, needs_shared
+from .nymeria_metadata import write_dataset_metadata
 
 real = needs_shared("data/aria")
 VIEW = ViewSettings(size=32)
@@ -279,34 +281,119 @@ def test_real_recording_in_a_sequence(share, write_sequence):
 # --- splits ---------------------------------------------------------------------------------------------------------
 
 
-@given(
-    sequences=st.dictionaries(
-        st.text("abcdef", min_size=1, max_size=6),
-        st.tuples(st.sampled_from("PQRSTUVW"), st.sampled_from(["home", "office", "park", "cafe", "shop", UNKNOWN])),
-        max_size=40,
+def names_in_two_splits(visits, assignment):
+    """People and places of whom sequences were kept in more than one split."""
+    of: dict[tuple[str, str], set[str]] = {}
+    for visit in visits.values():
+        split = assignment.of(visit)
+        for kind, name in (("person", visit.person), ("place", visit.place)):
+            if split is not None and name != UNKNOWN:
+                of.setdefault((kind, name), set()).add(split)
+    return {name for name, splits in of.items() if len(splits) > 1}
+
+
+visits_of_all_kinds = st.dictionaries(
+    st.text("abcdef", min_size=1, max_size=6),
+    st.builds(
+        Visit,
+        st.sampled_from("PQRSTUVW"),
+        st.sampled_from(["home", "office", "park", "cafe", "shop", "P", UNKNOWN]),
+        st.integers(0, 30).map(float),
     ),
-    seed=st.integers(0, 50),
+    max_size=30,
 )
-@settings(max_examples=100, deadline=None)
-def test_nobody_and_nowhere_is_in_two_splits(sequences, seed):
-    found = assign(sequences, SplitSettings(0.3, 0.3, seed))
-    for index in range(2):
-        of: dict[str, set[str]] = {}
-        for name, split in found.items():
-            who_or_where = sequences[name][index]
-            if split is not None and who_or_where != UNKNOWN:
-                of.setdefault(who_or_where, set()).add(split)
-        assert all(len(splits) == 1 for splits in of.values())
-    fewer = dict(list(sequences.items())[::2])
-    place_splits = {place: SplitSettings(0.3, 0.3, seed).of_place(place) for _, place in fewer.values()}
-    assert all(split in SPLITS for split in place_splits.values())
+
+
+@given(visits_of_all_kinds, st.integers(0, 50), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_nobody_and_nowhere_is_in_two_splits(visits, seed, random):
+    wanted = SplitSettings(0.3, 0.3, seed)
+    found = assign(visits, wanted)
+    assert names_in_two_splits(visits, found) == set()
+    assert set(found.people) == {visit.person for visit in visits.values()}
+    assert set(found.places) == {visit.place for visit in visits.values()} - {UNKNOWN}
+    shuffled = list(visits.items())
+    random.shuffle(shuffled)
+    assert assign(dict(shuffled), wanted) == found
+    fewer = assign(dict(shuffled[::2]), wanted)
+    more = assign(visits, wanted, fewer)  # a resumed run with new sequences
+    assert fewer.people.items() <= more.people.items()
+    assert fewer.places.items() <= more.places.items()
+    assert names_in_two_splits(visits, more) == set()
+
+
+def shares(visits, assignment):
+    """The share of the kept clips in each split, the sequences left out, and the people of each split."""
+    clips, people, left_out = dict.fromkeys(SPLITS, 0.0), {split: set() for split in SPLITS}, 0
+    for visit in visits.values():
+        split = assignment.of(visit)
+        left_out += split is None
+        if split is not None:
+            clips[split] += visit.clips
+            people[split].add(visit.person)
+    total = sum(clips.values())
+    return {split: part / total for split, part in clips.items()}, left_out, people
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_real_shape_gives_the_wanted_shares(seed, tmp_path):
+    path = write_dataset_metadata(tmp_path / "dataset_metadata.json", seed)
+    records = json.loads(path.read_text())
+    visits = {r["seq"]: Visit(r["fake_name"], r["location"], r["clips"]) for r in records}
+    counts = (len(visits), len({v.person for v in visits.values()}), len({v.place for v in visits.values()}))
+    assert counts == (867, 264, 50)
+    found = assign(visits, SplitSettings())
+    print(split_table(visits, found))
+    assert names_in_two_splits(visits, found) == set()
+    of, left_out, people = shares(visits, found)
+    assert of["train"] == pytest.approx(0.8, abs=0.03)
+    assert of["val"] == pytest.approx(0.1, abs=0.03)
+    assert of["test"] == pytest.approx(0.1, abs=0.03)
+    # The people of val and test make a fifth of the visits to the shared places, which are 17 % of all: 3.4 %.
+    assert left_out < 0.06 * len(visits)
+    assert min(len(people[split]) for split in SPLITS) >= 15
+    assert assign(visits, SplitSettings()) == found
+    assert assign(visits, SplitSettings(seed=7)) != found
+
+
+def test_degenerate_data_sets_stay_whole():
+    one_place = {f"s{k}": Visit(f"p{k}", "lab", 10.0) for k in range(20)}
+    assert set(map(assign(one_place, SplitSettings()).of, one_place.values())) == {"train"}
+    one_person = {f"s{k}": Visit("p", f"house {k}", 10.0) for k in range(20)}
+    assert set(map(assign(one_person, SplitSettings()).of, one_person.values())) == {"train"}
+    assert assign({}, SplitSettings()) == Assignment()
+    nowhere = {f"s{k:03}": Visit(f"p{k}", UNKNOWN, 10.0) for k in range(40)}
+    of, left_out, _ = shares(nowhere, assign(nowhere, SplitSettings()))
+    assert left_out == 0
+    assert of == {"train": 0.8, "val": 0.1, "test": 0.1}
+    everything = assign(nowhere, SplitSettings(0.0, 0.0))
+    assert set(map(everything.of, nowhere.values())) == {"train"}
+    for val, test in ((0.5, 0.5), (-0.1, 0.1)):
+        with pytest.raises(RecordingError, match="sum is below 1"):
+            SplitSettings(val, test)
+
+
+def test_a_sequences_own_split_takes_its_person_and_place_along():
+    visits = {
+        "a": Visit("p", "home", 5.0, "test"), "b": Visit("p", "home", 5.0), "c": Visit("q", "home", 5.0),
+        **{f"s{k}": Visit(f"r{k}", f"house {k}", 5.0) for k in range(20)},
+    }  # fmt: skip
+    found = assign(visits, SplitSettings())
+    assert (found.of(visits["a"]), found.of(visits["b"]), found.places["home"]) == ("test", "test", "test")
+    assert found.of(visits["c"]) in ("test", None)
 
 
 def test_places_may_be_named():
     named = SplitSettings(test_places=("Loc_04",), val_places=("Loc_05",))
+
+    def splits_of(sequences):
+        visits = {name: Visit(*value) for name, value in sequences.items()}
+        found = assign(visits, named)
+        return {name: found.of(visit) for name, visit in visits.items()}
+
     places = {f"s{k}": (f"p{k}", f"Loc_0{k}") for k in range(3, 7)}
-    assert assign(places, named) == {"s3": "train", "s4": "test", "s5": "val", "s6": "train"}
-    mixed = assign({"a": ("p", "Loc_04"), "b": ("p", "Loc_04"), "c": ("p", "Loc_03")}, named)
+    assert splits_of(places) == {"s3": "train", "s4": "test", "s5": "val", "s6": "train"}
+    mixed = splits_of({"a": ("p", "Loc_04"), "b": ("p", "Loc_04"), "c": ("p", "Loc_03")})
     assert mixed == {"a": "test", "b": "test", "c": None}
 
 
@@ -369,6 +456,40 @@ def test_left_out_sequences_are_tried_again_when_asked(sequences, tmp_path):
     assert manifest.finished_clips == 4
     assert sorted(manifest.left_out) == ["e", "f"]
     assert manifest.skipped == {"empty narration": 1, "truncated or damaged file": 1}
+
+
+def test_added_sequences_keep_the_splits_of_people_and_places(write_sequence, tmp_path, capsys):
+    def add(name, person, place):
+        path = write_sequence(name) / METADATA
+        metadata = {key: value for key, value in json.loads(path.read_text()).items() if key != "split"}
+        path.write_text(json.dumps({**metadata, "fake_name": person, "location": place}))
+
+    out = tmp_path / "clips"
+    for k in range(3):
+        add(f"s{k}", f"p{k}", f"house {k}")
+    arguments = [str(tmp_path / "sequences"), "--out", str(out), "--size", "32", "--workers", "1"]
+    arguments += ["--val-share", "0.34", "--test-share", "0"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "val         33.3%          1       1       1" in said
+    assert "val: 2 clips of 1 sequences, 1 people, 1 places" in said
+    stored = json.loads((out / "splits.json").read_text())
+    assert sorted(stored["people"].values()) == ["train", "train", "val"]
+    of_val = next(person for person, split in stored["people"].items() if split == "val")
+    for k in range(3, 9):  # the whole search would put others into val
+        add(f"s{k}", of_val, f"house {of_val[1:]}")
+    assert main(arguments) == 0
+    again = json.loads((out / "splits.json").read_text())
+    assert (again["people"], again["places"]) == (stored["people"], stored["places"])
+    assert ClipManifest.load(out / "val").finished_clips == 14
+    assert main([*arguments, "--split-seed", "1"]) == 2
+    assert "other settings of the splits" in capsys.readouterr().err
+    (out / "splits.json").write_text('{"people": {"p0": "tset"}, "places": {}}')
+    assert main(arguments) == 2
+    assert "do not hold a split" in capsys.readouterr().err
+    (out / "splits.json").unlink()
+    assert main(arguments) == 2
+    assert "no splits.json" in capsys.readouterr().err
 
 
 def test_short_sequences_share_a_shard_and_statistics_are_of_train_alone(sequences, tmp_path):

@@ -19,12 +19,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from egotwin_model.errors import ModelError, RecordingError
-from egotwin_model.io.files import read_json
+from egotwin_model.errors import RecordingError
 from egotwin_model.io.videos import Compression
 from training.datasets.clips.clip_store import ClipManifest, shard_name, write_shard
 from training.datasets.clips.cutting import Clip, CutSettings, Cutter
-from training.datasets.clips.splits import SPLITS, UNKNOWN, SplitSettings, assign
+from training.datasets.clips.splits import SPLITS, SplitSettings, split_table
+from training.datasets.nymeria.sequence_splits import read_visits, stored_assignment
 from training.datasets.sequences.reasons import Reason, Unfit
 from training.datasets.sequences.sequence_files import BODY, HEAD, METADATA, NARRATIONS
 from training.datasets.sequences.sequence_reader import SequenceReader, ViewSettings
@@ -126,27 +126,6 @@ def find_sequences(folder: Path) -> list[Path]:
     return found
 
 
-def split_sequences(folders: Sequence[Path], settings: SplitSettings) -> dict[Path, str | None]:
-    """The split of each sequence; one in its metadata takes precedence."""
-    known: dict[str, tuple[str, str]] = {}
-    given: dict[str, str] = {}
-    for folder in folders:
-        metadata: Any = {}
-        if (folder / METADATA).is_file():
-            try:
-                metadata = read_json(folder / METADATA)
-            except ModelError:
-                metadata = {}  # the reader will refuse it
-        if not isinstance(metadata, dict):
-            metadata = {}
-        if metadata.get("split") in SPLITS:
-            given[folder.name] = metadata["split"]
-        person = str(metadata.get("fake_name") or metadata.get("participant") or folder.name)
-        known[folder.name] = (person, str(metadata.get("location") or UNKNOWN))
-    free = assign({name: value for name, value in known.items() if name not in given}, settings)
-    return {folder: given.get(folder.name, free.get(folder.name)) for folder in folders}
-
-
 @dataclass
 class Preparation:
     """A run over a folder of sequences: the sequences, the shards that are left, and the manifests."""
@@ -161,9 +140,9 @@ class Preparation:
         """Prepares the shards that are left; returns the manifests by split.
 
         Raises:
-            RecordingError: no sequences, or `out` holds clips made with other settings.
+            RecordingError: no sequences, or `out` holds clips made with other settings, or without their splits.
         """
-        splits = split_sequences(find_sequences(self.source), self.settings.splits)
+        splits = self._splits(find_sequences(self.source))
         manifests = {split: self._manifest(split) for split in SPLITS if split in splits.values() or split == "train"}
         for folder in (folder for folder, split in splits.items() if split is None):
             self._leave_out(manifests["train"], folder.name)
@@ -190,6 +169,13 @@ class Preparation:
         for split, manifest in manifests.items():
             manifest.save(self.out / split)
         return manifests
+
+    def _splits(self, folders: Sequence[Path]) -> dict[Path, str | None]:
+        """The split of each sequence, printed as a table; None where its person and place have different ones."""
+        visits = read_visits(folders)
+        assignment = stored_assignment(self.out, visits, self.settings.splits)
+        print(split_table(visits, assignment), flush=True)
+        return {folder: assignment.of(visits[folder.name]) for folder in folders}
 
     def _manifest(self, split: str) -> ClipManifest:
         """The manifest of a split, loaded or new; unfinished files of a killed run are removed."""
@@ -285,8 +271,9 @@ def parser() -> argparse.ArgumentParser:
     add("--least-quality", type=float, default=cut.least_quality, help="of tracking, 0 to 1 (default: %(default)s)")
     add("--least-overlap", type=float, default=cut.least_overlap, help="of a text with a clip (default: %(default)s)")
     add("--crf", type=int, default=Compression().crf, help="H.264 quality, 0 lossless to 51 (default: %(default)s)")
-    add("--val-share", type=float, default=splits.val_share, help="of places (default: %(default)s)")
-    add("--test-share", type=float, default=splits.test_share, help="of places (default: %(default)s)")
+    add("--val-share", type=float, default=splits.val_share, help="of clips (default: %(default)s)")
+    add("--test-share", type=float, default=splits.test_share, help="of clips (default: %(default)s)")
+    add("--split-seed", type=int, default=splits.seed, help="of the search for splits (default: %(default)s)")
     add("--val-places", nargs="*", default=(), help="places that are val, instead of a share")
     add("--test-places", nargs="*", default=(), help="places that are test, instead of a share")
     add("--sequences-per-shard", type=int, default=1, help="more for short sequences (default: %(default)s)")
@@ -306,7 +293,7 @@ def settings_of(options: argparse.Namespace) -> PrepareSettings:
         ),
         Compression(crf=options.crf),
         SplitSettings(
-            options.val_share, options.test_share,
+            options.val_share, options.test_share, options.split_seed,
             val_places=tuple(options.val_places), test_places=tuple(options.test_places),
         ),
     )  # fmt: skip
@@ -314,11 +301,20 @@ def settings_of(options: argparse.Namespace) -> PrepareSettings:
 
 def summary(manifests: dict[str, ClipManifest]) -> str:
     """The result, one line per split and one per reason."""
-    lines = [f"{split}: {m.finished_clips} clips of {len(m.sequences)} sequences" for split, m in manifests.items()]
+    lines = [_split_line(split, manifest) for split, manifest in manifests.items()]
     skipped: Counter[str] = Counter()
     for manifest in manifests.values():
         skipped.update(manifest.skipped)
     return "\n".join([*lines, *(f"left out: {count} × {reason}" for reason, count in skipped.most_common())])
+
+
+def _split_line(split: str, manifest: ClipManifest) -> str:
+    facts = manifest.sequences.values()
+    people, places = ({fact[key] for fact in facts} for key in ("person", "place"))
+    return (
+        f"{split}: {manifest.finished_clips} clips of {len(facts)} sequences, {len(people)} people, "
+        f"{len(places)} places"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,14 +1,14 @@
-"""``egotwin ablations``: train every row of the paper's Tables 2 and 3 alike, measure all on the same clips, one table.
+"""``egotwin ablations``: train every row of the paper's Tables 2 and 3 alike, and measure all on the same clips.
 
 ::
 
-    RUNS/  video-codec/  motion-vae/  motion-vae-root-centric/   taken from here, trained where missing
-           ablations/text-to-motion/  joint/  variants/…         each row's own stages, the same budget for all
+    RUNS/  video-codec/  motion-vae/  motion-vae-root-centric/   used from here, trained where missing
+           ablations/text-to-motion/  joint/  variants/…         each row's own stages, with one budget
            ablations/models/<row>/                               exported
            ablations/report/  results.json  report.html  ablations.md  ablations.json  ablations.png
 
-A row that has no second stage (video alone) trains the same steps on video; one that has no third (motion alone) trains
-the steps of both on motion. The same command goes on where it was stopped.
+A row without the second stage (video alone) trains the same number of steps on video; one without the third (motion
+alone) trains the steps of both stages on motion. The same command resumes a stopped run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from training.stages.recipes import RECIPES, DiffusionRecipe, MotionVAERecipe, R
 from training.stages.run_folder import codec_folder, diffusion_folder, motion_vae_folder, progress
 
 MODES: dict[str, Mode] = {"video-only": "T2V", "camera": "TM2V", "motion-only": "T2M"}
-"""How a row is asked, where it cannot imagine both."""
+"""The mode of a row that does not imagine both video and motion."""
 TABLE = "ablations"
 
 
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """A runs folder of the rows' own, so that a longer training beside it is neither used nor touched."""
+        """The rows' own runs folder, so that a longer training beside it is neither used nor changed."""
         return self.runs / TABLE
 
     def recipes(self, row: str) -> dict[str, Recipe]:
@@ -86,10 +86,10 @@ class Plan:
 
 
 def train_row(plan: Plan, row: str) -> None:
-    """Every stage of a row that is not finished yet.
+    """Train every stage of a row that is not finished yet.
 
     Raises:
-        ModelError: a stage failed; what it printed tells why.
+        ModelError: a stage failed; the reason is in its output.
     """
     for stage, recipe in plan.recipes(row).items():
         if isinstance(recipe, DiffusionRecipe):
@@ -101,18 +101,18 @@ def train_row(plan: Plan, row: str) -> None:
 
 
 def _share(plan: Plan, row: str, stage: str, recipe: Recipe) -> None:
-    """A codec lies in `runs`, trained where it is missing, and is linked beside the rows that use it."""
+    """Link a codec from `runs`, where it is trained if missing, into the rows' folder."""
     if isinstance(recipe, MotionVAERecipe):
-        places = [motion_vae_folder(folder, recipe.representation) for folder in (plan.runs, plan.folder)]
+        folders = [motion_vae_folder(folder, recipe.representation) for folder in (plan.runs, plan.folder)]
     else:
-        places = [codec_folder(folder) for folder in (plan.runs, plan.folder)]
-    if not (places[0] / WEIGHTS).is_file() or _stopped(places[0]):
+        folders = [codec_folder(folder) for folder in (plan.runs, plan.folder)]
+    if not (folders[0] / WEIGHTS).is_file() or _stopped(folders[0]):
         _train(plan, row, stage, plan.runs, [])
     (plan.runs / "latents").mkdir(exist_ok=True)
     plan.folder.mkdir(exist_ok=True)
-    for kept, link in (places, (plan.runs / "latents", plan.folder / "latents")):
+    for target, link in (folders, (plan.runs / "latents", plan.folder / "latents")):
         if not link.exists():
-            link.symlink_to(os.path.relpath(kept, link.parent), target_is_directory=True)
+            link.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
 
 
 def _finished(folder: Path, steps: int) -> bool:
@@ -121,13 +121,13 @@ def _finished(folder: Path, steps: int) -> bool:
 
 
 def _stopped(folder: Path) -> bool:
-    """Whether a training of this folder ended before its last step; not one without a record, as a given codec's."""
+    """Whether a training of this folder ended before its last step; False without a record, as in a pretrained one."""
     done = progress(folder)
     return done is not None and done[0] < done[1]
 
 
 def _budget(recipe: DiffusionRecipe, steps: int) -> list[str]:
-    """Overrides for a stage of so many steps: a shorter warm-up, and validation and checkpoints in proportion."""
+    """Overrides for a stage of `steps` steps: warm-up, validation and checkpoints in proportion."""
     warmup, often = min(recipe.train.warmup, max(1, steps // 10)), max(1, steps // 4)
     values = {"steps": steps, "warmup": warmup, "validate-every": often, "save-every": often, "sheet-every": 0}
     return [word for name, value in values.items() for word in (f"--train.{name}", str(value))]
@@ -146,11 +146,11 @@ def _train(plan: Plan, row: str, stage: str, runs: Path, overrides: list[str]) -
         threads = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
         failed = subprocess.run(command, env={**os.environ, **threads}, check=False).returncode
     if failed:
-        raise ModelError(f"{TITLES[row]}: {stage} was not trained; see above. The same command goes on from there")
+        raise ModelError(f"{TITLES[row]}: {stage} was not trained; see above. The same command resumes from there")
 
 
 def imagine_row(plan: Plan, row: str, benchmark: Benchmark, defaults: SamplingDefaults) -> Path:
-    """Export a row and let it answer the benchmark; the folder of its predictions."""
+    """Export a row and imagine the benchmark's clips; returns the folder of its predictions."""
     folder = plan.folder / "models" / row
     details = training_details(plan.folder, row)
     export(trained_networks(plan.folder, row, plan.pretrained), folder, TITLES[row], defaults, details, graphs=False)
@@ -195,12 +195,12 @@ def _about(plan: Plan, benchmark: Benchmark, results: dict[str, Any]) -> dict[st
     lines = [
         f"Configuration {plan.config}, {plan.motion_steps} steps of stage 2 and {plan.steps} of stage 3 "
         f"({recipe.train.batch_size} clips each) for every row, on the same clips; measured on "
-        f"{len(benchmark.numbers)} test clips, each answered once with its own text. Codecs are shared. Intervals are "
+        f"{len(benchmark.numbers)} test clips, each predicted once with its own text. Codecs are shared. Intervals are "
         "95 %, over clips.",
         "",
         f"![]({TABLE}.png)",
         "",
-        f"Extractors: {named or 'none'}. The report beside this page has all metrics, curves and films.",
+        f"Extractors: {named or 'none'}. The report beside this page has all metrics, curves and videos.",
     ]
     notes = {name: subject["notes"] for name, subject in results["subjects"].items() if subject["notes"]}
     return {"lines": lines, "extractors": extractors, "notes": notes, "protocol": results["protocol"]}

@@ -1,7 +1,7 @@
-"""``egotwin evaluate``: what a model folder does on starts it has never seen, beside the baselines it must beat.
+"""``egotwin evaluate``: measures a model folder on clips it has never seen, beside the baselines it must beat.
 
-Rooms, bodies and wordings are the test split's. Without `--report`, a few figures are printed, each with its interval
-and what it is measured on (`--out` keeps them as JSON); with it, the whole benchmark is run: see docs/evaluation.md.
+Rooms, bodies and wordings are those of the test split. Without `--report` a few figures are printed, each with its
+interval (`--out` writes them as JSON); with it the whole benchmark is run. See docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from egotwin_model.io.store import verify, write_manifest
 from training.evaluation.benchmark.report import print_results
 from training.evaluation.benchmark.report_command import add_options, run, tasks
 from training.evaluation.benchmark.run import without_nan
-from training.evaluation.benchmark.start_sheet import COUNT, draw_starts
+from training.evaluation.benchmark.start_sheet import COUNT, write_start_sheet
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.quick import evaluate, lines
 
@@ -30,9 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument(
-        "--sheet", type=Path, help=f"PNG to write instead: the first {COUNT} clips and what is imagined for them"
+        "--sheet", type=Path, help=f"write this PNG instead: the first {COUNT} clips and what is imagined for them"
     )
-    parser.add_argument("--record", action="store_true", help="keep the metrics in the model folder's manifest")
+    parser.add_argument("--record", action="store_true", help="write the metrics into the model folder's manifest")
     add_options(parser)
     arguments = parser.parse_args(argv)
     try:
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         pipeline = EgoTwinPipeline.from_pretrained(arguments.model, arguments.runtime)
         if arguments.sheet is not None:
-            draw_starts(pipeline, Benchmark(arguments.data, COUNT), arguments.sheet)
+            write_start_sheet(pipeline, Benchmark(arguments.data, COUNT), arguments.sheet)
             return 0
         metrics = evaluate(pipeline, arguments.data, arguments.starts)
     except EgoTwinError as error:

@@ -1,13 +1,13 @@
-"""The short evaluation: what `egotwin evaluate` prints without `--report`, in minutes on two cores.
+"""The quick evaluation: what `egotwin evaluate` prints without `--report`, in minutes on two cores.
 
 ```
 own goals      joint, the clip's own text ──── obedience by kind · head path beside its baselines · feet
-either side    joint, "turn left" and "turn right" asked of every standing start ── obedience · view and head agree
+either side    joint, goals "turn left" and "turn right" for every standing start ── obedience · view and head agree
 given motion   video along the true motion ─── PSNR · view and head agree; once more with the opposite text
-codecs         the true clips through both ─── what bounds all of it
+codecs         true clips, encoded and decoded ─── the upper bound of the figures above
 ```
 
-Every clip is measured as in the report (`measure`, `pool`), with 95 % intervals over clips; noise follows the clip's
+Every clip is measured as in the report (`measure`, `pool`), with 95 % intervals over clips; its noise depends on its
 number alone.
 """
 
@@ -31,9 +31,9 @@ from egotwin_model.motion.head_path import heading_change
 from training.actions.vocabulary import kind_of
 from training.actions.wording import Clause, goal_text
 from training.datasets.clips.dataset import open_clips
-from training.evaluation.benchmark.baselines import Library, frozen, moving_on
+from training.evaluation.benchmark.baselines import Library, constant_motion, frozen
 from training.evaluation.benchmark.imagining import check_cameras, imagined
-from training.evaluation.benchmark.in_process import measure_at_once
+from training.evaluation.benchmark.in_process import measure_in_process
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.intervals import over_clips, share_of_clips
@@ -52,10 +52,10 @@ VIEWS = {
     "view turns to the head's side": "turns_to_the_same_side",
 }
 QUALITY = {"PSNR 0–1 s": "psnr_db_0_to_1_s", "PSNR 2–5 s": "psnr_db_2_to_5_s"}
-FUTURES = 8  # of each of the clips whose head path is compared with a mean: the model's mean is that of these
+FUTURES = 8  # samples of each clip, whose mean head path is compared with mean paths
 BODY = ("foot sliding", "stance sliding", "feet standing", "floor penetration", "jerk")
 Figures = dict[str, dict[str, float]]
-"""By name: "value", "low" and "high" (95 %), "clips", and what it is read against."""
+"""By name: "value", "low" and "high" (95 %), "clips", and what the value is compared with."""
 
 
 def evaluate(pipeline: EgoTwinPipeline, data: Path, starts: int) -> dict[str, Any]:
@@ -68,15 +68,17 @@ def evaluate(pipeline: EgoTwinPipeline, data: Path, starts: int) -> dict[str, An
         GoalError: a model that lacks a modality, or has one timestep for both. RecordingError: too few clips.
     """
     if not (pipeline.has_video and pipeline.has_motion and pipeline.config.asynchronous):
-        raise GoalError(f"{pipeline.info.name} imagines not in every mode: measure it by --report and its own --mode")
-    run = Short(pipeline, data, starts)
+        raise GoalError(
+            f"{pipeline.info.name} does not imagine in every mode: measure it by --report and its own --mode"
+        )
+    run = QuickEvaluation(pipeline, data, starts)
     return {
         "model": pipeline.info.name, "starts": starts, **run.own_goals(), **run.either_side(), **run.given_motion(),
         "codecs": run.codecs(),
     }  # fmt: skip
 
 
-class Short:
+class QuickEvaluation:
     """One model on the test split of a data folder."""
 
     def __init__(self, pipeline: EgoTwinPipeline, data: Path, starts: int) -> None:
@@ -89,7 +91,7 @@ class Short:
         """Mode "joint" with the clip's own text: obedience, the head's path beside its baselines, feet."""
         spread = self.order[: 2 * self.starts]
         least = max(1, self.starts // 4)
-        of_kind = {kind: self._asking(lambda record, k=kind: k in kinds_of(record)) for kind in KINDS}  # type: ignore[misc]
+        of_kind = {kind: self._numbers(lambda record, k=kind: k in kinds_of(record)) for kind in KINDS}  # type: ignore[misc]
         chosen = list(dict.fromkeys([*spread, *(number for numbers in of_kind.values() for number in numbers[:least])]))
         found = self._measured(chosen, lambda clip: imagined(self.pipeline, clip, "joint"), "own goals")
         futures = [self._mean_future(number) for number in tqdm(spread, desc=f"{FUTURES} futures", leave=False)]
@@ -104,32 +106,32 @@ class Short:
         }
 
     def _mean_future(self, number: int) -> float:
-        """How far the mean of several futures' heads is off after 5 s, metres."""
+        """Distance of the mean head position of several samples from the true one after 5 s, metres."""
         clip = self.benchmark.clip(number)
         motion = imagined(self.pipeline, clip, "joint", samples=FUTURES).motion
         assert motion is not None
         return float(distances(motion.head_positions[:, -1].mean(axis=0), clip.motion.head_positions[-1]))
 
     def either_side(self) -> dict[str, Figures]:
-        """Mode "joint", both turns asked of every standing start: whatever really followed, the words decide."""
-        standing = self._asking(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING)[: self.starts]
+        """Mode "joint" with the goals "turn left" and "turn right" for standing starts, whatever really followed."""
+        standing = self._numbers(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING)[: self.starts]
         if len(standing) < self.starts:
             raise RecordingError(
                 f"{self.benchmark.data / 'test'} has {len(standing)} clips that begin with standing ({STANDING}), "
-                f"{self.starts} are wanted; make more clips or ask for fewer --starts"
+                f"{self.starts} are wanted; make more clips or set fewer --starts"
             )
         turned: dict[str, list[float]] = {side: [] for side in SIDES}
 
-        def asked(clip: RealClip, side: str) -> Prediction:
+        def turning(clip: RealClip, side: str) -> Prediction:
             found = imagined(self.pipeline, clip, "joint", goal=_turn(clip, side))
             assert found.motion is not None
             turned[side].append(float(heading_change(found.motion.head_rotations[0])))
             return found
 
-        parts = [self._measured(standing, partial(asked, side=side), f"turn {side}") for side in SIDES]
+        parts = [self._measured(standing, partial(turning, side=side), f"turn {side}") for side in SIDES]
         both = {name: np.concatenate([part[name] for part in parts]) for name in ("view_shift", "head_turn")}
         followed = np.array([heading_change(self.benchmark.clip(number).motion.head_rotations) for number in standing])
-        against = np.concatenate([followed < -TURNED_RAD, followed > TURNED_RAD])  # asked left, asked right
+        against = np.concatenate([followed < -TURNED_RAD, followed > TURNED_RAD])  # the goal was left, then right
         obeyed = {side: np.array(turned[side]) * sign > TURNED_RAD for side, sign in zip(SIDES, (1, -1), strict=True)}
         return {
             "obedience_either_side": {f"turn_{side}": _share(answers) for side, answers in obeyed.items()},
@@ -140,7 +142,7 @@ class Short:
     def given_motion(self) -> dict[str, Figures]:
         """Mode "video" along the true motion, with the clip's own text, then with a turn to the other side."""
         spread = self.order[: self.starts]
-        turning = self._asking(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING[:2])[: self.starts]
+        turning = self._numbers(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING[:2])[: self.starts]
         found = self._measured(spread, lambda clip: imagined(self.pipeline, clip, "TM2V"), "given motion", "TM2V")
         repeated_first = self._measured(spread, lambda clip: Prediction(frozen(clip).frames, None), "frozen", "T2V")
         against = self._measured(
@@ -155,7 +157,7 @@ class Short:
 
     @torch.inference_mode()
     def codecs(self) -> Figures:
-        """The true clips through the model's own codecs and back."""
+        """True clips, encoded and decoded by the model's codecs."""
         codec, spread = self.pipeline.codec, self.order[: self.starts]
         joints, heads = [], []
 
@@ -174,15 +176,15 @@ class Short:
         }  # fmt: skip
 
     def _head_errors(self, numbers: list[int], found: Parts, mean_futures: NDArray[np.float64]) -> Figures:
-        """Mean distance after 5 s, beside what is told no more than the model, or even more.
+        """Mean distance after 5 s, of the model and of baselines that are given as much or more.
 
-        One future of several that may come is further from the true one than their mean is, however good it is: the
-        mean path is to be compared with the model's own mean.
+        One sample of a distribution is further from the truth than the distribution's mean is, so the mean path of the
+        behaviour is to be compared with the mean of the model's samples.
         """
         library = Library(self.benchmark)
         others: dict[str, Callable[[RealClip], Prediction]] = {
             "mean_path_of_the_behaviour": library.mean_path, "nearest_neighbour": library.nearest,
-            "constant_velocity": moving_on, "zero_motion": frozen,
+            "constant_velocity": constant_motion, "zero_motion": frozen,
         }  # fmt: skip
         heads = {
             "model": _mean(found["head_error"][:, 0, -1]),
@@ -193,17 +195,17 @@ class Short:
             heads[name] = _mean(parts["head_error"][:, 0, -1])
         return heads
 
-    def _asking(self, wanted: Callable[[dict[str, Any]], bool]) -> list[int]:
-        """Clips whose record fits, in the benchmark's order."""
+    def _numbers(self, wanted: Callable[[dict[str, Any]], bool]) -> list[int]:
+        """Numbers of the clips with a wanted record, in the benchmark's order."""
         return [number for number in self.order if wanted(self.benchmark.record(number))]
 
     def _measured(
         self, numbers: list[int], predict: Callable[[RealClip], Prediction], name: str, mode: Mode = "joint"
     ) -> Parts:
-        return measure_at_once(self.benchmark, numbers, predict, name, mode)
+        return measure_in_process(self.benchmark, numbers, predict, name, mode)
 
     def _figures(self, parts: Parts, names: dict[str, str]) -> Figures:
-        """Parts numbers of the report by their names here."""
+        """Metrics of the report by their names here."""
         count = len(next(iter(parts.values())))
         if not count:
             return {}

@@ -1,10 +1,10 @@
-"""Appendix C's experiment: can a network tell where the head is from the common root-centric motion features?
+"""Appendix C's experiment: can a network predict the head pose from the common root-centric motion features?
 
 ``python -m training.evaluation.root_regression --data DIR --out DIR`` trains a GRU that reads a clip's features pose by
-pose and tells the head's pose in the frame of the first one (mean squared error), once from the root-centric features
-and, as a control, once from the head-centric ones, which hold that pose. It writes the two errors over the training as
-a picture and as JSON: where the first stays high, a video model that must follow the head has a reason to be given it.
-The same command goes on where it was stopped.
+pose and predicts the head's pose in the frame of the first one (mean squared error): once from the root-centric
+features and, as a control, once from the head-centric ones, which contain that pose. It writes both errors over the
+training as a figure and as JSON. Where the first stays high, a video model that must follow the head should be given
+its pose. The same command resumes a stopped run.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class HeadRegressor(nn.Module):
 
 class RegressionStage(Stage):
     """Mean squared error of the standardised head pose; TransErr and RotErr on the validation split, as in the paper's
-    view consistency: of the pose that was told against the true one."""
+    view consistency, of the predicted head poses."""
 
     name = "head-regression"
 
@@ -90,8 +90,10 @@ class RegressionStage(Stage):
         return {"loss": F.mse_loss(model(batch["features"]).float(), batch["heads"])}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        told = self.head_statistics.denormalise(model(self.statistics.normalise(self.validation)).float())
-        found = [view_consistency(*_pose(one), *_pose(true)) for one, true in zip(told, self.true_heads, strict=True)]
+        predicted = self.head_statistics.denormalise(model(self.statistics.normalise(self.validation)).float())
+        found = [
+            view_consistency(*_pose(one), *_pose(true)) for one, true in zip(predicted, self.true_heads, strict=True)
+        ]
         names = zip(METRICS, ("TransErr", "RotErr"), strict=True)
         return {name: float(np.mean([each[key] for each in found])) for name, key in names}
 
@@ -100,7 +102,7 @@ class RegressionStage(Stage):
 
 
 def _pose(head: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (T, 3, 3) and places (T, 3) of (T, 9)."""
+    """Rotations (T, 3, 3) and positions (T, 3) of (T, 9)."""
     return matrix_from_6d(head[:, :6]).double().numpy(), head[:, 6:].double().numpy()
 
 
@@ -116,8 +118,8 @@ def _features(clips: ClipSet, representation: HeadCentric | RootCentric, limit: 
     return tuple(torch.from_numpy(np.concatenate(each).astype(np.float32)) for each in (features, heads))  # type: ignore[return-value]
 
 
-def draw(out: Path) -> dict[str, dict[str, list[float]]]:
-    """Write ``regression.png`` and ``regression.json`` of what has been trained; returns the curves."""
+def write_curves(out: Path) -> dict[str, dict[str, list[float]]]:
+    """Write ``regression.png`` and ``regression.json`` of the trainings in `out`; returns the curves."""
     curves: dict[str, dict[str, list[float]]] = {}
     for kind in REPRESENTATIONS:
         records = {record["step"]: record for record in _curve(out / kind)}.values()
@@ -159,7 +161,7 @@ def main(argv: list[str] | None = None) -> int:
             stage = RegressionStage(kind, clips, validation, config, arguments.clips)
             notes = {"recipe.json": {"clips": len(stage), "train": asdict(config)}}
             train(stage, config, arguments.out / kind, notes)
-        curves = draw(arguments.out)
+        curves = write_curves(arguments.out)
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1

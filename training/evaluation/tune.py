@@ -1,15 +1,15 @@
 """``egotwin tune``: which sampler steps and guidance suit a model, measured on clips of the val split.
 
-First the guidance by the text and by the other modality, then the steps at the best of those, then the guidance again
-with so many steps. Every candidate answers the same clips with the same noise, video and motion, to the clip's own
-text:
+First the guidance by the text and by the other modality, then the number of steps with that guidance, then the
+guidance again with that number of steps. Every candidate imagines video and motion of the same clips, from the same
+noise and the clips' own texts:
 
 ```
-score = obeys the text + view turns with the head − head FDE@5s ÷ the same of a head that stays where it is
+score = obeys the text + view turns with the head − head FDE@5s ÷ head FDE@5s of a head that does not move
 ```
 
-Of candidates within `TIE` of the best the cheapest is taken, of equally cheap ones the least guided: guidance that
-gains nothing here takes detail from the pictures. The test split is never looked at.
+Of the candidates within `TIE` of the best the cheapest is taken, of equally cheap ones the least guided: guidance that
+gains nothing here costs detail in the frames. The test split is never read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from egotwin_model.io.files import read_json, write_json
 from egotwin_model.io.store import verify, write_manifest
 from training.evaluation.benchmark.baselines import frozen
 from training.evaluation.benchmark.imagining import check_cameras, imagined
-from training.evaluation.benchmark.in_process import measure_at_once
+from training.evaluation.benchmark.in_process import measure_in_process
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.predicted_clip import Prediction, RealClip
@@ -42,7 +42,7 @@ METRICS = ("obeys the text", "view turns with the head", "head FDE@5s")
 
 @dataclass(frozen=True)
 class Setting:
-    """What a model is asked with: sampler steps, guidance by the text, and by the other modality."""
+    """A candidate: sampler steps, guidance by the text, and by the other modality."""
 
     num_steps: int = 6
     text: float = 1.0
@@ -71,21 +71,23 @@ class Tuning:
 
     def __init__(self, pipeline: EgoTwinPipeline, benchmark: Benchmark) -> None:
         if not (pipeline.has_video and pipeline.has_motion):
-            raise GoalError(f"{pipeline.info.name} imagines not both video and motion: there is nothing to weigh up")
+            raise GoalError(
+                f"{pipeline.info.name} does not imagine both video and motion; tuning weighs one against the other"
+            )
         check_cameras(pipeline, benchmark)
         self.pipeline, self.benchmark = pipeline, benchmark
         self.rows: dict[Setting, Row] = {}
-        still = self._pooled(lambda clip: Prediction(None, frozen(clip).motion), "standing still")
+        still = self._pooled(lambda clip: Prediction(None, frozen(clip).motion), "no motion")
         self._still = still["head FDE@5s"]
 
     def choose(self) -> Setting:
-        """The best setting found: of guidance, then of steps, then of guidance again with so many steps."""
+        """The best setting: of guidance, then of steps, then of guidance again with that number of steps."""
         found = self.best([Setting(text=text, other=other) for text, other in GUIDANCE])
         found = self.best([replace(found, num_steps=steps) for steps in STEPS])
         return self.best([replace(found, text=text, other=other) for text, other in GUIDANCE])
 
     def best(self, candidates: Sequence[Setting]) -> Setting:
-        """The cheapest of those that are about the best; of equally cheap ones the least guided."""
+        """The cheapest of the candidates within `TIE` of the best; of equally cheap ones the least guided."""
         for candidate in candidates:
             if candidate not in self.rows:
                 self.rows[candidate] = self._measured(candidate)
@@ -94,12 +96,12 @@ class Tuning:
         return min(good, key=lambda candidate: (candidate.cost, candidate.text + candidate.other))
 
     def _measured(self, setting: Setting) -> Row:
-        asked: dict[str, Any] = {"num_steps": setting.num_steps, "guidance": setting.guidance}
-        found = self._pooled(lambda clip: imagined(self.pipeline, clip, "joint", **asked), str(setting))
+        settings: dict[str, Any] = {"num_steps": setting.num_steps, "guidance": setting.guidance}
+        found = self._pooled(lambda clip: imagined(self.pipeline, clip, "joint", **settings), str(setting))
         return {**found, "score": score(found, self._still)}
 
     def _pooled(self, predict: Callable[[RealClip], Prediction], name: str) -> Row:
-        together = measure_at_once(self.benchmark, self.benchmark.numbers, predict, name)
+        together = measure_in_process(self.benchmark, self.benchmark.numbers, predict, name)
         numbers, _ = pool(together, {}, self.benchmark.rates)
         return {metric: numbers[metric].value for metric in METRICS if metric in numbers}
 
@@ -123,7 +125,7 @@ def table(rows: dict[Setting, Row], chosen: Setting) -> list[str]:
 
 
 def record(folder: Path, chosen: Setting, rows: dict[Setting, Row], benchmark: Benchmark) -> None:
-    """Store the choice as the model's defaults, and all that was measured in its manifest."""
+    """Store the choice as the model's defaults, and all measurements in its manifest."""
     manifest, path = verify(folder), folder / "model_index.json"
     index = read_json(path)
     index["sampling"] |= {"num_steps": chosen.num_steps, "guidance": asdict(chosen.guidance)}
@@ -142,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with val/ clips")
     parser.add_argument("--clips", type=int, default=64, help="of the val split (default: %(default)s)")
     parser.add_argument("--runtime", default="auto")
-    parser.add_argument("--record", action="store_true", help="make the choice the model's own settings")
+    parser.add_argument("--record", action="store_true", help="make the choice the model's defaults")
     arguments = parser.parse_args(argv)
     try:
         pipeline = EgoTwinPipeline.from_pretrained(arguments.model, arguments.runtime)

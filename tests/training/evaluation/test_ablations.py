@@ -139,7 +139,7 @@ def test_verdicts_by_hand() -> None:
     )
     assert verdict(1.0, Interval(2.0, 1.0, 3.0)) == "same direction"
     assert verdict(1.0, Interval(-2.0, -3.0, -1.0)) == "opposite"
-    assert verdict(1.0, Interval(2.0, -1.0, 5.0)) == "not told apart"
+    assert verdict(1.0, Interval(2.0, -1.0, 5.0)) == "no clear difference"
     assert verdict(None, Interval(2.0, 1.0, 3.0)) == ""
     assert PAPER.keys() == TITLES.keys() == set(VARIANTS)
 

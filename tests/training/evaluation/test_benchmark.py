@@ -125,24 +125,24 @@ def test_true_clips_score_as_perfect_and_baselines_do_not(benchmark: Benchmark, 
     assert "PSNR 2–5 s" not in values["constant velocity"]
     assert "head FDE@5s" not in values[turned.name]
     page = write_report(results, benchmark, tmp_path / "out").read_text(encoding="utf-8")
-    assert "told the second pose" in page
+    assert "given the second pose" in page
     assert page.count("<video") >= 4 * 3
     tables = (tmp_path / "out" / "report.md").read_text(encoding="utf-8").splitlines()
     row = next(line for line in tables if line.startswith("| head FDE@5s ↓ [m]"))
-    told = [name for name in values if not results["subjects"][name]["info"]["told"]]
-    best = min(values[name].get("head FDE@5s", np.inf) for name in told)
+    fair = [name for name in values if not results["subjects"][name]["info"]["told"]]
+    best = min(values[name].get("head FDE@5s", np.inf) for name in fair)
     assert row.count("**") == 2, row
     assert f"**{best:.3f}**" in row
     assert len(row.split("|")) == len(values) + 4
     stored = json.loads((tmp_path / "out" / RESULTS).read_text(encoding="utf-8"))
     assert stored["subjects"].keys() == results["subjects"].keys()
-    with av.open(str(tmp_path / "out" / "media" / "best-true-clip.mp4")) as film:
-        assert film.streams.video[0].frames == 41
+    with av.open(str(tmp_path / "out" / "media" / "best-true-clip.mp4")) as video:
+        assert video.streams.video[0].frames == 41
     unpaired = score(benchmark, folders[:1], NO_NETWORKS, tmp_path / "out", paired=False)["subjects"]["oracle"]
     assert unpaired["metrics"].keys() == OBEYED | VIEWS | PHYSICS
 
 
-def test_a_stopped_run_goes_on_and_nothing_half_done_looks_whole(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_a_stopped_run_is_resumed_and_nothing_half_done_looks_complete(benchmark: Benchmark, tmp_path: Path) -> None:
     folder, out = write_truth(benchmark, tmp_path / "oracle"), tmp_path / "out"
     results = score(benchmark, [folder], NO_NETWORKS, out)
     write_report(results, benchmark, out)
@@ -170,22 +170,22 @@ def test_a_stopped_run_goes_on_and_nothing_half_done_looks_whole(benchmark: Benc
     assert changed["protocol"]["identity"] == results["protocol"]["identity"]
 
 
-def test_a_clip_told_in_other_words_is_measured_again(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
+def test_a_clip_with_another_text_is_measured_again(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
     folder, out = write_truth(benchmark, tmp_path / "oracle"), tmp_path / "out"
     score(benchmark, [folder], NO_NETWORKS, out)
     before = {path: path.stat().st_mtime_ns for path in sorted(out.glob("parts/*/*.safetensors"))}
     write_baseline(baselines(benchmark)["constant velocity"], benchmark, tmp_path / "moving")
 
-    told, number = tmp_path / "told", benchmark.numbers[0]
-    shutil.copytree(data, told)
+    reworded, number = tmp_path / "reworded", benchmark.numbers[0]
+    shutil.copytree(data, reworded)
     first = 0
-    for path in sorted((told / "test").glob("clips-*.json")):
+    for path in sorted((reworded / "test").glob("clips-*.json")):
         records = json.loads(path.read_text())
         if first <= number < first + len(records):
             records[number - first]["text"] = "do something else"
             path.write_text(json.dumps(records))
         first += len(records)
-    other = Benchmark(told, CLIPS)
+    other = Benchmark(reworded, CLIPS)
     assert other.clip(number).text == "do something else"
     score(other, [folder], NO_NETWORKS, out)
     again = {path.relative_to(out / "parts") for path, then in before.items() if path.stat().st_mtime_ns != then}
@@ -205,7 +205,7 @@ def test_two_workers_measure_what_one_does(benchmark: Benchmark, tmp_path: Path)
     assert 0.0 <= metrics["truth inside the 50% region"]["value"] <= metrics["truth inside the 90% region"]["value"]
 
 
-def test_too_few_samples_or_clips_are_said(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
+def test_too_few_samples_or_clips_are_reported(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
     folder = write_truth(benchmark, tmp_path / "oracle", samples=2, noise=0.1)
     notes = score(benchmark, [folder], NO_NETWORKS, tmp_path / "out")["subjects"]["oracle"]["notes"]
     assert any("calibration needs 4 samples of each clip, here are 2" in note for note in notes)
@@ -273,7 +273,7 @@ def test_a_head_without_a_body_is_scored_for_what_it_has(benchmark: Benchmark, t
     assert not {"MPJPE", "HandScore", "foot sliding", "obeys the text"} & metrics.keys()
 
 
-def test_each_mode_is_held_to_what_it_was_told(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_each_mode_is_compared_with_what_it_was_given(benchmark: Benchmark, tmp_path: Path) -> None:
     """TV2M: the given video against the predicted motion; TM2V the other way round; one alone agrees with nothing."""
     folder = write_truth(benchmark, tmp_path / "oracle")
     turns = "view turns with the head"
@@ -293,7 +293,7 @@ def test_each_mode_is_held_to_what_it_was_told(benchmark: Benchmark, tmp_path: P
         assert (turns in found[mode]) == (mode in ("TV2M", "TM2V"))
 
 
-def test_a_model_folder_answers_and_goes_on(tmp_path: Path) -> None:
+def test_a_model_folder_predicts_and_a_stopped_run_is_resumed(tmp_path: Path) -> None:
     """The embedded model; each clip's noise follows from its number, so a second run adds only what is missing."""
     small = Benchmark(write_data(tmp_path / "data", {"test": 3}, size=64), 1)
     pipeline = EgoTwinPipeline.from_pretrained(ROOT / "models" / "egotwin-mini")
@@ -330,17 +330,17 @@ def test_every_documented_form_reads_the_same(benchmark: Benchmark, tmp_path: Pa
         np.testing.assert_allclose(read.motion.positions[0], clip.positions, atol=1e-5)
         np.testing.assert_array_equal(read.frames, clip.frames)
     np.savez(folder / f"{clip_name(number)}.npz", **arrays)
-    pictures = folder / clip_name(number)
-    pictures.mkdir()
+    images = folder / clip_name(number)
+    images.mkdir()
     for index, frame in enumerate(clip.frames):
-        cv2.imwrite(str(pictures / f"{index:04d}.png"), frame[..., ::-1])
+        cv2.imwrite(str(images / f"{index:04d}.png"), frame[..., ::-1])
     np.testing.assert_array_equal(Predictions(folder, benchmark).read(clip).frames, clip.frames)
     for rate, wanted in ((8, None), (10, "has 10 frames a second, predictions.json says 8")):
         write_video(folder / f"{clip_name(number)}.mp4", clip.frames, rate, Compression(crf=1))
         if wanted is None:
-            film = Predictions(folder, benchmark).read(clip).frames
-            assert film is not None
-            assert np.abs(film.astype(int) - clip.frames).mean() < 8.0
+            decoded = Predictions(folder, benchmark).read(clip).frames
+            assert decoded is not None
+            assert np.abs(decoded.astype(int) - clip.frames).mean() < 8.0
         else:
             with pytest.raises(PredictionError, match=wanted):
                 Predictions(folder, benchmark).read(clip)
@@ -364,13 +364,13 @@ def test_the_order_of_clips_is_fixed_and_nested(data: Path) -> None:
     assert not {("test", number) for number in large.numbers} & set(large.others)
 
 
-def test_tasks_tell_only_what_the_mode_allows(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_tasks_hold_only_what_the_mode_allows(benchmark: Benchmark, tmp_path: Path) -> None:
     number = benchmark.numbers[0]
     for mode, poses, video in (("joint", 2, False), ("TV2M", 2, True), ("TM2V", 81, False)):
         write_tasks(benchmark, mode, tmp_path / mode, known_poses=2)
-        told = load_file(tmp_path / mode / f"{clip_name(number)}.safetensors")
-        assert told["positions"].shape == (poses, 23, 3)
-        assert ("video" in told) == video
+        given = load_file(tmp_path / mode / f"{clip_name(number)}.safetensors")
+        assert given["positions"].shape == (poses, 23, 3)
+        assert ("video" in given) == video
     listed = json.loads((tmp_path / "joint" / "tasks.json").read_text())
     assert [task["clip"] for task in listed["tasks"]] == benchmark.numbers
 

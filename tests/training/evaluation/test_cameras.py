@@ -1,4 +1,4 @@
-"""The learned camera path and the regression experiment: true steps when turned about, and what can be told."""
+"""The learned camera path's training pairs, and the regression experiment."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from training.evaluation.extractors.trained import chained
 from ..evaluation_data import write_data
 
 
-def test_steps_put_together_are_the_path(tmp_path: Path) -> None:
+def test_successive_steps_are_the_path(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data", {"train": 4})
     clips, config = open_clips(data / "train"), CameraConfig()
     for index in range(4):
-        pictures, steps = _pairs(clips, index, np.arange(40), config)
-        assert pictures.shape == (40, 6, 64, 64)
+        images, steps = _pairs(clips, index, np.arange(40), config)
+        assert images.shape == (40, 6, 64, 64)
         path = chained(config.turn * steps[:, :3].double().numpy(), config.shift * steps[:, 3:].double().numpy())
         poses = clips.tensor("camera_pose", index).astype(np.float64)
         relative = np.linalg.inv(poses[0]) @ poses
@@ -65,7 +65,7 @@ def test_mirrored_and_reversed_pairs_have_their_own_true_steps() -> None:
     torch.testing.assert_close(found["pairs"][3], pairs[3].roll(3, 0).flip(-1))
 
 
-def test_heads_are_told_from_either_representation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_heads_are_regressed_from_either_representation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = write_data(tmp_path / "data", {"train": 8, "val": 4}), tmp_path / "out"
     _, heads = regression._features(open_clips(data / "val"), HeadCentric(), 4)
     clip = open_clips(data / "val")[2]

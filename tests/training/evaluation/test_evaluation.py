@@ -1,4 +1,4 @@
-"""Metrics against cases computed by hand, invariances, and pictures whose motion is known."""
+"""Metrics against cases computed by hand, invariances, and frames whose motion is known."""
 
 import math
 from pathlib import Path
@@ -149,7 +149,7 @@ def view_turns(frames: np.ndarray, rotations: np.ndarray, frame_rate: float = 8.
     return {name: found.value for name, found in VIEW_TURNS.pool(parts, {}, (frame_rate, 2 * frame_rate)).items()}
 
 
-def test_correlation_is_positive_for_a_picture_that_turns_with_the_head() -> None:
+def test_correlation_is_positive_for_a_view_that_turns_with_the_head() -> None:
     turns = np.cumsum(np.random.default_rng(0).uniform(-0.2, 0.2, size=60) + 0.03)  # left: positive, content goes right
     assert turns[-1] - turns[0] > np.deg2rad(30)
     frames = crops(800.0 - 32.0 * turns)
@@ -177,7 +177,7 @@ def test_frames_that_are_none_are_refused() -> None:
 
 
 def test_rendered_clips_turn_with_their_head() -> None:
-    """The measure itself, on true pictures: it must see what it will be asked about."""
+    """The metric itself on true clips, where it must be high."""
     folder = rendered_clips("val")
     from training.datasets.clips.dataset import open_clips
 

@@ -24,10 +24,10 @@ from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from egotwin_model.io.store import save_component
 from training.evaluation.benchmark.baselines import baselines
 from training.evaluation.benchmark.imagining import write_imaginations
-from training.evaluation.benchmark.in_process import measure_at_once
+from training.evaluation.benchmark.in_process import measure_in_process
 from training.evaluation.benchmark.measurements import measure
 from training.evaluation.benchmark.pooling import pool
-from training.evaluation.benchmark.start_sheet import draw_starts
+from training.evaluation.benchmark.start_sheet import write_start_sheet
 from training.evaluation.benchmark.task_files import write_tasks
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
@@ -38,7 +38,7 @@ from training.evaluation.extractors.trained import CameraEvaluator
 from training.evaluation.metrics.hand_score import hands_in_view
 from training.evaluation.metrics.predicted_clip import RealClip, as_prediction
 from training.evaluation.metrics.tools import ExtractorId, Tools
-from training.evaluation.quick import Short
+from training.evaluation.quick import QuickEvaluation
 from training.evaluation.tune import Tuning
 from training.export.command import export, random_networks
 
@@ -142,7 +142,7 @@ def test_the_view_turns_as_far_as_its_focal_length_says(benchmark: Benchmark) ->
         pooled = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
         measured.append(pool(pooled, {}, (8.0, 16.0))[0]["view turns with the head"].value)
     assert measured[0] > measured[1] + 0.01
-    together = measure_at_once(benchmark, benchmark.numbers, as_prediction, "true clips")
+    together = measure_in_process(benchmark, benchmark.numbers, as_prediction, "true clips")
     assert pool(together, {}, (8.0, 16.0))[0]["view turns with the head"].value == measured[0]
 
 
@@ -166,9 +166,9 @@ def test_a_model_is_only_asked_about_clips_of_its_camera(
 ) -> None:
     asks: dict[str, Callable[[], Any]] = {
         "report": lambda: write_imaginations(pipeline, benchmark, "joint", tmp_path / "predictions"),
-        "quick": lambda: Short(pipeline, benchmark.data, 2),
+        "quick": lambda: QuickEvaluation(pipeline, benchmark.data, 2),
         "tune": lambda: Tuning(pipeline, benchmark),
-        "sheet": lambda: draw_starts(pipeline, benchmark, tmp_path / "sheet.png"),
+        "sheet": lambda: write_start_sheet(pipeline, benchmark, tmp_path / "sheet.png"),
     }
     for ask in asks.values():
         with pytest.raises(

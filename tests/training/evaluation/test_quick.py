@@ -19,7 +19,7 @@ from egotwin_model.errors import GoalError, RecordingError
 from egotwin_model.motion.representation import BodyMotion
 from training.evaluation import command as evaluate
 from training.evaluation import quick as short
-from training.evaluation.benchmark.start_sheet import draw_starts
+from training.evaluation.benchmark.start_sheet import write_start_sheet
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.obedience import KINDS
 from training.evaluation.metrics.predicted_clip import Prediction, RealClip
@@ -75,7 +75,7 @@ def test_true_clips_in_a_models_place_are_perfect(data: Path, model: Path, monke
         return Prediction(clip.frames, motion)
 
     monkeypatch.setattr(short, "imagined", truth)
-    run = short.Short(EgoTwinPipeline.from_pretrained(model, "torch"), data, STARTS)
+    run = short.QuickEvaluation(EgoTwinPipeline.from_pretrained(model, "torch"), data, STARTS)
     goals = run.own_goals()
     assert {figure["value"] for figure in goals["obedience_own_goal"].values()} == {1.0}
     heads = goals["head_position_error_after_5_s_m"]
@@ -101,7 +101,7 @@ def test_true_clips_in_a_models_place_are_perfect(data: Path, model: Path, monke
 def test_what_cannot_be_measured_is_said(data: Path, model: Path, tmp_path: Path) -> None:
     pipeline = EgoTwinPipeline.from_pretrained(model, "torch")
     with pytest.raises(RecordingError, match="9 are wanted"):
-        short.Short(pipeline, data, 9).either_side()
+        short.QuickEvaluation(pipeline, data, 9).either_side()
     pipeline.has_motion = False
     with pytest.raises(GoalError, match="measure it by --report"):
         short.evaluate(pipeline, data, STARTS)
@@ -110,7 +110,7 @@ def test_what_cannot_be_measured_is_said(data: Path, model: Path, tmp_path: Path
 def test_the_sheet_has_a_row_for_each_of_the_first_clips(data: Path, model: Path, tmp_path: Path) -> None:
     pipeline, drawn = EgoTwinPipeline.from_pretrained(model, "torch"), {}
     for count in (1, 3):
-        draw_starts(pipeline, Benchmark(data, count), tmp_path / f"{count}.png")
+        write_start_sheet(pipeline, Benchmark(data, count), tmp_path / f"{count}.png")
         drawn[count] = cv2.imread(str(tmp_path / f"{count}.png"))
     assert drawn[3].shape[0] == pytest.approx(3 * drawn[1].shape[0], abs=3)
     assert drawn[3].std() > 10

@@ -1,4 +1,4 @@
-"""What reads pictures and motions: obedience rules, camera paths, hand and text losses, the ImageNet extractor."""
+"""Obedience, camera paths, the evaluators' losses, the ImageNet extractor, the example of an outside model."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_rules_recognise_rendered_clips() -> None:
 # Camera paths
 
 
-def test_camera_paths_are_found_in_pictures_of_a_room() -> None:
+def test_camera_paths_are_found_in_frames_of_a_room() -> None:
     camera = Pinhole.from_fov(128, 128, np.pi / 2)
     walls = wall_patterns()
     share = np.linspace(0, 1, 13)

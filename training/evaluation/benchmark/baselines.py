@@ -1,6 +1,6 @@
-"""What a model must beat: simple predictors, each a folder of predictions like a model's own.
+"""What a model must beat: simple predictors, each written as a folder of predictions like a model's own.
 
-Every one says what it is told beyond first frame, first pose and text, because some are told much.
+Each one says what it is given beyond first frame, first pose and text, because some are given much.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
 from training.evaluation.extractors.extractor_networks import TEXT_LENGTH, TEXT_PACKAGE
 from training.evaluation.metrics.head_motion import constant_velocity
-from training.evaluation.metrics.placing import laid_at, levelled
+from training.evaluation.metrics.placing import levelled, placed_at
 from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealClip
 
 Array = NDArray[np.float64]
@@ -33,11 +33,11 @@ THUMBNAIL = 8
 
 @dataclass(frozen=True)
 class Baseline:
-    """A named predictor: its mode, what it is told, how it predicts a clip, and from which other splits' goals."""
+    """A named predictor: mode, what else it is given, how it predicts a clip, and which other splits it reads."""
 
     name: str
     mode: Mode
-    told: str
+    also_given: str
     predict: Callable[[RealClip], Prediction]
     learns_from: tuple[str, ...] = ()
 
@@ -47,7 +47,7 @@ def baselines(benchmark: Benchmark) -> dict[str, Baseline]:
     library = Library(benchmark)
     entries = (
         Baseline("repeat first frame, stand still", "joint", "", frozen),
-        Baseline("constant velocity", "T2M", "the second pose", moving_on),
+        Baseline("constant velocity", "T2M", "the second pose", constant_motion),
         Baseline("mean path of the behaviour", "T2M", "the behaviour's name", library.mean_path),
         Baseline("nearest neighbour", "joint", "the training clips", library.nearest, ("train",)),
         Baseline("first frame turned with the head", "TM2V", "the true camera", turned),
@@ -56,7 +56,7 @@ def baselines(benchmark: Benchmark) -> dict[str, Baseline]:
 
 
 def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Path:
-    """Predict every test clip into `folder`, going on where a stopped run was.
+    """Predict every test clip into `folder`; a stopped run is resumed.
 
     Raises:
         PredictionError: `folder` holds other predictions, or such for other goals.
@@ -64,7 +64,7 @@ def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Pa
     goals = {split: goals_checksum(benchmark.split(split)) for split in (benchmark.name, *baseline.learns_from)}
     rates = benchmark.rates
     details = {"goals_sha256": goals}
-    write_info(folder, PredictionInfo(baseline.name, baseline.mode, *rates, told=baseline.told, details=details))
+    write_info(folder, PredictionInfo(baseline.name, baseline.mode, *rates, told=baseline.also_given, details=details))
     todo = [number for number in benchmark.numbers if not is_written(folder, number)]
     for number in tqdm(todo, desc=baseline.name, leave=False):
         write_prediction(folder, number, baseline.predict(benchmark.clip(number)))
@@ -72,7 +72,7 @@ def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Pa
 
 
 def frozen(clip: RealClip) -> Prediction:
-    """The first frame and the first pose for ever."""
+    """The first frame and the first pose, repeated."""
     return Prediction(np.repeat(clip.frames[:1], len(clip.frames), axis=0), _samples(*_still(clip)))
 
 
@@ -81,15 +81,15 @@ def _still(clip: RealClip) -> tuple[Array, Array]:
     return np.repeat(clip.positions[:1], poses, axis=0), np.repeat(clip.rotations[:1], poses, axis=0)
 
 
-def moving_on(clip: RealClip) -> Prediction:
-    """The first pose carried on with the head's first velocity; told the second pose, which a model is not."""
+def constant_motion(clip: RealClip) -> Prediction:
+    """The first pose moved on with the head's first velocity, for which it is given the second pose."""
     positions, rotations = _still(clip)
     path = constant_velocity(clip.positions[:, HEAD])
     return Prediction(None, _samples(positions + (path - path[:1])[:, None], rotations))
 
 
 def turned(clip: RealClip) -> Prediction:
-    """The first frame as the turning camera would see it, were everything far away; by depth where the data has it.
+    """The first frame warped to each later camera pose: by rotation alone, or by depth where the data has it.
 
     What was not in the first frame takes the colour of its nearest edge.
     """
@@ -102,7 +102,7 @@ def turned(clip: RealClip) -> Prediction:
 
 
 def _by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
-    """The homography K R K⁻¹; points that would come from behind the first camera keep to its edge."""
+    """The homography K R K⁻¹; pixels that look behind the first camera take the colour of its edge."""
     camera, (height, width) = clip.camera, clip.frames.shape[1:3]
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], axis=-1)
@@ -115,7 +115,7 @@ def _by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
 
 
 def _by_depth(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
-    """Every pixel of the first frame moved to where its point is now, nearest last; gaps as by rotation alone."""
+    """Every pixel of the first frame moved to where its point is now, nearest last; gaps are filled by rotation."""
     assert clip.depth is not None
     camera, (height, width) = clip.camera, clip.frames.shape[1:3]
     u, v = np.meshgrid(np.arange(width), np.arange(height))
@@ -123,18 +123,16 @@ def _by_depth(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(depth)], axis=-1)
     points = (rays * depth[..., None]) @ T_now_first[:3, :3].T + T_now_first[:3, 3]
     pixels, seen = camera.project(points)
-    picture = _by_rotation(clip, T_now_first)
+    warped = _by_rotation(clip, T_now_first)
     far_first = np.argsort(-points[..., 2], axis=None)
     far_first = far_first[seen.ravel()[far_first] & (depth.ravel()[far_first] > 0)]
     places = np.rint(pixels.reshape(-1, 2)[far_first]).astype(int)
-    picture[places[:, 1].clip(0, height - 1), places[:, 0].clip(0, width - 1)] = clip.frames[0].reshape(-1, 3)[
-        far_first
-    ]
-    return picture
+    warped[places[:, 1].clip(0, height - 1), places[:, 0].clip(0, width - 1)] = clip.frames[0].reshape(-1, 3)[far_first]
+    return warped
 
 
 class Library:
-    """The train split as a predictor: the mean of a behaviour, or the clip that begins most alike."""
+    """The train split as a predictor: the mean of a behaviour, or the clip with the most similar start."""
 
     def __init__(self, benchmark: Benchmark, limit: int = 4000) -> None:
         self.benchmark, self.limit = benchmark, limit
@@ -145,7 +143,7 @@ class Library:
 
     @cached_property
     def numbers(self) -> list[int]:
-        """The train clips that are looked at: all, or `limit` of them evenly spread."""
+        """The train clips that are used: all, or `limit` of them evenly spread."""
         return np.unique(np.linspace(0, len(self.clips) - 1, min(self.limit, len(self.clips))).astype(int)).tolist()
 
     def mean_path(self, clip: RealClip) -> Prediction:
@@ -171,10 +169,10 @@ class Library:
         )
 
     def nearest(self, clip: RealClip) -> Prediction:
-        """Video and motion of the training clip most alike in wording (cosine) and first frame (small picture)."""
+        """Video and motion of the training clip most similar in wording (cosine) and first frame (as a thumbnail)."""
         text = self._texts([clip.text])[0]
-        picture = _thumbnail(clip.frames[0])
-        alike = self._text_features @ text - np.linalg.norm(self._thumbnails - picture, axis=1)
+        thumbnail = _thumbnail(clip.frames[0])
+        alike = self._text_features @ text - np.linalg.norm(self._thumbnails - thumbnail, axis=1)
         number = self.numbers[int(np.argmax(alike))]
         frames = self.clips.tensor("frames", number).copy()
         frames[0] = clip.frames[0]
@@ -203,14 +201,14 @@ class Library:
 
 
 def _thumbnail(frame: NDArray[np.uint8]) -> Array:
-    """A small picture as a vector whose distances lie around 0 ... 1."""
+    """A small image as a vector; distances between such vectors are about 0 ... 1."""
     small = cv2.resize(frame, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float64) / 255.0
     return small.ravel() / np.sqrt(small.size)
 
 
 def _from_start(positions: Array, rotations: Array, clip: RealClip) -> BodyMotion:
-    """A levelled motion laid at the clip's first head; pose 0 is the given one."""
-    placed, turns = laid_at(positions, rotations, clip.positions[0, HEAD], clip.rotations[0, HEAD])
+    """A levelled motion moved to the clip's first head; pose 0 is the given one."""
+    placed, turns = placed_at(positions, rotations, clip.positions[0, HEAD], clip.rotations[0, HEAD])
     placed[0], turns[0] = clip.positions[0], clip.rotations[0]
     return _samples(placed, turns)
 

@@ -1,7 +1,7 @@
 """How much better one model is than another on the same clips, with 95 % intervals of the difference.
 
-Both answered the same prompts, so clips are drawn in pairs: what makes a clip hard for both does not blur the
-difference. Fréchet distances are drawn by clips too; their bias at few clips is the same on both sides.
+Both models predict the same clips, so the bootstrap resamples clips in pairs, and what makes a clip hard for both does
+not widen the interval. Fréchet distances are resampled by clips too; their bias at few clips is the same on both sides.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ RESAMPLES = 100  # of a Fréchet distance, each a singular value decomposition
 
 
 def gains(model: Parts, other: Parts, truth: Parts, frame_rate: float) -> dict[str, Interval]:
-    """By how much `model` is better than `other` in every metric that both have: positive is better.
+    """By how much `model` is better than `other`, for every metric that both have: positive is better.
 
     Args:
-        model, other, truth: parts with the clips first, of the same clips in the same order. frame_rate: pictures a
-            second.
+        model, other, truth: parts with the clips first, of the same clips in the same order. frame_rate: per second.
     """
     found: dict[str, Interval] = {}
     psnr = _part("frame_mse", lambda error: after_two_seconds(error, frame_rate))
@@ -99,18 +98,18 @@ def _moves(parts: Parts) -> Array:
     return np.stack([np.moveaxis(parts[key], 0, -1) for key in ("view_shift", "head_turn")])
 
 
-def _hand_gain(drawn: Array) -> Array:
+def _hand_gain(resampled: Array) -> Array:
     """HandScore's difference of tallies (2 models, 3, 2 sides, ..., N)."""
-    scores = [f_score(tallies.sum(axis=-1)).mean(axis=0) for tallies in drawn]
+    scores = [f_score(tallies.sum(axis=-1)).mean(axis=0) for tallies in resampled]
     return scores[0] - scores[1]
 
 
 def _frechet_gain(model: Array, other: Array, truth: Array) -> Interval:
     rng = np.random.default_rng(0)
-    draws = [np.arange(len(truth)), *(rng.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES))]
+    resamples = [np.arange(len(truth)), *(rng.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # too few clips: said in the table
-        values = np.array([_distance(other, truth, rows) - _distance(model, truth, rows) for rows in draws])
+        values = np.array([_distance(other, truth, rows) - _distance(model, truth, rows) for rows in resamples])
     low, high = np.percentile(values[1:], [2.5, 97.5])
     return Interval(float(values[0]), float(low), float(high))
 
@@ -119,5 +118,5 @@ def _distance(features: Array, truth: Array, rows: NDArray[np.int64]) -> float:
     both = (x[rows].reshape(-1, x.shape[-1]) for x in (features, truth))
     try:
         return frechet_distance(*(Gaussian.fit(x) for x in both))
-    except PredictionError:  # one clip drawn over and over
+    except PredictionError:  # the same clip in every place
         return float("nan")

@@ -1,4 +1,4 @@
-"""A model folder's answers to the benchmark, as a folder of predictions; a stopped run goes on where it was."""
+"""What a model folder imagines for the benchmark's clips, as a folder of predictions; a stopped run is resumed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_cameras(pipeline: EgoTwinPipeline, benchmark: Benchmark) -> None:
 def write_imaginations(
     pipeline: EgoTwinPipeline, benchmark: Benchmark, mode: Mode, folder: Path, *, samples: int = 1, seed: int = 0
 ) -> Path:
-    """Imagine every test clip; clip n's noise is drawn from `seed` and n alone, so order and stops do not matter.
+    """Imagine every test clip; the noise of clip n depends on `seed` and n alone, not on order or interruptions.
 
     Args:
         samples: futures of each clip; motion keeps all (minimum-of-K, calibration), video the first.
@@ -56,9 +56,9 @@ def write_imaginations(
         "model_sha256": pipeline.info.sha256, "samples": samples, "seed": seed,
         "sampling": asdict(pipeline.defaults), "goals_sha256": goals_checksum(benchmark.split(benchmark.name)),
     }  # fmt: skip
-    told = {"TV2M": "the true video", "TM2V": "the true motion"}.get(mode, "")
+    also_given = {"TV2M": "the true video", "TM2V": "the true motion"}.get(mode, "")
     rates = benchmark.rates
-    write_info(folder, PredictionInfo(f"{pipeline.info.name} ({mode})", mode, *rates, told=told, details=details))
+    write_info(folder, PredictionInfo(f"{pipeline.info.name} ({mode})", mode, *rates, told=also_given, details=details))
     todo = [number for number in benchmark.numbers if not is_written(folder, number)]
     for number in tqdm(todo, desc=f"imagining, {mode}"):
         write_prediction(folder, number, imagined(pipeline, benchmark.clip(number), mode, samples=samples, seed=seed))
@@ -76,8 +76,7 @@ def imagined(
     num_steps: int | None = None,
     guidance: Guidance | None = None,
 ) -> Prediction:
-    """What a model makes of one clip's first frame and pose: its own goal, or another one; in its own settings, or
-    others."""
+    """A model's prediction from a clip's first frame and pose; by default for the clip's goal, in its own settings."""
     given: dict[str, Any] = {"video": clip.frames} if mode == "TV2M" else {}
     if mode == "TM2V":
         given = {"motion": clip.motion}

@@ -1,4 +1,4 @@
-"""Clips asked and measured one after another, in this process and without networks: what `short` and `tune` share."""
+"""Clips predicted and measured one after another, in this process and without extractors: for `quick` and `tune`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealCli
 from training.evaluation.metrics.tools import Tools
 
 
-def measure_at_once(
+def measure_in_process(
     benchmark: Benchmark,
     numbers: Sequence[int],
     predict: Callable[[RealClip], Prediction],
@@ -24,7 +24,7 @@ def measure_at_once(
     """All measurements that need no extractor, clips first.
 
     Args:
-        numbers: clips, at least one. predict: what is measured of a clip. name: beside the progress bar.
+        numbers: clips, at least one. predict: makes the prediction of a clip. name: beside the progress bar.
     """
     clips = (benchmark.clip(number) for number in tqdm(numbers, desc=name, leave=False))
     parts = [measure(clip, predict(clip), mode, benchmark, Tools()) for clip in clips]

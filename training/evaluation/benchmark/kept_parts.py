@@ -153,11 +153,11 @@ def _load(path: Path) -> Parts:
 def _stacked(clips: list[Parts], name: str) -> Parts:
     if not clips:
         return {}
-    odd = next((index for index, parts in enumerate(clips) if _shapes(parts) != _shapes(clips[0])), None)
-    if odd is not None:
+    differing = next((index for index, parts in enumerate(clips) if _shapes(parts) != _shapes(clips[0])), None)
+    if differing is not None:
         raise PredictionError(
             f"{name}: predictions differ from clip to clip (some have other numbers of samples, or no body): "
-            f"{_shapes(clips[odd])} and {_shapes(clips[0])}"
+            f"{_shapes(clips[differing])} and {_shapes(clips[0])}"
         )
     return {key: np.stack([parts[key] for parts in clips]) for key in clips[0]}
 

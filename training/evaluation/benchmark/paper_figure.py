@@ -1,4 +1,4 @@
-"""The rows of the paper's tables as a picture: one panel a metric, every row with its interval, EgoTwin's as a band."""
+"""The rows of the paper's tables as a figure: one panel a metric, every row with its interval, EgoTwin's as a band."""
 
 from __future__ import annotations
 

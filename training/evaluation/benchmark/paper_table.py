@@ -15,7 +15,7 @@ from training.evaluation.metrics.intervals import Interval
 TITLES: dict[str, str] = {
     "egotwin": "EgoTwin", "vidmld": "VidMLD", "without-reformulation": "w/o motion reformulation",
     "without-interaction": "w/o interaction mechanism", "without-asynchronous": "w/o asynchronous diffusion",
-    "video-only": "CogVideoX (video only)", "camera": "CameraCtrl (told the camera)",
+    "video-only": "CogVideoX (video only)", "camera": "CameraCtrl (given the camera)",
     "motion-only": "MLD (motion only)",
 }  # fmt: skip
 NINE: dict[str, str] = {
@@ -27,7 +27,7 @@ MORE = (
     "camera paths found", "TransErr, learned", "RotErr, learned", "obeys the text", "view turns with the head",
     "head FDE@5s", "MPJPE", "stance sliding", "PSNR 2–5 s",
 )  # fmt: skip
-"""Measured here only."""
+"""Metrics that the paper does not have."""
 _NONE = (None,) * 3
 PAPER: dict[str, tuple[float | None, ...]] = {
     "vidmld": (157.86, 1547.28, 25.58, 45.09, 0.47, 19.12, 1.28, 1.53, 0.36),
@@ -44,11 +44,11 @@ ARROWS = {metric.name: metric.arrow for metric in catalogue.metrics().values()}
 
 
 def verdict(paper: float | None, gain: Interval) -> str:
-    """Does leaving something out hurt here as in the paper? `paper`, `gain`: by how much EgoTwin is better."""
+    """Whether EgoTwin's gain here has the paper's direction. `paper`, `gain`: by how much EgoTwin is better."""
     if paper is None or not np.isfinite([gain.low, gain.high]).all():
         return ""
     if gain.low <= 0.0 <= gain.high:
-        return "not told apart"
+        return "no clear difference"
     return "same direction" if (gain.value > 0) == (paper > 0) else "opposite"
 
 

@@ -1,15 +1,15 @@
-"""Predictions of any model as a folder of plain files; the format is told in docs/evaluation.md.
+"""Predictions of any model as a folder of plain files; docs/evaluation.md describes the format.
 
 ```
-FOLDER/predictions.json         name, mode, rates, frame, what the model was told
+FOLDER/predictions.json         name, mode, rates, frame, what else the model was given
 FOLDER/clip-00012.safetensors   positions float32 ([S,] T, 23, 3) m · rotations float32 ([S,] T, 23, 3, 3), or only
                                 head_positions ([S,] T, 3) · head_rotations ([S,] T, 3, 3); frames uint8 (F, H, W, 3)
 FOLDER/clip-00012.npz           the same as NumPy's archive, instead
 FOLDER/clip-00012.mp4           frames as a video, or
-FOLDER/clip-00012/0000.png ...  as pictures, instead of a tensor
+FOLDER/clip-00012/0000.png ...  as images, instead of a tensor
 ```
 
-Nothing is unpickled. A clip's files are written whole or not at all, so a stopped generation goes on.
+Nothing is unpickled. A clip's file is written whole or not at all, so a stopped generation can be resumed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def clip_name(number: int) -> str:
 
 
 def write_info(folder: Path, info: PredictionInfo) -> None:
-    """Begin or go on with a folder of predictions; `PredictionError` where it holds another model's."""
+    """Start or resume a folder of predictions; `PredictionError` where it holds another model's."""
     wanted = json.loads(json.dumps(asdict(info)))
     if (folder / MANIFEST).is_file() and asdict(read_info(folder)) != wanted:
         raise PredictionError(f"{folder} holds other predictions ({read_info(folder)}); choose another folder")
@@ -154,7 +154,7 @@ class Predictions:
     def _frames(self, arrays: dict[str, NDArray[Any]], clip: RealClip, where: str) -> NDArray[np.uint8]:
         frames = arrays.get("frames")
         if frames is None:
-            frames = self._film(clip.number)
+            frames = self._video(clip.number)
         if frames is None:
             raise PredictionError(
                 f"{where}: no frames, which mode {self.info.mode} predicts; add a tensor, mp4 or pngs"
@@ -165,20 +165,20 @@ class Predictions:
             )
         return frames
 
-    def _film(self, number: int) -> NDArray[np.uint8] | None:
-        movie, pictures = self.folder / f"{clip_name(number)}.mp4", self.folder / clip_name(number)
-        if movie.is_file():
-            return read_movie(movie, self.info.frame_rate)
-        if not pictures.is_dir():
+    def _video(self, number: int) -> NDArray[np.uint8] | None:
+        """Frames from an mp4 or from a folder of images; None where there is neither."""
+        video, folder = self.folder / f"{clip_name(number)}.mp4", self.folder / clip_name(number)
+        if video.is_file():
+            return read_frames(video, self.info.frame_rate)
+        if not folder.is_dir():
             return None
-        images = [cv2.imread(str(path)) for path in sorted(pictures.glob("*.png"))]
+        images = [cv2.imread(str(path)) for path in sorted(folder.glob("*.png"))]
         if not images or any(image is None for image in images):
-            raise PredictionError(f"{pictures}: no pictures, or one that is no PNG")
+            raise PredictionError(f"{folder}: no images, or one that is no PNG")
         if len({image.shape for image in images if image is not None}) > 1:
-            raise PredictionError(f"{pictures}: pictures of different sizes")
-        return np.stack([cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images if image is not None]).astype(
-            np.uint8
-        )
+            raise PredictionError(f"{folder}: images of different sizes")
+        rgb = [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images if image is not None]
+        return np.stack(rgb).astype(np.uint8)
 
     def _motion(self, arrays: dict[str, NDArray[Any]], clip: RealClip, where: str) -> BodyMotion:
         body = "positions" in arrays
@@ -215,11 +215,11 @@ class Predictions:
             motion = motion.transformed(
                 first.head_rotations[0].astype(np.float64), first.head_positions[0].astype(np.float64)
             )
-        off = float(np.linalg.norm(motion.head_positions[:, 0] - first.head_positions[0], axis=-1).max())
-        if off > SAME_START_M:
+        distance = float(np.linalg.norm(motion.head_positions[:, 0] - first.head_positions[0], axis=-1).max())
+        if distance > SAME_START_M:
             raise PredictionError(
-                f"{where}: the head starts {off:.2f} m from the given pose; pose 0 must be the given one, in the frame "
-                f'that predictions.json names (now "{self.info.frame}")'
+                f"{where}: the head starts {distance:.2f} m from the given pose; pose 0 must be the given one, in the "
+                f'frame that predictions.json names (now "{self.info.frame}")'
             )
         if body:
             return motion
@@ -228,7 +228,7 @@ class Predictions:
         )
 
 
-def read_movie(path: Path, frame_rate: float) -> NDArray[np.uint8]:
+def read_frames(path: Path, frame_rate: float) -> NDArray[np.uint8]:
     """All frames of a video, (F, H, W, 3) RGB; `PredictionError` where it is none, or of another frame rate."""
     try:
         frames, rate = read_video(path)

@@ -1,4 +1,4 @@
-"""results.json as a static page: one table, curves over time, and films side by side; the table also as Markdown."""
+"""results.json as a static page: one table, curves over time, and videos side by side; the table also as Markdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics import catalogue
 from training.evaluation.metrics.metric_family import Metric
 
-FILM_SIDE = 192
+VIDEO_SIDE = 192
 
 
 def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Path:
@@ -29,7 +29,7 @@ def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Pa
     media.mkdir(parents=True, exist_ok=True)
     subjects = results["subjects"]
     chosen = next(iter(subjects), None)
-    criterion, films = _films(results, benchmark, out, chosen) if chosen else ("", [])
+    criterion, videos = _videos(results, benchmark, out, chosen) if chosen else ("", [])
     environment = Environment(
         loader=PackageLoader("training.evaluation.benchmark"), undefined=StrictUndefined, trim_blocks=True,
         autoescape=lambda name: name == f"{REPORT}.j2",
@@ -40,7 +40,7 @@ def write_report(results: dict[str, Any], benchmark: Benchmark, out: Path) -> Pa
     values = {
         "clips": results["protocol"]["clips"], "protocol": results["protocol"], "subjects": subjects,
         "surrogates": stand_ins, "groups": _groups(results), "notes": _notes(results),
-        "curves": _curves(subjects, media), "criterion": criterion, "chosen_by": chosen, "films": films,
+        "curves": _curves(subjects, media), "criterion": criterion, "chosen_by": chosen, "videos": videos,
         "extractors": results["extractors"], "seconds": round(results["seconds"]),
         "absent": [name for name in by_role if name not in measured],
     }  # fmt: skip
@@ -84,7 +84,7 @@ def _groups(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _best(metric: Metric, subjects: dict[str, Any]) -> str | None:
-    """The best of several that were told nothing more; None for a metric where nearest to the truth is best."""
+    """The best of several that were given nothing more; None for a metric where nearest to the truth is best."""
     fair = {
         name: subject["metrics"][metric.name]["value"]
         for name, subject in subjects.items()
@@ -112,7 +112,7 @@ def _notes(results: dict[str, Any]) -> list[str]:
 
 
 def _curves(subjects: dict[str, Any], media: Path) -> list[str]:
-    """One picture for each quantity that has a curve, all subjects in it; paths relative to the page."""
+    """One figure for each quantity that has a curve, with all subjects; paths relative to the page."""
     from matplotlib.figure import Figure
 
     titles = dict.fromkeys(title for subject in subjects.values() for title in subject["curves"])
@@ -131,12 +131,12 @@ def _curves(subjects: dict[str, Any], media: Path) -> list[str]:
     return files
 
 
-def _films(results: dict[str, Any], benchmark: Benchmark, out: Path, chosen: str) -> tuple[str, list[dict[str, Any]]]:
+def _videos(results: dict[str, Any], benchmark: Benchmark, out: Path, chosen: str) -> tuple[str, list[dict[str, Any]]]:
     criterion, order = ranking(out, chosen, benchmark)
     picks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     picks["random"] = int(np.random.default_rng(len(order)).choice(order))
     opened = {name: Predictions(Path(s["folder"]), benchmark) for name, s in results["subjects"].items()}
-    films = []
+    videos = []
     for which, number in picks.items():
         clip = benchmark.clip(number)
         found = {name: predictions.read(clip) for name, predictions in opened.items()}
@@ -149,10 +149,10 @@ def _films(results: dict[str, Any], benchmark: Benchmark, out: Path, chosen: str
         paths = {"true clip": clip.motion.head_positions} | {
             name: p.motion.head_positions[0] for name, p in found.items() if p.motion is not None
         }
-        films.append(
+        videos.append(
             {"which": which, "number": number, "text": clip.text, "shown": entries, "path": _path(paths, which, out)}
         )
-    return criterion, films
+    return criterion, videos
 
 
 def _path(paths: dict[str, NDArray[np.floating]], which: str, out: Path) -> str:
@@ -171,6 +171,6 @@ def _path(paths: dict[str, NDArray[np.floating]], which: str, out: Path) -> str:
 
 def _enlarged(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A small frame (H, W, 3) several times as large, so that a browser shows its pixels; always of even size."""
-    scale = max(1, FILM_SIDE // frame.shape[0])
+    scale = max(1, VIDEO_SIDE // frame.shape[0])
     height, width = (max(2, side * scale // 2 * 2) for side in frame.shape[:2])
     return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -23,24 +23,24 @@ SHIPPED_EVALUATORS = Path("models/evaluators")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the benchmark."""
-    group = parser.add_argument_group("the benchmark (all metrics, baselines, anybody's predictions)")
+    group = parser.add_argument_group("the benchmark (all metrics, baselines, predictions of any model)")
     group.add_argument("--report", type=Path, metavar="DIR", help=f"write {RESULTS}, {REPORT} and media/ here")
     group.add_argument("--clips", type=int, default=64, help="test clips, of one fixed order (default: %(default)s)")
     group.add_argument("--predictions", type=Path, nargs="+", default=[], metavar="DIR", help="score these folders")
-    group.add_argument("--mode", choices=MODES, nargs="+", default=["joint"], help="what the model imagines")
+    group.add_argument("--mode", choices=MODES, nargs="+", default=["joint"], help="what the model predicts")
     group.add_argument("--samples", type=int, default=1, help="futures of each clip (best of K, calibration)")
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--no-model", action="store_true", help="score only --predictions and --baselines")
     group.add_argument("--baselines", nargs="*", metavar="NAME", help="add all simple baselines, or these")
     add_measuring_options(group)
-    group.add_argument("--unpaired", action="store_true", help="do not hold predictions against what really followed")
+    group.add_argument("--unpaired", action="store_true", help="leave out metrics against what really followed")
     group.add_argument("--ray", metavar="ADDRESS", help="measure on this Ray cluster (auto: one that runs here)")
-    group.add_argument("--tasks", type=Path, metavar="DIR", help="only write what a model is asked, for use elsewhere")
-    group.add_argument("--known-poses", type=int, default=1, help="poses that --tasks tell (default: %(default)s)")
+    group.add_argument("--tasks", type=Path, metavar="DIR", help="only write the model's inputs, for use elsewhere")
+    group.add_argument("--known-poses", type=int, default=1, help="poses that --tasks give (default: %(default)s)")
 
 
 def add_measuring_options(parser: argparse._ActionsContainer) -> None:
-    """What is measured with which extractors: `tools_spec` reads them; and by how many processes."""
+    """The options of extractors, which `tools_spec` reads, and the number of processes that measure."""
     add = parser.add_argument
     add(
         "--evaluators", type=Path, default=SHIPPED_EVALUATORS, metavar="DIR", help="trained ones (default: %(default)s)"
@@ -55,7 +55,7 @@ def add_measuring_options(parser: argparse._ActionsContainer) -> None:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The benchmark as asked on the command line; returns results.json.
+    """Run the benchmark with the command line's options; returns results.json.
 
     Raises:
         PredictionError, ModelError, RecordingError: by name, with nothing written that looks complete.
@@ -81,23 +81,23 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def tasks(arguments: argparse.Namespace) -> None:
-    """Write what a model is asked, for somebody else's model."""
+    """Write the inputs of the benchmark's clips, for a model outside this package."""
     write_tasks(Benchmark(arguments.data, arguments.clips), arguments.mode[0], arguments.tasks, arguments.known_poses)
     print(f"{arguments.tasks}: {arguments.clips} tasks")
 
 
-def _baselines(asked: list[str] | None, benchmark: Benchmark, out: Path) -> list[Path]:
-    if asked is None:
+def _baselines(names: list[str] | None, benchmark: Benchmark, out: Path) -> list[Path]:
+    if names is None:
         return []
     known = baselines(benchmark)
-    if unknown := set(asked) - known.keys():
+    if unknown := set(names) - known.keys():
         raise PredictionError(f"no baseline {sorted(unknown)}; there are: {', '.join(known)}")
-    chosen = [known[name] for name in asked] or list(known.values())
+    chosen = [known[name] for name in names] or list(known.values())
     return [write_baseline(each, benchmark, out / "predictions" / slug(each.name)) for each in chosen]
 
 
 def tools_spec(arguments: argparse.Namespace) -> ToolsSpec:
-    """The extractors asked for."""
+    """The extractors that the options name."""
     given = {"inception": arguments.inception, "i3d": arguments.i3d, "clip": arguments.clip and (arguments.clip, "")}
     return ToolsSpec(
         evaluators="" if arguments.no_evaluators else str(arguments.evaluators),

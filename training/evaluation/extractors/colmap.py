@@ -1,6 +1,6 @@
-"""Where the camera was, from the pictures alone: structure from motion by COLMAP (exhaustive matching, global mapper).
+"""The camera path of a video from its frames alone: COLMAP's structure from motion, exhaustive and global.
 
-What it could not place is counted, never filled in: an error without its registered share says little.
+Frames that could not be registered are counted, never filled in: read an error together with the registered share.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
 from training.evaluation.metrics.tools import CameraPath, ExtractorId
 
-LEAST_SIDE = 256  # small pictures are enlarged to this: SIFT finds little below
+LEAST_SIDE = 256  # smaller frames are enlarged to this: SIFT finds few features below
 
 
 class Colmap:
-    """Camera paths by pycolmap, on the CPU, one thread, the same result for the same pictures.
+    """Camera paths by pycolmap, on one CPU thread; the same frames give the same path.
 
     Args:
         stride: every `stride`-th frame is used, frame 0 among them.
@@ -62,35 +62,35 @@ class Colmap:
         )
 
     def _placed(self, frames: NDArray[np.uint8], camera: Pinhole, folder: Path) -> dict[int, Any]:
-        """T_world_camera of each frame of the largest reconstruction."""
-        colmap, pictures, database = self._colmap, folder / "pictures", folder / "database.db"
-        pictures.mkdir()
+        """T_world_camera by frame number, of the largest reconstruction."""
+        colmap, images, database = self._colmap, folder / "images", folder / "database.db"
+        images.mkdir()
         height, width = frames.shape[1:3]
         scale = max(1, -(-LEAST_SIDE // min(height, width)))
         camera = camera.scaled(width * scale, height * scale)
         for index in range(0, len(frames), self.stride):
             large = cv2.resize(frames[index], (camera.width, camera.height), interpolation=cv2.INTER_CUBIC)
-            cv2.imwrite(str(pictures / f"{index:05d}.png"), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
+            cv2.imwrite(str(images / f"{index:05d}.png"), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
         reader = colmap.ImageReaderOptions()
-        reader.camera_model = "PINHOLE"  # its pixel centres lie at halves
+        reader.camera_model = "PINHOLE"  # its pixel centres are at half-integers
         reader.camera_params = f"{camera.fx},{camera.fy},{camera.cx + 0.5},{camera.cy + 0.5}"
         extraction, matching = colmap.FeatureExtractionOptions(), colmap.FeatureMatchingOptions()
         extraction.num_threads = matching.num_threads = 1
         extraction.use_gpu = matching.use_gpu = False
-        extraction.sift.peak_threshold = 0.002  # enlarged pictures are smooth
+        extraction.sift.peak_threshold = 0.002  # enlarged frames are smooth
         extraction.sift.max_num_features = 1000
         colmap.set_random_seed(0)
         options = {"device": colmap.Device.cpu}
         colmap.extract_features(
-            database, pictures, camera_mode=colmap.CameraMode.SINGLE, reader_options=reader,
+            database, images, camera_mode=colmap.CameraMode.SINGLE, reader_options=reader,
             extraction_options=extraction, **options,
         )  # fmt: skip
         colmap.match_exhaustive(database, matching_options=matching, **options)
         mapping = colmap.GlobalPipelineOptions()
         mapping.num_threads, mapping.random_seed = 1, 0
         try:
-            found = colmap.global_mapping(database, pictures, folder / "out", mapping)
-        except RuntimeError:  # no pair of pictures matches
+            found = colmap.global_mapping(database, images, folder / "out", mapping)
+        except RuntimeError:  # no pair of frames matches
             return {}
         if not found:
             return {}
@@ -104,7 +104,7 @@ class Colmap:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """COLMAP's C++ writes progress to the process' own standard error; it goes nowhere meanwhile."""
+    """Silences the process' standard error, to which COLMAP's C++ code writes its progress."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

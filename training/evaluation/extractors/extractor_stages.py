@@ -18,10 +18,10 @@ from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.evaluation.errors import require
-from training.evaluation.extractors.base import to_pictures
+from training.evaluation.extractors.base import frames_to_tensor
 from training.evaluation.extractors.camera_stage import CameraRecipe, CameraStage
 from training.evaluation.extractors.extractor_networks import (
-    PICTURE,
+    FRAME_SIDE,
     STATISTICS,
     TEXT_LENGTH,
     TEXT_PACKAGE,
@@ -61,7 +61,7 @@ class TextMotionRecipe:
 
 @dataclass(frozen=True)
 class VideoTextRecipe:
-    """The video evaluator: FVD, CLIP-SIM. `motion_weight`, `layout_weight`: of what its features must also tell."""
+    """The video evaluator: FVD, CLIP-SIM. `motion_weight`, `layout_weight`: of what its features must also predict."""
 
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(1200, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=300)
@@ -73,7 +73,7 @@ class VideoTextRecipe:
 
 @dataclass(frozen=True)
 class HandRecipe:
-    """The hand classifier: HandScore. `frames`: pictures drawn from each clip of a batch."""
+    """The hand classifier: HandScore. `frames`: sampled from each clip of a batch."""
 
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(2000, 32, 1e-3, warmup=100, ema_decay=0.99, validate_every=500)
@@ -101,7 +101,7 @@ class Texts:
 
 
 class TextMotionStage(Stage):
-    """Trains `TextMotion`; its R-Precision on the validation split says how well it can tell motions apart."""
+    """Trains `TextMotion`; its R-Precision on the validation split says how well it separates motions."""
 
     name = "text-motion"
 
@@ -205,27 +205,27 @@ class HandStage(Stage):
         return len(self.clips)
 
     def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
-        pictures, hands = [], []
+        parts, hands = [], []
         num_frames = len(self.clips.tensor("hand_visible", 0))
         places = (streams.uniform(self.recipe.frames) * num_frames).long().numpy()
         for index, chosen in zip(indices.tolist(), places, strict=True):
             frames, visible = self.clips.tensor("frames", index), self.clips.tensor("hand_visible", index)
-            pictures.append(to_pictures(frames[chosen], PICTURE))
+            parts.append(frames_to_tensor(frames[chosen], FRAME_SIDE))
             hands.append(torch.from_numpy(visible[chosen].astype(bool)))
-        picture, hand = torch.cat(pictures), torch.cat(hands)
+        images, hand = torch.cat(parts), torch.cat(hands)
         mirrored = streams.uniform(self.recipe.frames).flatten() < 0.5  # a mirrored left hand is a right one
-        picture[mirrored], hand[mirrored] = picture[mirrored].flip(-1), hand[mirrored].flip(-1)
-        return {"pictures": picture, "hands": hand}
+        images[mirrored], hand[mirrored] = images[mirrored].flip(-1), hand[mirrored].flip(-1)
+        return {"frames": images, "hands": hand}
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         alpha = torch.tensor(self.recipe.model.alpha, device=batch["hands"].device)
-        logits = model(batch["pictures"]).float()
+        logits = model(batch["frames"]).float()
         return {"loss": focal_loss(logits, batch["hands"], self.recipe.model.gamma, alpha)}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         tallies = torch.zeros(3, 2, dtype=torch.long)
         for index in range(min(VALIDATION_CLIPS, len(self.validation))):
-            frames = to_pictures(self.validation.tensor("frames", index), PICTURE)
+            frames = frames_to_tensor(self.validation.tensor("frames", index), FRAME_SIDE)
             found = model(frames).float() > 0
             wanted = torch.from_numpy(self.validation.tensor("hand_visible", index).astype(bool))
             tallies += torch.stack([(found & wanted).sum(0), (found & ~wanted).sum(0), (~found & wanted).sum(0)])
@@ -253,7 +253,7 @@ def _clip_tensors(clips: ClipSet, indices: Tensor) -> dict[str, Tensor]:
     """`video` (B, F, 3, 64, 64) in 0 ... 1; `motion` (B, S, 6): camera turn and shift over each 4 frames, in units
     of about one."""
     numbers = indices.tolist()
-    video = torch.stack([to_pictures(clips.tensor("frames", number), PICTURE) for number in numbers])
+    video = torch.stack([frames_to_tensor(clips.tensor("frames", number), FRAME_SIDE) for number in numbers])
     poses = np.stack([clips.tensor("camera_pose", number) for number in numbers])[:, ::4].astype(np.float64)
     before, after = poses[:, :-1], poses[:, 1:]
     turn = np.swapaxes(before[..., :3, :3], -1, -2) @ after[..., :3, :3]
@@ -264,6 +264,6 @@ def _clip_tensors(clips: ClipSet, indices: Tensor) -> dict[str, Tensor]:
 
 
 def _layout(video: Tensor, side: int) -> Tensor:
-    """Small pictures of the middle and the last frame, flattened (B, 2 · 3 · side²)."""
+    """The middle and the last frame at a small size, flattened (B, 2 · 3 · side²)."""
     chosen = video[:, :, [video.shape[2] // 2, -1]]
     return F.adaptive_avg_pool3d(chosen, (2, side, side)).flatten(1).float()

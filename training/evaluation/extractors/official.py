@@ -49,8 +49,8 @@ class InceptionV3:
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8]) -> Features:
         """uint8 (F, H, W, 3) RGB to (F, 2048)."""
-        pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-        parts = [self._network(part, return_features=True) for part in pictures.split(BATCH)]
+        images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        parts = [self._network(part, return_features=True) for part in images.split(BATCH)]
         return torch.cat(parts).float().numpy()
 
 

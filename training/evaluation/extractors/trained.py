@@ -21,9 +21,9 @@ from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.cameras import same_view
-from training.evaluation.extractors.base import to_pictures
+from training.evaluation.extractors.base import frames_to_tensor
 from training.evaluation.extractors.extractor_networks import (
-    PICTURE,
+    FRAME_SIDE,
     STATISTICS,
     TEXT_LENGTH,
     TEXT_PACKAGE,
@@ -59,7 +59,7 @@ class TextStates:
 
 
 class TextMotionEvaluator:
-    """Texts and motions in our own space (`networks.TextMotion`)."""
+    """Texts and motions in our own space (`extractor_networks.TextMotion`)."""
 
     def __init__(self, folder: Path, texts: TextStates) -> None:
         self.identity = _identity(folder, "our text–motion GRU")
@@ -81,7 +81,7 @@ class TextMotionEvaluator:
 
 
 class VideoTextEvaluator:
-    """Clips and texts in our own space (`networks.VideoText`): `__call__` for FVD, the others for CLIP-SIM."""
+    """Clips and texts in our own space (`extractor_networks.VideoText`): `__call__` for FVD, the rest for CLIP-SIM."""
 
     def __init__(self, folder: Path, texts: TextStates) -> None:
         self.identity = _identity(folder, "our video–text CNN")
@@ -104,12 +104,12 @@ class VideoTextEvaluator:
         return self._network.text(self._texts(text))[0].numpy()
 
     def _features(self, frames: NDArray[np.uint8]) -> Tensor:
-        video = to_pictures(frames, PICTURE).transpose(0, 1)[None]
+        video = frames_to_tensor(frames, FRAME_SIDE).transpose(0, 1)[None]
         return self._network.features(self._network.steps(video))
 
 
 class HandEvaluator:
-    """Hands in pictures (`networks.HandViT`)."""
+    """Hands in frames (`extractor_networks.HandViT`)."""
 
     def __init__(self, folder: Path) -> None:
         self.identity = _identity(folder, "our hand ViT")
@@ -118,11 +118,11 @@ class HandEvaluator:
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """uint8 (F, H, W, 3) RGB to (F, 2): left, right."""
-        return (self._network(to_pictures(frames, PICTURE)) > 0).numpy()
+        return (self._network(frames_to_tensor(frames, FRAME_SIDE)) > 0).numpy()
 
 
 class CameraEvaluator:
-    """Camera paths by a network (`networks.CameraRegressor`), in metres; it places every frame, well or badly."""
+    """Camera paths by a network (`extractor_networks.CameraRegressor`), in metres; every frame has a pose."""
 
     def __init__(self, folder: Path) -> None:
         self.identity = _identity(folder, "our camera CNN")
@@ -130,19 +130,19 @@ class CameraEvaluator:
 
     def reads(self, camera: Pinhole) -> bool:
         """Whether a camera has the view of the clips it was trained on; steps read from another view are wrong."""
-        return same_view(self._network.config.view, camera.scaled(PICTURE, PICTURE))
+        return same_view(self._network.config.view, camera.scaled(FRAME_SIDE, FRAME_SIDE))
 
     @torch.inference_mode()
     def __call__(self, frames: NDArray[np.uint8]) -> CameraPath:
         """Of uint8 (F, H, W, 3) RGB of a camera that it `reads`."""
-        pictures = to_pictures(frames, PICTURE)
-        steps = self._network(torch.cat([pictures[:-1], pictures[1:]], dim=1)).double().numpy()
+        images = frames_to_tensor(frames, FRAME_SIDE)
+        steps = self._network(torch.cat([images[:-1], images[1:]], dim=1)).double().numpy()
         config = self._network.config
         return chained(config.turn * steps[:, :3], config.shift * steps[:, 3:])
 
 
 def chained(turns: NDArray[np.float64], shifts: NDArray[np.float64]) -> CameraPath:
-    """Steps put together: rotation vectors (F - 1, 3) and shifts (F - 1, 3), each in the frame of its first picture."""
+    """The path of successive steps, rotation vectors and shifts (F - 1, 3), each in its first frame's optical frame."""
     rotations, positions = [np.eye(3)], [np.zeros(3)]
     for turn, shift in zip(Rotation.from_rotvec(turns).as_matrix(), shifts, strict=True):
         positions.append(positions[-1] + rotations[-1] @ shift)

@@ -1,7 +1,7 @@
-"""HandScore: do hands appear in the picture when the motion brings them into view? (spec: "Evaluation")
+"""HandScore: do hands appear in the video when the motion brings them into view? (spec: "Evaluation")
 
-Left and right apart: "a hand is in the picture" (found by a classifier) against "the hand is inside the view of the
-camera on the head" (from the motion and the known camera); the score is the mean of both F-scores.
+For left and right separately: "a hand is in the frame" (found by a classifier) against "the hand is inside the view of
+the camera on the head" (from the motion and the known camera); the score is the mean of both F-scores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEAR_M = 0.05
 
 
 def hands_in_view(positions: ArrayLike, rotations: ArrayLike, camera: Pinhole, mount: Mount) -> NDArray[np.bool_]:
-    """Whether each hand's wrist or knuckles lie inside the camera's view; what stands before it does not count.
+    """Whether each hand's wrist or knuckles are inside the camera's view; occlusion is ignored.
 
     Args:
         positions, rotations: (..., 23, 3) metres and (..., 23, 3, 3), one pose for each frame.
@@ -69,10 +69,7 @@ def hand_score(tallies: ArrayLike) -> Interval:
     """
     per_clip = np.moveaxis(np.asarray(tallies, dtype=np.float64), 0, -1)  # (3, 2, N)
 
-    def score(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        return f_score(drawn.sum(axis=-1)).mean(axis=0)
-
-    result = bootstrap(per_clip, lambda drawn: score(drawn))
+    result = bootstrap(per_clip, lambda resampled: f_score(resampled.sum(axis=-1)).mean(axis=0))
     if not np.isfinite(result.value):
         raise PredictionError("a hand is in no frame, neither seen nor expected: HandScore is undefined; add clips")
     return result

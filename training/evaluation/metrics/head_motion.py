@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 def view_consistency(
     camera_rotations: ArrayLike, camera_positions: ArrayLike, head_rotations: ArrayLike, head_positions: ArrayLike
 ) -> dict[str, float]:
-    """How well the camera path of a picture sequence agrees with the head path of a motion (spec: "Evaluation").
+    """How well the camera path of a video agrees with the head path of a motion (spec: "Evaluation").
 
     Both paths are taken relative to their own first frame; the camera's unknown scale s is the least-squares
     (Procrustes) one, never negative. Relative poses compare only if both paths are of the *same* rigid point and axes:
@@ -59,9 +59,9 @@ def _relative_to_first(rotations: Array, positions: Array) -> tuple[Array, Array
 
 
 def constant_velocity(positions: ArrayLike, known: int = 2) -> Array:
-    """Baseline: goes on with the mean velocity of the first `known` positions. (..., T, 3) to (..., T, 3).
+    """Baseline: continues with the mean velocity of the first `known` positions. (..., T, 3) to (..., T, 3).
 
-    It is told more than the model, which sees one pose only and so no velocity.
+    It is given more than the model, which sees one pose only and so no velocity.
     """
     p = np.asarray(positions, dtype=np.float64)
     step = (p[..., known - 1, :] - p[..., 0, :]) / (known - 1)

@@ -1,4 +1,4 @@
-"""A number with its 95 % interval: over repetitions of a random protocol, or over the clips it was measured on."""
+"""A number with its 95 % interval: over repetitions of a random protocol, or over the clips that were measured."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def bootstrap(
     if values.shape[-1] == 0:
         return Interval(np.nan, np.nan, np.nan)
     rows = np.random.default_rng(seed).integers(values.shape[-1], size=(resamples, values.shape[-1]))
-    drawn = statistic(values[..., rows])
-    finite = drawn[np.isfinite(drawn)]
+    resampled = statistic(values[..., rows])
+    finite = resampled[np.isfinite(resampled)]
     if not len(finite):
         return Interval(float(statistic(values)), np.nan, np.nan)
     low, high = np.percentile(finite, [2.5, 97.5])

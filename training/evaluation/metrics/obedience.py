@@ -1,8 +1,8 @@
-"""Does a body do what was asked? A clip's actions, each judged in its time by the fixed rules of `rules`.
+"""Whether a motion does what a text asks for: each action of a clip is judged in its time by the rules of actions.
 
 `python -m training.evaluation.metrics.obedience --data data/world` prints, for every kind of action, how often the
-rules recognise true clips (what a perfect model would get) and how often they take a clip without that kind for
-one with it.
+rules recognise true clips (what a perfect model would get), and how often they accept a clip that was made for
+something else.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from training.actions.measures import measure
 from training.actions.rules import obeys
 from training.actions.vocabulary import find_action, kind_of, report_labels
 from training.datasets.clips.dataset import ClipSet, open_clips
-from training.evaluation.metrics.placing import laid_at, levelled
+from training.evaluation.metrics.placing import levelled, placed_at
 
 Motion = tuple[NDArray[Any], NDArray[Any]]
 """Positions (T, 23, 3) metres and rotations (T, 23, 3, 3)."""
 MARGIN_S = 0.5
-"""An action of several is judged from so long before it begins in the true clip until so long after its end."""
+"""One action of several is judged from this long before it begins in the true clip until this long after its end."""
 SEQUENCES = "sequences"
 KINDS: tuple[str, ...] = (*report_labels(), SEQUENCES)
-"""What obedience is told apart by: kinds of actions, and clips of several actions, all of them obeyed."""
-OTHERS = 8  # clips of other kinds that each clip's rules are tried on
+"""What obedience is reported for: kinds of actions, and clips of several actions, all of which must be obeyed."""
+OTHERS = 8  # clips of other kinds that are tried on each clip's rules
 
 
 def judged(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: float) -> list[tuple[str, bool | None]]:
@@ -40,7 +40,7 @@ def judged(record: Mapping[str, Any], found: Motion, truth: Motion, rate_hz: flo
 
     Args:
         record: with "actions" ({"action", "start_s", "end_s", "side"}, ...), or a "behaviour" and "hand" alone; "text"
-            and "ambiguous" tell which side or hand is left open. found, truth: from the same start, in one world.
+            and "ambiguous" say which side or hand is left open. found, truth: from the same start, in one world.
     """
     actions = record.get("actions") or [
         {"action": record.get("behaviour", ""), "side": record.get("hand", ""), "start_s": 0.0, "end_s": np.inf}
@@ -97,16 +97,16 @@ def kinds_of(record: Mapping[str, Any]) -> set[str]:
 
 
 def verify(data: Path, split: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How well the rules tell true clips apart: (N, len(KINDS)) of 1, 0 and NaN for each clip's own motion, and
-    (N · OTHERS, len(KINDS)) for motions of clips that ask for none of that kind, laid where the clip begins."""
+    """How well the rules separate true clips: (N, len(KINDS)) of 1, 0 and NaN for each clip's own motion, and
+    (N · OTHERS, len(KINDS)) for motions of clips that ask for none of that kind, moved to where the clip begins."""
     clips = open_clips(data / split)
     rate, rng = clips.manifest.pose_rate, np.random.default_rng(0)
     own, other = [], []
     for number, record in enumerate(clips.records):
         truth = _motion(clips, number)
         own.append(by_kind(record, truth, truth, rate))
-        for another in _strangers(clips, number, rng):
-            found = laid_at(*levelled(*_motion(clips, another)), truth[0][0, HEAD], truth[1][0, HEAD])
+        for another in _clips_of_other_behaviours(clips, number, rng):
+            found = placed_at(*levelled(*_motion(clips, another)), truth[0][0, HEAD], truth[1][0, HEAD])
             row = by_kind(record, found, truth, rate)
             shared = kinds_of(clips.records[another])
             row[[kind in shared and kind != SEQUENCES for kind in KINDS]] = np.nan
@@ -118,15 +118,15 @@ def _motion(clips: ClipSet, number: int) -> Motion:
     return clips.tensor("positions", number), clips.tensor("rotations", number)
 
 
-def _strangers(clips: ClipSet, number: int, rng: np.random.Generator) -> Iterator[int]:
-    """Some clips of other behaviours."""
+def _clips_of_other_behaviours(clips: ClipSet, number: int, rng: np.random.Generator) -> Iterator[int]:
+    """Numbers of `OTHERS` random clips of other behaviours than a clip's."""
     own = clips.records[number].get("behaviour")
     others = [index for index, record in enumerate(clips.records) if record.get("behaviour") != own]
     yield from rng.permutation(others)[:OTHERS].tolist()
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints how well the rules tell true clips apart."""
+    """Prints how well the rules separate true clips."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluation.metrics.obedience", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with one folder of clips per split")
     parser.add_argument("--split", default="test")

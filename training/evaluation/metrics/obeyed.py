@@ -29,15 +29,15 @@ def _pool_all(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
 
 
 def _pool_kinds(parts: Parts, truth: Parts, rates: Rates) -> dict[str, Interval]:
-    kinds = parts["obeyed_kinds"].mean(axis=1)  # a kind is asked of all samples of a clip or of none
-    asked = {kind: column for column, kind in enumerate(KINDS) if np.isfinite(kinds[:, column]).any()}
-    return {f"obeys: {kind}": share_of_clips(kinds[:, column]) for kind, column in asked.items()}
+    kinds = parts["obeyed_kinds"].mean(axis=1)  # all samples of a clip have the same kinds
+    present = {kind: column for column, kind in enumerate(KINDS) if np.isfinite(kinds[:, column]).any()}
+    return {f"obeys: {kind}": share_of_clips(kinds[:, column]) for kind, column in present.items()}
 
 
 OBEYED = MetricFamily(
     metrics=(Metric("obeys the text", "", "higher", "Motion"),),
     title="obeys the text",
-    meaning="fixed rules read each action off the motion in its time; a turn counts within ±40 % of the true angle, a "
+    meaning="fixed rules recognise each action in its time; a turn counts within ±40 % of the true angle, a "
     "walk to something within 40 % of the way, a hand at the height of the thing ± 30 cm",
     source="",
     formulas=(obeys_record,),

@@ -1,4 +1,4 @@
-"""Errors of a predicted path or body against the true one, best of several samples, and how honest their spread is.
+"""Errors of a predicted path or body against the true one, best of several samples, and calibration of their spread.
 
 Positions are metres; predictions share their first pose with the truth, so pose 0 never counts.
 """
@@ -57,11 +57,11 @@ def best_of(errors: ArrayLike) -> Array:
 
 
 def inside_region(samples: ArrayLike, truth: ArrayLike, share: float) -> NDArray[np.bool_]:
-    """Whether the truth lies in the region that should hold it with probability `share`, judged from K samples.
+    """Whether the truth lies in the region that should hold it with probability `share`, estimated from K samples.
 
-    The region is the K samples' Gaussian prediction region (Hotelling): with mean m and covariance S of K draws in p
+    The region is the K samples' Gaussian prediction region (Hotelling): with mean m and covariance S of K samples in p
     dimensions, (x − m)ᵀS⁻¹(x − m) K (K − p) / (p (K² − 1)) follows F(p, K − p). It is exact for Gaussian futures at
-    every K, so the coverage of an honest sampler is `share`, not less because K is small.
+    every K, so the coverage of a calibrated sampler is `share`, also for small K.
 
     Args:
         samples: (..., K, p), K > p. truth: (..., p).

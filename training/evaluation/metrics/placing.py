@@ -1,4 +1,4 @@
-"""A motion laid where another one begins: turned about gravity and shifted, so that heads start alike."""
+"""A motion moved to where another one begins: turned about gravity and shifted, so that the heads start alike."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Array = NDArray[np.float64]
 
 
 def levelled(positions: NDArray[Any], rotations: NDArray[Any]) -> tuple[Array, Array]:
-    """Positions (T, 23, 3) and rotations (T, 23, 3, 3) seen from the first head's place and heading; gravity stays
-    along z."""
+    """Positions (T, 23, 3) and rotations (T, 23, 3, 3) in the frame of the first head's position and heading; gravity
+    stays along z."""
     turn = _heading(np.asarray(rotations[0, HEAD], np.float64))
     return (positions - positions[0, HEAD]) @ turn, turn.T @ rotations
 
 
-def laid_at(
+def placed_at(
     positions: NDArray[Any], rotations: NDArray[Any], head_position: NDArray[Any], head_rotation: NDArray[Any]
 ) -> tuple[Array, Array]:
-    """A levelled motion, begun at a head's place (3,) and heading (of a rotation (3, 3))."""
+    """A `levelled` motion that starts at a head's position (3,) and heading (of a rotation (3, 3))."""
     turn = _heading(np.asarray(head_rotation, np.float64))
     return positions @ turn.T + head_position, turn @ rotations
 

@@ -1,4 +1,4 @@
-"""Do text and motion (or picture) find each other in a common space: R-Precision, MM-Dist, Diversity, CLIP-SIM.
+"""How text and motion (or video) match in a common feature space: R-Precision, MM-Dist, Diversity, CLIP-SIM.
 
 Sources: Guo et al. 2022 ("Generating Diverse and Natural 3D Human Motions from Text", Section 5) for the first three,
 Wu et al. 2021 (GODIVA) for CLIP-SIM; EgoTwin's settings (batches of 32) in the spec, "Evaluation".
@@ -40,7 +40,7 @@ def batch_ranks(
     """How many other texts of its batch are at least as near to each motion as its own: (repetitions, N).
 
     Each repetition shuffles the clips and cuts whole batches; what is left over is NaN. Of texts at equal distance (two
-    clips may have the same goal) the own one counts last, so a collapsed space scores nothing.
+    clips may have the same goal) the own one counts last, so a collapsed space scores 0.
 
     Raises:
         PredictionError: fewer pairs than a batch, not finite, or of different shapes.
@@ -69,9 +69,9 @@ def mm_distance(texts: ArrayLike, motions: ArrayLike) -> Array:
 
 
 def diversity(features: ArrayLike, *, pairs: int = 300, repetitions: int = REPETITIONS, seed: int = 0) -> Interval:
-    """Mean distance of two random clips' features: `pairs` pairs, drawn anew in each repetition.
+    """Mean distance of two random clips' features: `pairs` pairs, sampled again in each repetition.
 
-    Guo et al. draw two sets of 300; where there are fewer clips, each set is half of them.
+    Guo et al. sample two sets of 300; where there are fewer clips, each set is half of them.
     """
     x = _finite(features, "features")
     size = min(pairs, len(x) // 2)
@@ -86,18 +86,18 @@ def diversity(features: ArrayLike, *, pairs: int = 300, repetitions: int = REPET
 
 
 def clip_similarity(frames: ArrayLike, texts: ArrayLike) -> Array:
-    """100 × cosine of each clip's picture features with its text's, mean over frames: (N,); CLIP-SIM is the mean.
+    """100 × cosine of each clip's frame features with its text's, mean over frames: (N,); CLIP-SIM is the mean.
 
     Args:
         frames: (N, F, D), or (N, D) where the extractor reads whole clips. texts: (N, D).
     """
-    picture, text = _finite(frames, "picture features"), _finite(texts, "text features")
-    if picture.ndim == 2:
-        picture = picture[:, None]
-    if picture.ndim != 3 or text.shape != (len(picture), picture.shape[-1]):
-        raise PredictionError(f"picture features {picture.shape} and text features {text.shape} do not pair up")
-    lengths = np.linalg.norm(picture, axis=-1) * np.linalg.norm(text, axis=-1)[:, None]
-    cosines = np.einsum("nfd,nd->nf", picture, text) / np.maximum(lengths, 1e-12)
+    frame, text = _finite(frames, "frame features"), _finite(texts, "text features")
+    if frame.ndim == 2:
+        frame = frame[:, None]
+    if frame.ndim != 3 or text.shape != (len(frame), frame.shape[-1]):
+        raise PredictionError(f"frame features {frame.shape} and text features {text.shape} do not pair up")
+    lengths = np.linalg.norm(frame, axis=-1) * np.linalg.norm(text, axis=-1)[:, None]
+    cosines = np.einsum("nfd,nd->nf", frame, text) / np.maximum(lengths, 1e-12)
     return 100.0 * cosines.mean(axis=1)
 
 

@@ -1,8 +1,8 @@
-"""Does the picture turn with the head? Horizontal shift of the view between frames, and its correlation with yaw.
+"""The horizontal shift of the view from one frame to the next.
 
-Heads turn by up to 30° between frames, a third of the picture, further than optical flow follows. So the middle of a
-picture is first looked for in the next one; from each place where it may be, flow measures what is left, and the place
-that explains the next picture best counts.
+Heads turn by up to 30° between frames, a third of the frame's width, which is further than optical flow follows. So the
+middle of a frame is first matched in the next one. From each candidate position flow measures the remaining shift, and
+the candidate with the least unexplained difference is taken.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from egotwin_model.errors import ImageError
 
 _UPPER_PART = 0.75  # the wearer's arms and body move on their own, mostly below
 _SIDE_MARGIN = 0.125  # what enters or leaves at the sides has no match
-_MIDDLE = 0.375  # of the width is looked for in the next picture
-_UP_DOWN = 0.125  # of the height it may have moved
-_PLACES, _APART = 2, 5  # places that are tried beside the old one, and columns between them
-_FAR = 0.5  # what a match, or an explanation, loses for each picture width that it lies away
-_SURE = 0.8  # correlation at which the old place is taken without trying others
+_MIDDLE = 0.375  # of the width is matched in the next frame
+_UP_DOWN = 0.125  # of the height: the largest vertical shift of a match
+_CANDIDATES, _APART = 2, 5  # positions tried beside the unshifted one, and columns between them
+_FAR = 0.5  # penalty of a match, or of a remaining difference, for a shift of one frame width
+_SURE = 0.8  # correlation at which the unshifted position is taken without trying others
 
 
 def view_shift(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Horizontal shift of the view between successive frames, pixels; positive where the view turns left.
 
-    The median horizontal motion of the upper part of the picture. At 64 px good for about 20 px a step.
+    The median horizontal motion of the upper part of the frame. At 64 px it measures shifts of up to about 20 px.
 
     Args:
         frames: (F, H, W, 3) uint8 RGB.
 
     Returns:
-        (F - 1,) pixels the picture's content moves to the right.
+        (F - 1,) pixels by which the frame's content moves to the right.
 
     Raises:
         ImageError: not such frames, or fewer than two.
@@ -51,12 +51,12 @@ def view_shift(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _shift(flow: Any, before: NDArray[Any], after: NDArray[Any]) -> float:
-    """Pixels by which the content of one grey picture (H, W) lies further right in the next."""
-    return min(_from_place(flow, before, after, *place) for place in _places(before, after))[1]
+    """Pixels by which the content of one grey frame (H, W) moves to the right in the next."""
+    return min(_from_candidate(flow, before, after, *shift) for shift in _candidates(before, after))[1]
 
 
-def _from_place(flow: Any, before: NDArray[Any], after: NDArray[Any], right: int, down: int) -> tuple[float, float]:
-    """What flow from a shift of whole pixels leaves unexplained, and the whole shift, pixels."""
+def _from_candidate(flow: Any, before: NDArray[Any], after: NDArray[Any], right: int, down: int) -> tuple[float, float]:
+    """The difference that remains after a shift of whole pixels and flow, and the total shift in pixels."""
     height, width = before.shape
     back = np.array([[1, 0, -right], [0, 1, -down]], dtype=np.float32)
     aligned = cv2.warpAffine(after, back, (width, height), borderMode=cv2.BORDER_REPLICATE)
@@ -65,14 +65,14 @@ def _from_place(flow: Any, before: NDArray[Any], after: NDArray[Any], right: int
     found = cv2.remap(aligned, u + field[..., 0], v + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     margin = round(width * _SIDE_MARGIN)
     rows = slice(max(1, round(height * _UPPER_PART)))
-    columns = slice(max(margin, -right), min(width - margin, width - right))  # of what both pictures show
-    picture = before[rows, columns].astype(np.float32)
-    left = np.abs(picture - found[rows, columns]).mean() / (picture.std() + 4.0)
-    return float(left + _FAR * abs(right) / width), right + float(np.median(field[rows, columns, 0]))
+    columns = slice(max(margin, -right), min(width - margin, width - right))  # of what both frames show
+    frame = before[rows, columns].astype(np.float32)
+    rest = np.abs(frame - found[rows, columns]).mean() / (frame.std() + 4.0)
+    return float(rest + _FAR * abs(right) / width), right + float(np.median(field[rows, columns, 0]))
 
 
-def _places(before: NDArray[Any], after: NDArray[Any]) -> list[tuple[int, int]]:
-    """Shifts of whole pixels (right, down) that the middle of the upper part may have made; none at all among them."""
+def _candidates(before: NDArray[Any], after: NDArray[Any]) -> list[tuple[int, int]]:
+    """Shifts of whole pixels (right, down) by which the middle of the upper part may have moved; first (0, 0)."""
     height, width = before.shape
     left, margin = (width - round(width * _MIDDLE)) // 2, round(height * _UP_DOWN)
     bottom = max(margin + 1, round(height * _UPPER_PART))
@@ -83,7 +83,7 @@ def _places(before: NDArray[Any], after: NDArray[Any]) -> list[tuple[int, int]]:
         return [(0, 0)]
     match = match - _FAR * (abs(right) + abs(down)) / width
     found = [(0, 0)]
-    for _ in range(_PLACES):
+    for _ in range(_CANDIDATES):
         row, column = (int(index) for index in np.unravel_index(int(np.argmax(match)), match.shape))
         found.append((int(right[column]), int(down[row, 0])))
         match[:, max(0, column - _APART) : column + _APART + 1] = -np.inf

@@ -1,4 +1,4 @@
-"""How a rolled imagination joins: the head's path and the pictures at the seams beside what they do between them.
+"""Continuity of a rolled imagination: how much head and frames change at the seams and elsewhere.
 
 python -m benchmarks.rolling --horizon 24 --goals "0:walk forward" "8:turn left" "14:stand still"
 
@@ -8,7 +8,7 @@ inside a window / inside a latent:
   dv      change of the head's velocity there, m/s
   turn    head rotation from one pose to the next, degrees
   frame   mean absolute difference of neighbouring frames, grey levels of 255
-and how far the head has moved in all, with the height and tilt it ends at beside those it started with.
+and how far the head moved in all, with its height and tilt at the start and at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def start_of(bag_path: Path, pipeline: EgoTwinPipeline) -> tuple[NDArray[np.uint8], BodyState]:
-    """A recording's last picture in the model's view, and the pose nearest to it."""
+    """A recording's last image in the model's view, and the pose nearest to it."""
     with BagReader(bag_path) as bag:
         _, stamp, image = list(bag.messages([Topics.image]))[-1]
         _, _, info = next(iter(bag.messages([Topics.camera_info])))
@@ -50,14 +50,15 @@ def seam_figures(outcome: Imagination, pose_rate: float, frame_rate: float) -> d
     change = np.linalg.norm(np.diff(head, n=2, axis=1), axis=-1) * pose_rate
     turn = np.rad2deg(rotation_angle(rotation[:, :-1], rotation[:, 1:]))
     frames = np.abs(np.diff(outcome.frames.astype(np.int16), axis=1)).mean(axis=(2, 3, 4))
-    poses, pictures = (np.array([round(t * rate) for t in outcome.seam_times]) for rate in (pose_rate, frame_rate))
+    times = np.array(outcome.seam_times)
+    pose_seams, frame_seams = (np.round(times * rate).astype(int) for rate in (pose_rate, frame_rate))
     # the step after pose n is step[n]; the velocity changes at pose n, which is change[n − 1]
-    places = {
-        "step": (100 * step, poses, 0), "dv": (change, poses, 1), "turn": (turn, poses, 0),
-        "frame": (frames, pictures, 0),
+    series = {
+        "step": (100 * step, pose_seams, 0), "dv": (change, pose_seams, 1), "turn": (turn, pose_seams, 0),
+        "frame": (frames, frame_seams, 0),
     }  # fmt: skip
     figures = {}
-    for name, (values, seams, before) in places.items():
+    for name, (values, seams, before) in series.items():
         index = np.arange(values.shape[1]) + before
         starts = np.array([0, *seams])
         place = (index - starts[np.searchsorted(starts, index, side="right") - 1]) % 4  # 0: a latent's last pose
@@ -90,11 +91,11 @@ def main() -> None:
         )  # fmt: skip
         seconds = time.perf_counter() - began
         figures = seam_figures(outcome, info.pose_rate, info.frame_rate)
-        told = "  ".join(f"{name} {' / '.join(f'{value:.2f}' for value in kinds)}" for name, kinds in figures.items())
+        listed = "  ".join(f"{name} {' / '.join(f'{value:.2f}' for value in kinds)}" for name, kinds in figures.items())
         head, up = outcome.motion.head_positions, outcome.motion.head_rotations[..., 2, 2]
         moved = np.linalg.norm(np.diff(head[..., :2], axis=1), axis=-1).sum(1).mean()
         tilt = np.rad2deg(np.arccos(np.clip(up, -1, 1)))
-        print(f"{continuity:8} {len(outcome.seam_times)} seams  {told}")
+        print(f"{continuity:8} {len(outcome.seam_times)} seams  {listed}")
         print(
             f"         moved {moved:.1f} m  height {head[0, 0, 2]:.2f} → {head[:, -1, 2].mean():.2f} m  "
             f"tilt {tilt[0, 0]:.1f} → {tilt[:, -1].mean():.1f}°  in {seconds:.0f} s"

@@ -39,7 +39,7 @@ class Argument:
 class Entry:
     """One node: its executable in lib/egotwin_ros, the module that runs, its name, arguments and parameter file.
 
-    `lifecycle` tells launch that the node answers lifecycle transitions; it brings itself up (parameter autostart).
+    `lifecycle`: a lifecycle node, which configures and activates itself (parameter autostart).
     """
 
     executable: str
@@ -63,7 +63,7 @@ class Entry:
         return settings
 
     def parameters(self, values: Mapping[str, object] | None = None) -> dict[str, Value]:
-        """ROS parameters that these argument values set, each of its type (see `settings`)."""
+        """The ROS parameters that these argument values set, each of its type (see `settings`)."""
         settings = self.settings(values)
         return {
             argument.name: _typed(argument, settings[argument.name])
@@ -72,7 +72,7 @@ class Entry:
         }
 
     def remappings(self, values: Mapping[str, object] | None = None) -> list[tuple[str, str]]:
-        """Topic remappings that these argument values set: the node's name for it → the name in the graph."""
+        """The topic remappings that these argument values set: the node's name → the name in the graph."""
         settings = self.settings(values)
         return [(a.name, settings[a.name]) for a in self.arguments if a.kind == "remap" and settings[a.name]]
 
@@ -133,7 +133,7 @@ def config(name: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Variables every process of this package runs with.
+    """Environment variables for every process of this package.
 
     Fast DDS's default transports lose almost all best-effort 480x480 images; the profile's shared-memory segment of
     32 MB is large enough for them. A profile that is already set takes precedence.
@@ -145,7 +145,7 @@ def environment() -> dict[str, str]:
 
 
 def command(entry: Entry, values: Mapping[str, object] | None = None) -> list[str]:
-    """Command line that runs a node without ``launch``, with the parameters and remappings launch would give it.
+    """Command line that runs a node without ``launch``, with the parameters and remappings that launch would set.
 
     Args:
         entry: one of `IMAGINE`, `REPLAY`.

@@ -1,4 +1,4 @@
-"""Arrays from messages, checked: metres, seconds, global rotation matrices. Takes ROS's classes and ``rosbags``'."""
+"""Checked arrays from messages of ROS's or rosbags' classes: metres, seconds, global rotation matrices."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def poses_to_arrays(poses: Sequence[Pose], what: str) -> tuple[Array, Array]:
     """Positions (N, 3) and rotations (N, 3, 3) of N pose messages; ``what`` names them in errors.
 
     Raises:
-        PoseError: a NaN or infinity, or a quaternion whose length is off 1 by more than 1e-3.
+        PoseError: a NaN or infinity, or a quaternion whose length differs from 1 by more than 1e-3.
     """
     numbers = np.array(
         [

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for a job that must tidy up: neither lost nor heard twice."""
+"""Ctrl-C and SIGTERM for a command that must clean up: handled once and never lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Self
 class Interrupts:
     """While entered, the first SIGINT or SIGTERM raises KeyboardInterrupt in the main thread; later ones are ignored.
 
-    Python swallows an exception that a handler raises inside certain callbacks (at a fork, in a destructor), so long
-    waits and the steps that cannot be undone call `check` as well.
+    Python discards an exception that a handler raises inside certain callbacks (at a fork, in a destructor), so long
+    waits and steps that cannot be undone call `check` as well.
     """
 
     def __init__(self) -> None:
@@ -35,6 +35,6 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt where a signal has come."""
+        """Raises KeyboardInterrupt where a signal was received."""
         if self._came:
             raise KeyboardInterrupt

@@ -82,7 +82,7 @@ def _given_motion(request: Request, info: ModelInfo) -> BodyMotion | None:
 
 
 def cut(outcome: Imagination, horizon_s: float) -> Imagination:
-    """The same imagination without what lies after ``horizon_s``."""
+    """The same imagination without the frames and poses after ``horizon_s``."""
     poses = int((np.asarray(outcome.motion_times) <= horizon_s + EPSILON_S).sum())
     frames = int((np.asarray(outcome.frame_times) <= horizon_s + EPSILON_S).sum())
     motion = outcome.motion

@@ -31,10 +31,10 @@ class ImagineParameters:
     model_path: str = _field("", "Model folder; empty: the embedded models/egotwin-mini.")
     runtime: str = _field(AUTO, f"What runs the model. {describe_runtimes()}.")
     device: str = _field(
-        "cpu", "Device the model runs on, for instance cpu or cuda:1; auto takes a runtime that can use it."
+        "cpu", "Device the model runs on, for instance cpu or cuda:1; auto chooses a runtime that can use it."
     )
     dtype: str = _field(
-        DTYPES[0], f"Number format of the networks: {' or '.join(DTYPES)}; auto takes a runtime that has it."
+        DTYPES[0], f"Number format of the networks: {' or '.join(DTYPES)}; auto chooses a runtime that supports it."
     )
     threads: int = _field(0, "CPU threads of the model; 0: all cores.", 0, 1024)
     image_transport: str = _field(

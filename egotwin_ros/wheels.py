@@ -1,7 +1,8 @@
 """Repairs ROS 2 wheels after ``pip install``, so that C++ interfaces can be built against them.
 
-The wheels' ``share/*/cmake/*__rosidl_generator_pyExport.cmake`` name the Python and NumPy headers of the machine they
-were built on. `repair` puts this interpreter's in their place. Run as ``python -m egotwin_ros.wheels``.
+The wheels' ``share/*/cmake/*__rosidl_generator_pyExport.cmake`` contain the paths of Python's and NumPy's headers on
+the machine that built them. `repair` replaces these by the paths of this interpreter. Run as ``python -m
+egotwin_ros.wheels``.
 """
 
 from __future__ import annotations

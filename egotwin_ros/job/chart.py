@@ -1,4 +1,4 @@
-"""``trajectory.png``: the head's imagined path from above, its height and heading over time, and what happened."""
+"""``trajectory.png``: imagined and recorded head: its path from above, its height and its heading over time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HeadPath:
 
 
 def write_chart(path: Path, goal: str, samples: list[HeadPath], before: HeadPath, after: HeadPath) -> None:
-    """Writes the chart; ``before`` and ``after`` are what was recorded (may be empty), in the samples' frame."""
+    """Writes the chart; ``before`` and ``after`` are the recorded head (may be empty), in the samples' frame."""
     figure = Figure(figsize=(11, 5.5), dpi=130, layout="constrained")
     figure.suptitle(f"“{goal if len(goal) <= 90 else goal[:89] + '…'}”", fontsize=13, fontweight="bold")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1))
@@ -48,7 +48,7 @@ def write_chart(path: Path, goal: str, samples: list[HeadPath], before: HeadPath
 
 
 def _at_least(axes: Axes, span: float) -> None:
-    """Widens the y axis to ``span``, so that small wobbles look small."""
+    """Widens the y axis to ``span``, so that small changes look small."""
     low, high = axes.get_ylim()
     if high - low < span:
         axes.set_ylim((low + high - span) / 2, (low + high + span) / 2)
@@ -82,13 +82,13 @@ def _top_view(axes: Axes, samples: list[HeadPath], before: HeadPath, after: Head
 
 
 def _arrows(axes: Axes, path: HeadPath, colour: str) -> None:
-    """Where the head faces, each second."""
+    """Draws the direction of the head each second."""
     if not len(path.times):
         return
-    wanted = np.arange(0.0, path.times[-1] + 1e-6, 1.0)
-    steps = np.unique(np.clip(np.searchsorted(path.times, wanted - 1e-6), 0, len(path.times) - 1))
-    places, yaw = path.positions[steps, :2], path.yaw[steps]
-    axes.quiver(*places.T, np.cos(yaw), np.sin(yaw), color=colour, angles="xy", scale=16, width=0.006, zorder=4)
+    seconds = np.arange(0.0, path.times[-1] + 1e-6, 1.0)
+    steps = np.unique(np.clip(np.searchsorted(path.times, seconds - 1e-6), 0, len(path.times) - 1))
+    positions, yaw = path.positions[steps, :2], path.yaw[steps]
+    axes.quiver(*positions.T, np.cos(yaw), np.sin(yaw), color=colour, angles="xy", scale=16, width=0.006, zorder=4)
 
 
 def _over_time(axes: Axes, samples: list[HeadPath], before: HeadPath, after: HeadPath, value: object) -> None:

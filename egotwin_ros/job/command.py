@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from egotwin_ros.job.answer import Task
     from egotwin_ros.job.recording import Recording
 
-CLIP_S = 5.0  # of the embedded model; decides only which moment is chosen
+CLIP_S = 5.0  # of the embedded model; used to choose a moment
 DEFAULT_GOAL = "turn left and walk forward"
 INTERRUPTED, FAILED, REFUSED = 130, 1, 2
 

@@ -47,7 +47,7 @@ def answer(task: Task, times: Times, report: Report, check: Callable[[], None]) 
 
 
 def _inputs(task: Task) -> InputBuffer:
-    """What the node would have received from a replay up to the moment."""
+    """The inputs that the node would have received from a replay up to the moment."""
     recording, inputs = task.recording, InputBuffer(task.parameters, decode_image)
     add = {
         recording.image: inputs.add_image,

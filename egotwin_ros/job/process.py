@@ -1,4 +1,4 @@
-"""The node as a child process, and the ROS domain it is talked to in."""
+"""The node as a child process, and the ROS domain in which it runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DOMAINS = range(1, 101)  # the range of domain ids whose ports lie below the ep
 
 
 def free_domain() -> int:
-    """A random ROS domain id in which nobody on this machine discovers (its first participant's port is free)."""
+    """A random ROS domain id that no process on this machine uses (the port of its first participant is free)."""
     for domain in random.sample(_DOMAINS, len(_DOMAINS)):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
@@ -34,20 +34,20 @@ def free_domain() -> int:
 
 
 def enter_domain() -> None:
-    """Sets this process's ROS domain (free unless set), local discovery and the DDS profile; before rclpy.init."""
+    """Sets the ROS domain (a free one unless set), local discovery and the DDS profile; call it before rclpy.init."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ.update(bringup.environment())
 
 
 def _end_with_parent() -> None:
-    """In the child: an interrupt when the parent dies, however it dies."""
+    """Runs in the child: sends it an interrupt when its parent dies, however that happens."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 class NodeProcess:
-    """Runs a node of `bringup` in a session of its own; interrupted on exit, killed if that does not help.
+    """Runs a node of `bringup` in a session of its own; on exit it is interrupted, and killed if it does not end.
 
     Args:
         entry: which node.
@@ -65,7 +65,7 @@ class NodeProcess:
         self._log: IO[bytes] = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             self._line, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=_end_with_parent,  # runs before any thread of ours exists
+            preexec_fn=_end_with_parent,  # called before any thread of ours exists
         )  # fmt: skip
         return self
 
@@ -88,7 +88,7 @@ class NodeProcess:
         return self._process.pid
 
     def log(self) -> str:
-        """All the node has said so far."""
+        """The node's output so far."""
         return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""A recording as the job uses it: the topics of the inputs, and what was seen and how the body moved over time."""
+"""A recording as the job uses it: the topics of the inputs, the images and the body poses over time."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Recording:
         self.bag.close()
 
     def default_moment_s(self, horizon_s: float = 5.0) -> float:
-        """A moment with something before it and, if the recording is long enough, ``horizon_s`` after it."""
+        """A moment with some input before it and, if the recording is long enough, ``horizon_s`` after it."""
         return max(min(4.0, self.bag.duration_s - horizon_s), min(1.0, self.bag.duration_s))
 
     def frames(self, start_ns: int, stop_ns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

@@ -71,10 +71,10 @@ def _converse(task: Task, child: NodeProcess, times: Times, report: Report, chec
     with times.measure("replay"):
         player.publish_latest(task.recording.camera_info, task.begin_ns)
         player.play(task.begin_ns, task.moment_ns)
-    with times.measure("imagination"):  # the node waits for the moment's image, as the goal asks
+    with times.measure("imagination"):  # the node waits for the goal's image
         try:
             result = client.imagine(action_goal(task.request), report, TIMEOUT_S)
-        except RuntimeError as error:  # a defect: its place is in the node's log
+        except RuntimeError as error:  # a defect: the node's log has its traceback
             raise RuntimeError(f"{error}\nthe node's log ends with:\n{child.log()[-3000:]}") from error
     node.destroy_node()
     return result

@@ -66,7 +66,7 @@ class ImagineNode(LifecycleNode):
         self._health = Health()
         self._worker: Worker[list[Imagination]] = Worker()
         self._worker.pause()  # until the node is active
-        self._settled = threading.Event()  # set unless the node is on its own way from start to active
+        self._settled = threading.Event()  # set unless the node is still starting itself up
         self._messages_in = MutuallyExclusiveCallbackGroup()
         self._input_subscriptions: list[object] = []
         self._action_server = ActionServer(
@@ -180,7 +180,7 @@ class ImagineNode(LifecycleNode):
         return False
 
     def _subscribe(self, parameters: ImagineParameters, inputs: InputBuffer) -> None:
-        def listen(kind: type, topic: str, take: object) -> None:
+        def subscribe(kind: type, topic: str, take: object) -> None:
             subscription = self.create_subscription(
                 kind, topic, take, qos_profile_sensor_data, callback_group=self._messages_in,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -189,11 +189,11 @@ class ImagineNode(LifecycleNode):
 
         if parameters.image_transport == "compressed":
             base = self.resolve_topic_name("image").removesuffix("/compressed")
-            listen(CompressedImage, f"{base}/compressed", inputs.add_image)
+            subscribe(CompressedImage, f"{base}/compressed", inputs.add_image)
         else:
-            listen(Image, "image", inputs.add_image)
-        listen(CameraInfo, "camera_info", inputs.add_info)
-        listen(BodyPose, "body_pose", inputs.add_pose)
+            subscribe(Image, "image", inputs.add_image)
+        subscribe(CameraInfo, "camera_info", inputs.add_info)
+        subscribe(BodyPose, "body_pose", inputs.add_pose)
 
     def _release(self) -> None:
         session, self.session = self.session, None
@@ -284,7 +284,7 @@ class ImagineNode(LifecycleNode):
     def _job(
         self, request: Request, cancelled: Callable[[], bool] = lambda: False, report: Report | None = None
     ) -> Job[list[Imagination]]:
-        """The request checked, ready for the worker's thread, which takes what it starts from."""
+        """The checked request as a job of the worker, whose thread observes the inputs and runs the model."""
         session = self._loaded()
         checked = request.checked(session.info, session.parameters)
 

@@ -59,7 +59,7 @@ def _clean_shared_memory() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_domain() -> None:
-    """Nobody else's nodes are heard, and what earlier runs left is removed."""
+    """A domain without other nodes, and without the shared memory that earlier runs left."""
     _clean_shared_memory()
     os.environ["ROS_DOMAIN_ID"] = str(free_domain())
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
@@ -109,7 +109,7 @@ class Rig:
         self.action = ActionClient(self.client, Imagine, "imagine/imagine")
         self.change_state = self.client.create_client(ChangeState, "imagine/change_state")
         self.get_state = self.client.create_client(GetState, "imagine/get_state")
-        self.heard: dict[str, list] = {}
+        self.received: dict[str, list] = {}
         for name, message_kind in self.OUTPUTS:
             self._listen(name, message_kind, f"imagine/{name}")
         self._listen("diagnostics", DiagnosticArray, "/diagnostics")
@@ -117,8 +117,8 @@ class Rig:
         self.wait(self.action.server_is_ready)
 
     def _listen(self, name: str, kind: type, topic: str) -> None:
-        self.heard[name] = []
-        self.client.create_subscription(kind, topic, self.heard[name].append, 200)
+        self.received[name] = []
+        self.client.create_subscription(kind, topic, self.received[name].append, 200)
 
     def close(self) -> None:
         self._executor.shutdown(LONG_S)
@@ -133,16 +133,15 @@ class Rig:
             self._spinner.spin_once(timeout_sec=0.01)
 
     def statuses(self) -> list:
-        """What this node's diagnostics have said."""
+        """The statuses that this node has published."""
         name = self.node.get_fully_qualified_name()
-        return [status for array in self.heard["diagnostics"] for status in array.status if status.name == name]
+        return [status for array in self.received["diagnostics"] for status in array.status if status.name == name]
 
     def sequence(self, name: str, source_ns: int, period_ns: int = 125_000_000) -> list:
-        """What was heard on a topic with stamps at multiples of the period after the source (or at it)."""
-        steps = (
-            (stamp - source_ns, m) for stamp, m in zip(self.stamps(self.heard[name]), self.heard[name], strict=True)
-        )
-        return [message for step, message in steps if step >= 0 and step % period_ns == 0]
+        """Messages received on a topic with stamps at multiples of the period after the source (or at it)."""
+        messages = self.received[name]
+        steps = (stamp - source_ns for stamp in self.stamps(messages))
+        return [m for step, m in zip(steps, messages, strict=True) if step >= 0 and step % period_ns == 0]
 
     def call(self, future):
         self.wait(future.done)
@@ -208,8 +207,8 @@ class Rig:
         return self.call(handle.get_result_async()).result
 
     def forget(self) -> None:
-        """Empties what was heard."""
-        for messages in self.heard.values():
+        """Forgets all received messages."""
+        for messages in self.received.values():
             messages.clear()
 
     @staticmethod

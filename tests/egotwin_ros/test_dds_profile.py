@@ -1,4 +1,4 @@
-"""config/fastdds.xml lets best-effort pictures through, which Fast DDS's default transports drop."""
+"""config/fastdds.xml lets best-effort images through, which Fast DDS's default transports drop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..shared_data import missing_extra
 
 pytest.importorskip("rclpy", reason=missing_extra("ros"))
 
-PICTURES = 60
+IMAGES = 60
 COMMON = """
     import array, sys, time
     import rclpy
@@ -26,21 +26,21 @@ COMMON = """
     deadline = time.monotonic() + 40
 """
 SENDER = """
-    publisher = node.create_publisher(Image, "picture", best_effort)
-    picture = Image(height=480, width=480, encoding="rgb8", step=1440, data=array.array("B", bytes(480 * 480 * 3)))
+    publisher = node.create_publisher(Image, "image", best_effort)
+    image = Image(height=480, width=480, encoding="rgb8", step=1440, data=array.array("B", bytes(480 * 480 * 3)))
     while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     sent = 0
     while publisher.get_subscription_count() > 0 and time.monotonic() < deadline:
-        publisher.publish(picture)
+        publisher.publish(image)
         sent += 1
         time.sleep(1 / 30)
     print(sent)
 """
 RECEIVER = f"""
     got = []
-    node.create_subscription(Image, "picture", got.append, best_effort)
-    while len(got) < {PICTURES} and time.monotonic() < deadline:
+    node.create_subscription(Image, "image", got.append, best_effort)
+    while len(got) < {IMAGES} and time.monotonic() < deadline:
         rclpy.spin_once(node, timeout_sec=0.1)
     node.destroy_node()
     print(len(got))
@@ -48,7 +48,7 @@ RECEIVER = f"""
 
 
 @pytest.mark.ros
-def test_best_effort_pictures_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_best_effort_images_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         monkeypatch.delenv(name, raising=False)
     environment = {
@@ -70,5 +70,5 @@ def test_best_effort_pictures_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         for process in processes:
             process.kill()
             process.wait()
-    assert received == PICTURES
-    assert sent <= PICTURES * 5 // 4, f"{sent} were sent until {received} had arrived"
+    assert received == IMAGES
+    assert sent <= IMAGES * 5 // 4, f"{sent} were sent until {received} had arrived"

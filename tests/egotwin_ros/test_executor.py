@@ -1,4 +1,4 @@
-"""The executor hands each callback out about once, also where its threads have to compete for the interpreter."""
+"""The executor submits each callback about once, even where its threads compete for the interpreter's lock."""
 
 import threading
 import time
@@ -15,23 +15,23 @@ MESSAGES = 200
 
 
 class Counting(FairExecutor):
-    handed_out = 0
+    submitted = 0
 
     def wait_for_ready_callbacks(self, *args, **kwargs):
         ready = super().wait_for_ready_callbacks(*args, **kwargs)
-        self.handed_out += 1
+        self.submitted += 1
         return ready
 
 
-def test_a_callback_is_not_handed_out_again_and_again_until_it_begins(ros):
-    node, heard, all_heard = Node("listener"), [], threading.Event()
+def test_a_callback_is_submitted_about_once(ros):
+    node, received, all_received = Node("listener"), [], threading.Event()
 
-    def hear(message: Clock) -> None:
-        heard.append(message)
-        if len(heard) == MESSAGES:
-            all_heard.set()
+    def receive(message: Clock) -> None:
+        received.append(message)
+        if len(received) == MESSAGES:
+            all_received.set()
 
-    node.create_subscription(Clock, "ticks", hear, MESSAGES, callback_group=ReentrantCallbackGroup())
+    node.create_subscription(Clock, "ticks", receive, MESSAGES, callback_group=ReentrantCallbackGroup())
     ticks = node.create_publisher(Clock, "ticks", MESSAGES)
     executor = Counting(num_threads=4)
     executor.add_node(node)
@@ -40,8 +40,8 @@ def test_a_callback_is_not_handed_out_again_and_again_until_it_begins(ros):
     for _ in range(MESSAGES):
         ticks.publish(Clock())
         time.sleep(0.002)  # a stream, as a camera or /clock makes it, not a burst
-    assert all_heard.wait(60)
+    assert all_received.wait(60)
     executor.shutdown()
     spinning.join(60)
     node.destroy_node()
-    assert executor.handed_out < 3 * MESSAGES
+    assert executor.submitted < 3 * MESSAGES

@@ -1,4 +1,4 @@
-"""Every fault is answered by its own number and named in the log, and the node goes on working."""
+"""Every fault is answered by its own number and named in the log, and the node keeps working."""
 
 import shutil
 
@@ -53,7 +53,7 @@ def test_an_image_that_is_too_old(make_rig, model_folder, capfd):
     assert_alive(rig)
 
 
-def test_an_image_that_does_not_come(make_rig, model_folder, capfd):
+def test_an_image_that_does_not_arrive(make_rig, model_folder, capfd):
     rig = make_rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0, max_wait_s=0.3)
     rig.wait_active()
     stamp = rig.show_good(rig.now_ns() - 2_000_000_000)
@@ -66,11 +66,11 @@ def test_an_image_that_does_not_come(make_rig, model_folder, capfd):
 
 
 @pytest.mark.parametrize(("field", "value"), [("encoding", "32FC1"), ("encoding", ""), ("height", 9000), ("step", 7)])
-def test_images_that_cannot_be(rig, capfd, field, value):
+def test_invalid_images_are_refused(rig, capfd, field, value):
     stamp = rig.show_good()
-    picture = rig.good_image(stamp + 1)
-    setattr(picture, field, value)
-    rig.show(picture)
+    image = rig.good_image(stamp + 1)
+    setattr(image, field, value)
+    rig.show(image)
     expect(rig, Result.BAD_IMAGE, "image", capfd)
     assert_alive(rig)
 
@@ -85,7 +85,7 @@ def test_images_that_cannot_be(rig, capfd, field, value):
         ("width", 7, "camera_info is for 7x96"),
     ],
 )
-def test_intrinsics_that_cannot_be(rig, capfd, field, value, says):
+def test_invalid_intrinsics_are_refused(rig, capfd, field, value, says):
     stamp = rig.show_good()
     info = rig.good_info(stamp)
     setattr(info, field, value)
@@ -102,7 +102,7 @@ def test_intrinsics_that_cannot_be(rig, capfd, field, value, says):
         (lambda m: m.tracked.__setitem__(HEAD, False), "untracked joints: Head"),
     ],
 )
-def test_body_poses_that_cannot_be(rig, capfd, change, says):
+def test_invalid_body_poses_are_refused(rig, capfd, change, says):
     stamp = rig.now_ns()
     pose = rig.good_pose(stamp)
     change(pose)
@@ -122,14 +122,14 @@ def test_body_poses_that_cannot_be(rig, capfd, change, says):
         ({"num_samples": 4_000_000_000}, "samples"),
     ],
 )
-def test_goals_that_cannot_be(rig, capfd, goal, says):
+def test_invalid_goals_are_refused(rig, capfd, goal, says):
     rig.show_good()
     expect(rig, Result.BAD_GOAL, says, capfd, **goal)
     assert_alive(rig)
 
 
 @pytest.mark.parametrize("horizon_s", [-1.0, 30.1, float("nan"), float("inf")])
-def test_horizons_that_cannot_be(rig, capfd, horizon_s):
+def test_invalid_horizons_are_refused(rig, capfd, horizon_s):
     rig.show_good()
     expect(rig, Result.BAD_HORIZON, "wanted 0 to 30 s (parameter max_horizon_s)", capfd, horizon_s=horizon_s)
     assert_alive(rig)
@@ -141,7 +141,7 @@ def test_motion_alone_does_not_reach_beyond_a_clip_of_a_model_with_video(rig, ca
     assert_alive(rig)
 
 
-def test_a_given_motion_that_cannot_be(rig, capfd):
+def test_an_invalid_given_motion_is_refused(rig, capfd):
     rig.show_good()
     (planned,) = rig.ask(mode=MOTION).imaginations
     planned.body_trajectory.points[3].poses[0].position.y = float("inf")
@@ -150,7 +150,7 @@ def test_a_given_motion_that_cannot_be(rig, capfd):
     assert_alive(rig)
 
 
-def test_a_second_goal_is_told_busy_and_the_first_can_be_cancelled(rig, capfd):
+def test_a_second_goal_is_answered_busy_and_the_first_can_be_cancelled(rig, capfd):
     rig.show_good()
     first = rig.send(num_samples=64)
     rig.wait(lambda: rig.feedback)
@@ -162,7 +162,7 @@ def test_a_second_goal_is_told_busy_and_the_first_can_be_cancelled(rig, capfd):
     assert_alive(rig)
 
 
-def test_a_defect_of_ours_is_told_as_internal(make_rig, model_folder, capfd):
+def test_a_defect_of_ours_is_reported_as_internal(make_rig, model_folder, capfd):
     rig = make_rig(model_path=str(model_folder), runtime="torch")
     rig.wait_active()
     rig.show_good()
@@ -201,12 +201,12 @@ def test_a_model_that_is_missing_or_altered(make_rig, model_folder, tmp_path, ca
 def test_a_device_that_is_not_there_is_named(make_rig, model_folder, capfd):
     rig = make_rig(model_path=str(model_folder), device="cuda:99", autostart=False)
     assert not rig.transition("configure")
-    said = capfd.readouterr().err
-    assert "BAD_MODEL" in said
-    assert "device 'cuda:99' is not there" in said
+    logged = capfd.readouterr().err
+    assert "BAD_MODEL" in logged
+    assert "device 'cuda:99' is not there" in logged
 
 
-def test_lifecycle_loads_speaks_falls_silent_and_lets_go(make_rig, model_folder, tmp_path):
+def test_lifecycle_loads_publishes_stops_and_unloads(make_rig, model_folder, tmp_path):
     rig = make_rig(model_path=str(tmp_path / "none"), runtime="torch", autostart=False)
     expect(rig, Result.BAD_MODEL, "configure the node")
     assert not rig.transition("configure")  # the node stays unconfigured and alive
@@ -235,7 +235,7 @@ def test_lifecycle_loads_speaks_falls_silent_and_lets_go(make_rig, model_folder,
         ("camera_mount_rotation", [0.0, 0.0, float("inf"), 1.0]),
     ],
 )
-def test_parameters_that_cannot_be(make_rig, model_folder, capfd, name, value):
+def test_invalid_parameters_fail_configure(make_rig, model_folder, capfd, name, value):
     rig = make_rig(**{"model_path": str(model_folder), "runtime": "torch", "autostart": False, name: value})
     assert not rig.transition("configure")
     assert f"parameter {name}" in capfd.readouterr().err

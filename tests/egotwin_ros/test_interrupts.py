@@ -1,4 +1,4 @@
-"""Signals end a job once, wherever they come."""
+"""A signal ends a command once, wherever it arrives."""
 
 import os
 import signal
@@ -9,16 +9,16 @@ from egotwin_ros.interrupts import Interrupts
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_interrupts_and_the_tidying_is_left_alone(number):
-    tidied = False
+def test_the_first_signal_interrupts_and_later_ones_do_not(number):
+    cleaned_up = False
 
     def work() -> None:
-        nonlocal tidied
+        nonlocal cleaned_up
         try:
             os.kill(os.getpid(), number)
         finally:
             os.kill(os.getpid(), number)
-            tidied = True
+            cleaned_up = True
 
     with Interrupts() as interrupts:
         interrupts.check()
@@ -26,11 +26,11 @@ def test_the_first_signal_interrupts_and_the_tidying_is_left_alone(number):
             work()
         with pytest.raises(KeyboardInterrupt):
             interrupts.check()
-    assert tidied
+    assert cleaned_up
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_signal_whose_exception_is_swallowed_is_still_told():
+def test_a_signal_whose_exception_is_lost_is_still_reported():
     class Swallows:
         def __del__(self) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -42,7 +42,7 @@ def test_a_signal_whose_exception_is_swallowed_is_still_told():
             interrupts.check()
 
 
-def test_the_handlers_of_before_are_back_afterwards():
+def test_the_previous_handlers_are_restored():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with Interrupts():
         assert signal.getsignal(signal.SIGINT) != before[0]

@@ -23,9 +23,9 @@ def test_imagine_refuses_numbers_it_cannot_use(option: str, value: str, tmp_path
     with pytest.raises(SystemExit) as exit_:
         command.main([f"{option}={value}", "--out", str(tmp_path / "out")])
     assert exit_.value.code == 2
-    told = capsys.readouterr().err
-    assert f"argument {option}: " in told
-    assert repr(value) in told
+    printed = capsys.readouterr().err
+    assert f"argument {option}: " in printed
+    assert repr(value) in printed
     assert not (tmp_path / "out").exists()
 
 

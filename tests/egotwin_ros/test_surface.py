@@ -113,8 +113,8 @@ def test_the_default_moment_leaves_room_before_and_if_it_can_after(recording):
     assert recording.default_moment_s(0.5) == 1.5
 
 
-def test_recorded_pictures_are_seen_through_another_camera(recording):
-    stamps, pictures = recording.view(Pinhole.from_fov(20, 20, 1.0), START + 250_000_000, START + 500_000_000)
+def test_recorded_images_are_rectified_to_another_camera(recording):
+    stamps, images = recording.view(Pinhole.from_fov(20, 20, 1.0), START + 250_000_000, START + 500_000_000)
     assert stamps.tolist() == [START + 250_000_000, START + 375_000_000]
-    assert [picture.shape for picture in pictures] == [(20, 20, 3)] * 2
-    assert [int(picture[10, 10, 0]) for picture in pictures] == [2, 3]
+    assert [image.shape for image in images] == [(20, 20, 3)] * 2
+    assert [int(image[10, 10, 0]) for image in images] == [2, 3]

@@ -51,7 +51,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> Path:
-    """Three seconds of somebody gliding forward past random pictures, compressed, under unusual names."""
+    """Three seconds of somebody gliding forward past random images, compressed, under unusual names."""
     path = tmp_path_factory.mktemp("bags") / "glide.mcap"
     rng, rotations, camera = np.random.default_rng(4), np.tile(np.eye(3), (23, 1, 1)), Pinhole.from_fov(48, 48, 1.6)
     with BagWriter(path) as bag:
@@ -119,10 +119,10 @@ def imagined(recording, model_folder, tmp_path_factory):
             out = tmp_path_factory.mktemp("imagined") / "new" / "out"
             begin, says = WAYS[way]
             options = ("--bag", recording, "--model", model_folder, "--runtime", "torch", "--out", out, *settings)
-            status, told, err = finish(begin(*options))
+            status, printed, err = finish(begin(*options))
             assert status == 0, err
             assert err.splitlines()[0] == f"egotwin imagine: {says}"
-            made[way] = out, told
+            made[way] = out, printed
         return made[way]
 
     return imagine
@@ -130,11 +130,11 @@ def imagined(recording, model_folder, tmp_path_factory):
 
 @pytest.mark.parametrize("way", ["node", "without ROS"])
 def test_a_recording_becomes_film_chart_and_bag(imagined, way):
-    out, told = imagined(way)
+    out, printed = imagined(way)
     assert sorted(path.name for path in out.iterdir()) == FILES
     for words in ("'go on'", "2 s ahead", "17 frames", "33 poses", "2 sample(s)", "seed 9", "s in all"):
-        assert words in told
-    assert ("replay" in told) == (way == "node")
+        assert words in printed
+    assert ("replay" in printed) == (way == "node")
     check_bag(out / FILES[0])
     with av.open(str(out / FILES[1])) as film:
         stream = film.streams.video[0]
@@ -183,12 +183,12 @@ def check_bag(path: Path) -> None:
         assert kinds["/camera/image/compressed"] == bags.COMPRESSED_IMAGE
         imagined = [message for *_, message in bag.messages(["/imagine/imagination"])]
         source = imagined[0].source_stamp.sec * 10**9 + imagined[0].source_stamp.nanosec
-        pictures = [stamp for _, stamp, _ in bag.messages(["/imagine/predicted/image"])]
+        frames = [stamp for _, stamp, _ in bag.messages(["/imagine/predicted/image"])]
         infos = [stamp for _, stamp, _ in bag.messages(["/imagine/predicted/camera_info"])]
         seen = [stamp for _, stamp, _ in bag.messages(["/camera/image/compressed"])]
     assert [message.sample_index for message in imagined] == [0, 1]
     assert imagined[0].header.frame_id == "odom"
-    assert pictures == infos == [source + k * 125_000_000 for k in range(17)]
+    assert frames == infos == [source + k * 125_000_000 for k in range(17)]
     assert seen[-1] == source
     assert source == START + 1_250_000_000
     assert {"/imagine/head_path", "/imagine/body_trajectory", Topics.body_pose} <= set(kinds)

@@ -58,11 +58,11 @@ def check_imagination(path: Path, source: Path) -> None:
         bodies = {stamp: body for _, stamp, body in bag.messages(["/body_pose"])}
     with BagReader(path) as bag:
         ((_, _, imagined),) = bag.messages(["/imagine/imagination"])
-        pictures = [at for _, at, _ in bag.messages(["/imagine/predicted/image"])]
+        stamps = [at for _, at, _ in bag.messages(["/imagine/predicted/image"])]
     stamp = imagined.source_stamp.sec * 10**9 + imagined.source_stamp.nanosec
     body = bodies[stamp]
     assert imagined.header.frame_id == "map"
-    assert pictures == [stamp + k * 125_000_000 for k in range(17)]
+    assert stamps == [stamp + k * 125_000_000 for k in range(17)]
     first = imagined.body_trajectory.points[0].poses
     apart = [np.subtract((p.position.x, p.position.y, p.position.z), (q.position.x, q.position.y, q.position.z))
              for p, q in zip(first, body.poses, strict=True)]  # fmt: skip

@@ -124,7 +124,7 @@ def test_markers_show_a_skeleton_each_half_second_in_the_fixed_frame(rig):
     rig.ask()
 
     def ours() -> list:
-        return [array.markers for array in rig.heard["markers"] if rig.stamps(array.markers[:1]) == [source]]
+        return [array.markers for array in rig.received["markers"] if rig.stamps(array.markers[:1]) == [source]]
 
     rig.wait(ours)
     (markers,) = ours()
@@ -150,8 +150,8 @@ def test_the_same_seed_imagines_the_same_again_and_samples_differ(rig):
     once, again = rig.ask(seed=3, num_samples=3), rig.ask(seed=3, num_samples=3)
     assert [i.body_trajectory for i in once.imaginations] == [i.body_trajectory for i in again.imaginations]
     assert np.abs(heads(once.imaginations[0]) - heads(once.imaginations[1])).max() > 1e-3
-    drawn = {rig.ask(seed=-1, mode=Imagine.Goal.MODE_MOTION).imaginations[0].seed for _ in range(2)}
-    assert len(drawn) == 2
+    random = {rig.ask(seed=-1, mode=Imagine.Goal.MODE_MOTION).imaginations[0].seed for _ in range(2)}
+    assert len(random) == 2
 
 
 def test_a_shorter_horizon_is_the_beginning_of_the_whole(rig):
@@ -199,7 +199,7 @@ def test_the_longest_horizon_is_a_parameter(make_rig, model_folder):
     assert imagination.horizon_s == 2.0
 
 
-def test_motion_only_has_no_pictures(rig):
+def test_motion_only_has_no_frames(rig):
     source = rig.show_good()
     (imagination,) = rig.ask(mode=Imagine.Goal.MODE_MOTION).imaginations
     rig.wait(lambda: rig.sequence("imagination", source))
@@ -224,7 +224,7 @@ def test_the_pose_nearest_to_the_image_is_used(rig):
     assert heads(imagination)[0, 2] == pytest.approx(rig.standing()[0][HEAD, 2])
 
 
-def test_the_goal_topic_is_imagined_anew_with_the_newest_image_until_it_is_cleared(rig):
+def test_the_goal_topic_is_imagined_again_with_the_newest_image_until_it_is_cleared(rig):
     earlier = rig.show_good()
     rig.goal_topic.publish(String(data="walk"))
     rig.wait(lambda: rig.sequence("imagination", earlier))
@@ -237,7 +237,7 @@ def test_the_goal_topic_is_imagined_anew_with_the_newest_image_until_it_is_clear
     rig.wait(lambda: rig.node.goal_text == "")
 
 
-def test_diagnostics_tell_model_latency_and_what_has_come(rig):
+def test_diagnostics_report_model_latency_and_received_inputs(rig):
     rig.show_good()
     rig.ask()
     rig.forget()
@@ -279,13 +279,13 @@ def test_compressed_images_are_taken(make_rig, model_folder):
     rig.wait_active()
     source = rig.now_ns()
     _, jpeg = cv2.imencode(".jpg", rig.good_rgb())
-    picture = CompressedImage(format="jpeg", data=jpeg.tobytes())
-    picture.header = rig.good_info(source).header
-    rig.show(rig.good_info(source), rig.good_pose(source), picture)
+    image = CompressedImage(format="jpeg", data=jpeg.tobytes())
+    image.header = rig.good_info(source).header
+    rig.show(rig.good_info(source), rig.good_pose(source), image)
     assert rig.ask(mode=Imagine.Goal.MODE_MOTION).error_code == Imagine.Result.NONE
 
 
-def test_a_camera_mounted_upside_down_is_turned_into_the_models_view(make_rig, model_folder):
+def test_a_camera_mounted_upside_down_is_rotated_into_the_models_view(make_rig, model_folder):
     from scipy.spatial.transform import Rotation
 
     from egotwin_model.geometry.mount import Mount
@@ -299,9 +299,9 @@ def test_a_camera_mounted_upside_down_is_turned_into_the_models_view(make_rig, m
     views = []
     for quaternion in ((0.0, 0.0, 0.0, 0.0), tuple(Rotation.from_matrix(turned).as_quat().tolist())):
         buffer = InputBuffer(ImagineParameters(camera_mount_rotation=quaternion), to_rgb)
-        picture = rig.good_image(source)
-        picture.data = np.tile(np.arange(96, dtype=np.uint8)[:, None, None], (1, 96, 3)).tobytes()
-        buffer.add_image(picture)
+        image = rig.good_image(source)
+        image.data = np.tile(np.arange(96, dtype=np.uint8)[:, None, None], (1, 96, 3)).tobytes()
+        buffer.add_image(image)
         buffer.add_info(rig.good_info(source))
         buffer.add_pose(rig.good_pose(source))
         views.append(buffer.observe(source, info.camera, info.mount).image.astype(int))

@@ -64,8 +64,8 @@ def test_a_goal_that_arrives_while_the_node_deactivates_is_not_imagined(own_rig)
     worker.drain = drain
     assert rig.transition("activate")  # the goal is still latched: it is imagined from now on
     rig.show_good()
-    rig.wait(lambda: rig.heard["imagination"])
-    assert {message.goal for message in rig.heard["imagination"]} == {"walk"}
+    rig.wait(lambda: rig.received["imagination"])
+    assert {message.goal for message in rig.received["imagination"]} == {"walk"}
 
 
 def test_an_action_goal_that_runs_is_cancelled_by_deactivate(own_rig):
@@ -86,8 +86,8 @@ def test_a_model_that_does_not_stop_fails_the_transition_and_is_named(own_rig, c
     rig.wait(slow.begun.is_set)
     assert not rig.transition("deactivate")
     assert state(rig) == "active"
-    said = capfd.readouterr().err
-    assert "deactivate failed: the imagination of 'turn around' is still running 0.2 s after it was cancelled" in said
+    logged = capfd.readouterr().err
+    assert "deactivate failed: the imagination of 'turn around' is still running 0.2 s after it was cancelled" in logged
     slow.released.set()
     assert code_name(rig.call(handle.get_result_async()).result.error_code) == "CANCELLED"
     assert rig.ask(mode=MOTION).error_msg == ""  # active: it accepts goals again
@@ -106,8 +106,8 @@ def test_an_empty_goal_stops_what_runs(own_rig):
     slow.released.set()
     rig.wait(lambda: rig.node._worker.idle)
     assert rig.ask(goal="turn left", mode=MOTION).error_msg == ""
-    rig.wait(lambda: rig.heard["imagination"])
-    assert {message.goal for message in rig.heard["imagination"]} == {"turn left"}
+    rig.wait(lambda: rig.received["imagination"])
+    assert {message.goal for message in rig.received["imagination"]} == {"turn left"}
 
 
 def test_an_empty_goal_leaves_an_action_goal_alone(own_rig):

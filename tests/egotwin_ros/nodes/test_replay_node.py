@@ -85,9 +85,9 @@ def test_the_recorded_bytes_arrive_unchanged_in_order_with_the_clock(bag, listen
     recorded = [cdr for *_, cdr in bag.raw_messages([Topics.image])]
     assert [serialize_message(message) for message in listener.images] == recorded
     listener.wait(lambda: listener.clock and nanoseconds(listener.clock[-1].clock) == bag.end_ns)
-    told = [nanoseconds(message.clock) for message in listener.clock]
-    assert told == sorted(told)
-    assert told[0] == bag.start_ns
+    published = [nanoseconds(message.clock) for message in listener.clock]
+    assert published == sorted(published)
+    assert published[0] == bag.start_ns
 
 
 def test_a_part_is_played_at_its_rate_and_under_other_names(bag, ros, player_node):
@@ -130,7 +130,7 @@ def test_options_become_ros_parameters():
 def test_an_interrupted_command_ends_cleanly(bag, tmp_path, number):
     line = [sys.executable, "-m", "egotwin_ros.nodes.replay_node", "--ros-args", "-p", f"bag:={tmp_path / 'walk.mcap'}"]
     process = subprocess.Popen([*line, "-p", "loop:=true"], stderr=subprocess.PIPE, text=True)
-    assert any("again from the start" in said for said in process.stderr)
+    assert any("again from the start" in line for line in process.stderr)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

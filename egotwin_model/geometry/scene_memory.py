@@ -188,8 +188,9 @@ def _check_poses(poses: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(poses).all():
         raise PoseError("T_world_camera holds NaN or infinite values: use only poses that are tracked")
     rotations = poses[:, :3, :3]
-    rigid = np.allclose(rotations @ rotations.swapaxes(1, 2), np.eye(3), atol=1e-3)
-    if not rigid or (np.linalg.det(rotations) < 0).any() or not np.allclose(poses[:, 3], (0, 0, 0, 1)):
+    deviation = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max(initial=0.0)
+    deviation = max(deviation, np.abs(poses[:, 3] - (0.0, 0.0, 0.0, 1.0)).max(initial=0.0))
+    if deviation > 1e-3 or (np.linalg.det(rotations) < 0).any():
         raise PoseError(
             "T_world_camera is not rigid: wanted a rotation (orthonormal, determinant +1) and a translation"
         )

@@ -21,12 +21,15 @@ def choose(keyframes: Sequence[Keyframe], camera: Pinhole, poses: NDArray[np.flo
     Args:
         poses: T_world_camera (F, 4, 4).
     """
+    most = _POINTS_PER_PIXEL * camera.width * camera.height
+    if len(keyframes) <= _MOST_KEYFRAMES and sum(len(keyframe.leaders) for keyframe in keyframes) <= most:
+        return np.ones((len(poses), len(keyframes)), bool)
     points = points_in_view(keyframes, camera, poses)
     order = np.argsort(-points, axis=1, kind="stable")
     descending = np.take_along_axis(points, order, axis=1)
     before = np.cumsum(descending, axis=1) - descending
     chosen = np.zeros(points.shape, bool)
-    np.put_along_axis(chosen, order, before <= _POINTS_PER_PIXEL * camera.width * camera.height, axis=1)
+    np.put_along_axis(chosen, order, before <= most, axis=1)
     chosen &= points > 0
     if len(keyframes) > _MOST_KEYFRAMES:
         chosen[:, np.argsort(-points.sum(axis=0), kind="stable")[_MOST_KEYFRAMES:]] = False

@@ -186,6 +186,8 @@ def test_a_near_box_hides_the_far_wall_from_any_side(angle: int, sides: int) -> 
     if sides == 4:
         assert prior.visibility[0][inner].min() >= 0.5
     assert not (is_wall(prior.frames[0]) & seen)[inner].any()
+    if sides == 1 and 120 <= angle <= 240:
+        assert not seen[inner].any(), "what colour the back has is not known"
     assert not (is_box(prior.frames[0]) & seen & ~np.asarray(grown(box))).any(), "the box is nowhere else"
 
 

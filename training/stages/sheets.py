@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from egotwin_model.drawing.skeleton_view import Body, SkeletonView
@@ -17,6 +15,10 @@ from egotwin_model.geometry.rotations import shortest_arc, unit
 from egotwin_model.geometry.skeleton import XSENS, Skeleton
 from egotwin_model.io.images import write_png
 from egotwin_model.motion.representation import BodyMotion
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
 
 SHOWN_FRAMES = 6
 SHOWN_POSES = 4
@@ -50,6 +52,10 @@ def clip_of(motion: BodyMotion, index: int) -> BodyMotion:
 
 def save_sheet(path: Path, samples: list[Sample]) -> None:
     """Writes a PNG of one row per sample: true frames above imagined ones, bodies, and head paths from above."""
+    # Every stage imports this module; few commands draw.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(WIDTH, ROW * len(samples)))
     canvas = FigureCanvasAgg(figure)
     for sample, row in zip(samples, figure.subfigures(len(samples), 1, squeeze=False)[:, 0], strict=True):

@@ -555,10 +555,11 @@ def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.xdist_group("recipe")  # shares nothing with the other tests
 def test_the_whole_recipe_is_one_command(tmp_path: Path) -> None:
     """examples/train_mini.sh at the smallest size: clips, stages, a model folder."""
     settings = {
-        "CONFIG": "smoke", "CLIPS": "4 3 3", "PROCESSES": "1", "EXPORT": "--no-graphs", "DATA": str(tmp_path / "data"),
+        "CONFIG": "smoke", "CLIPS": "4 1 1", "PROCESSES": "1", "EXPORT": "--no-graphs", "DATA": str(tmp_path / "data"),
         "RUNS": str(tmp_path / "runs"), "OUT": str(tmp_path / "model"), "PYTHON": sys.executable,
         "EGOTWIN": str(Path(sys.executable).with_name("egotwin")), "PYTHONPATH": str(ROOT),
     }  # fmt: skip

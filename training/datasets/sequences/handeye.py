@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.signal import correlate
 from scipy.spatial.transform import Rotation
 
 from training.datasets.sequences.reasons import Reason, Unfit
@@ -110,6 +109,8 @@ def clock_offset(device: Path3, head: Path3, max_offset_s: float) -> float:
         raise Unfit(
             Reason.NOT_ALIGNED, f"hand–eye alignment: body and glasses have {max(0.0, end - start):.1f} s in common"
         )
+    from scipy.signal import correlate  # takes a second, and every stage imports this module
+
     a, b = _speed(device, times), _speed(head, times)
     a, b = a - a.mean(), b - b.mean()
     lags = np.arange(-len(times) + 1, len(times))

@@ -1,5 +1,6 @@
 # make imagine [BAG=recording] [GOAL="turn left"] [OUT=out]   imagine the next seconds of a recording
-# make test                                                   lint, types, all tests
+# make test                                                   lint, types, all tests but the long ones
+# make test-long                                              the tests that take minutes
 # make setup                                                  only what `make imagine` needs, into .venv
 # make clean                                                  remove what was built and imagined (distclean: .venv too)
 #
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup imagine test lint lock clean distclean
+.PHONY: help setup imagine test test-long lint lock clean distclean
 
 # A sourced ROS installation would mix its libraries with those of .venv.
 ifdef ROS_DISTRO
@@ -18,6 +19,7 @@ unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH 
 endif
 
 OUT ?= out
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 VENV := $(CURDIR)/.venv
 STAMPS := $(VENV)/.stamps
 BUILD := build/wheels
@@ -42,7 +44,7 @@ if [ "$$(id -u)" = 0 ]; then as=; else as="sudo -n"; fi; \
 endef
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 
 setup: $(RUN_DONE) $(INTERFACES_DONE)
 	@true
@@ -56,8 +58,15 @@ lint: setup $(DEV_DONE)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# Several processes of one thread each: most tests are one small step after another. Each may take 3 GB.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: lint $(MESA_DONE)
-	$(VENV)/bin/python -m pytest -q
+	$(PYTEST) -m "not long"
+
+# pytest ends with 5 where no test is marked long.
+test-long: $(DEV_DONE) setup $(MESA_DONE)
+	$(PYTEST) -m long || [ $$? = 5 ]
 
 clean:
 	rm -rf build training/build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis

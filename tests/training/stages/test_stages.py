@@ -553,27 +553,6 @@ def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Pat
             torch.testing.assert_close(shared[name], value, rtol=0, atol=1e-5, msg=name)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.xdist_group("recipe")  # shares nothing with the other tests
-def test_the_whole_recipe_is_one_command(tmp_path: Path) -> None:
-    """examples/train_mini.sh at the smallest size: clips, stages, a model folder."""
-    settings = {
-        "CONFIG": "smoke", "CLIPS": "4 1 1", "PROCESSES": "1", "EXPORT": "--no-graphs", "DATA": str(tmp_path / "data"),
-        "RUNS": str(tmp_path / "runs"), "OUT": str(tmp_path / "model"), "PYTHON": sys.executable,
-        "EGOTWIN": str(Path(sys.executable).with_name("egotwin")), "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
-    done = subprocess.run(
-        [ROOT / "examples/train_mini.sh"], env={**os.environ, **settings}, cwd=ROOT, capture_output=True, text=True,
-        timeout=850,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    manifest = json.loads((tmp_path / "model/manifest.json").read_text())
-    assert list(manifest["stages"]) == list(STAGES)
-    assert manifest["clips"]["finished"] == 4
-    EgoTwinPipeline.from_pretrained(tmp_path / "model", runtime="torch")
-
-
 def test_accelerates_file_and_the_slurm_script_ask_for_the_same() -> None:
     config = load_config_from_file(str(ROOT / "config/accelerate/fsdp.yaml"))
     assert config.distributed_type == "FSDP"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from egotwin_model import cli
+
+from .shared_data import missing_extra
 
 ROOT = Path(__file__).resolve().parents[1]
 INTERFACES = sorted([*ROOT.glob("msg/*.msg"), *ROOT.glob("action/*.action")])
@@ -197,6 +200,17 @@ def test_bad_input_of_a_command_is_an_exit_status_not_a_traceback(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert cli.main(["refuse", "fly"]) == 2
     assert "GoalError: goal 'fly'" in capsys.readouterr().err
+
+
+def test_continuous_integration_runs_the_one_command() -> None:
+    yaml = pytest.importorskip("yaml", reason=missing_extra("ros"))
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    steps = workflow["jobs"]["tests"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+    versions = [step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")]
+    assert versions == ["3.11"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    assert "make test" in (ROOT / ".ci/run").read_text()
 
 
 def test_wheel_repair_points_at_this_python(tmp_path: Path) -> None:

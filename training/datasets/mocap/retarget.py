@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,12 @@ from egotwin_model.geometry.inverse_kinematics import hinge_frames, supported_he
 from egotwin_model.geometry.rotations import shortest_arc, unit
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, forward_kinematics, reference_offsets
 from training.datasets.mocap.captured_recording import Recording
+from training.datasets.mocap.standing_pose import check_person, metres_per_unit, up_axis, with_standing_rest
 
 Array = NDArray[np.float64]
 JOINT = {name: index for index, name in enumerate(XSENS_JOINTS)}
 
 RATE_HZ = 48.0
-_UNITS_M = (1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45)  # metres, centimetres, millimetres, inches, CMU's
-_USUAL_M = 1.45  # from the ankles to the head joint of an average adult
 _SPINE = ("L5", "L3", "T12", "T8")
 # names of the segments: those of CMU's Acclaim files, then the usual ones in .bvh files
 _NAMES = {
@@ -37,7 +37,7 @@ _NAMES = {
     "UpperLeg": r"(femur|upleg|upperleg|thigh|hip)",
     "LowerLeg": r"(tibia|leg|lowerleg|shin|knee|calf|lowleg)",
     "Foot": r"(foot|ankle)",
-    "Toe": r"(toes?|toebase|ball)",
+    "Toe": r"(toes?\d?|toebase|ball)",
 }  # fmt: skip
 _SIDES: tuple[tuple[str, tuple[str, ...]], ...] = (("L_", ("left", "l")), ("R_", ("right", "r")))
 _PREFER = {"Shoulder": ("clavicle", "collar", "shoulder"), "Hand": ("hand", "wrist"), "Neck": ("lowerneck", "neck")}
@@ -77,7 +77,11 @@ def match(recording: Recording) -> dict[str, int]:
         RecordingError: an arm, a leg or the head has none of the usual names.
     """
     found: dict[str, int] = {"Pelvis": 0}
-    plain = [re.sub(r"^.*:", "", name).lower().replace("_", "").replace(".", "") for name in recording.joints]
+    bare = [re.sub(r"^.*:", "", name).lower() for name in recording.joints]
+    shared = len(
+        list(takewhile(lambda letters: len(set(letters)) == 1, zip(*bare, strict=False)))
+    )  # such as "mixamorig_" or "bip01_"
+    plain = [re.sub(r"[_.\- ]", "", name[shared:]) for name in bare]
     for part, pattern in _NAMES.items():
         for side, words in _SIDES if part not in ("Head", "Neck") else (("", ()),):
             options = [
@@ -102,15 +106,11 @@ def match(recording: Recording) -> dict[str, int]:
 
 
 def upright(recording: Recording, joints: dict[str, int]) -> tuple[Array, float]:
-    """The rotation (3, 3) from a recording's axes to REP-103's, by its rest pose, and metres per unit."""
-    rest = recording.rest_positions()
+    """The rotation (3, 3) from a recording's axes to REP-103's, and metres per unit; its rest pose must stand."""
+    rest, up = recording.rest_positions(), up_axis(recording, joints)
     left = rest[joints["L_UpperLeg"]] - rest[joints["R_UpperLeg"]]
-    high = rest[joints["Head"]] - (rest[joints["L_Foot"]] + rest[joints["R_Foot"]]) / 2
-    up = np.eye(3)[int(np.argmax(np.abs(high)))] * np.sign(high[int(np.argmax(np.abs(high)))])
     left = unit(left - (left @ up) * up)
-    height = float(high @ up)
-    metres = min(_UNITS_M, key=lambda unit_m: abs(np.log(unit_m * height / _USUAL_M)))
-    return np.stack([np.cross(left, up), left, up]), metres
+    return np.stack([np.cross(left, up), left, up]), metres_per_unit(recording, joints)
 
 
 def subject_offsets(recording: Recording, joints: dict[str, int], axes: Array, metres: float) -> Array:
@@ -181,10 +181,12 @@ def retarget(recording: Recording) -> CapturedMotion:
     """A recording retargeted to the Xsens body, 48 poses a second, floor at z = 0, standing feet held in place.
 
     Raises:
-        RecordingError: its joints cannot be identified, or the floor is not level.
+        RecordingError: its joints cannot be identified, it shows no standing person, or the floor is not level.
     """
     joints = match(recording)
+    recording = with_standing_rest(recording, joints, up_axis(recording, joints))
     axes, metres = upright(recording, joints)
+    check_person(recording, joints, axes[2], metres)
     offsets = subject_offsets(recording, joints, axes, metres)
     source = recording.positions() @ axes.T * metres
     rotations = segment_rotations(recording, joints, axes)

@@ -21,6 +21,7 @@ class SceneMemory:
 
     The newest observation of a surface wins. A point that is seen through is dropped, the rest of what moved fades, and
     what is hidden stays. All poses are in one fixed frame. `copy` shares the keyframes, so it costs next to nothing.
+    One thread may add while others render; the compiled part runs without Python's lock.
 
     Args:
         max_bytes: upper bound of `nbytes`; the keyframe with the fewest surfaces of its own is dropped first.
@@ -87,7 +88,8 @@ class SceneMemory:
             camera: of both.
             T_world_camera: (4, 4) of the optical frame.
             stamp_s: seconds; by default that of the previous view.
-            ignore: bool (H, W), True where the image shows what is no part of the scene, such as the wearer's hands.
+            ignore: bool (H, W), True where the image shows what is no part of the scene, such as the wearer's hands. Its
+                edge pixels mix with the scene: a mask that is one pixel too wide leaves no specks.
 
         Raises:
             ImageError: image, depth or mask of a wrong shape or dtype; negative or infinite depth; a view larger than
@@ -156,9 +158,10 @@ class SceneMemory:
         """
         camera = _check_camera(camera)
         poses = _check_poses(T_world_camera)
-        chosen = choose(self._keyframes, camera, poses)
+        keyframes = self._keyframes  # of this moment: another thread may be adding
+        chosen = choose(keyframes, camera, poses)
         used = np.flatnonzero(chosen.any(axis=0))
-        return render([self._keyframes[k] for k in used], camera, poses, chosen[:, used])
+        return render([keyframes[k] for k in used], camera, poses, chosen[:, used])
 
     def points(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """The scene as a cloud: xyz float32 (N, 3) metres in the fixed frame, rgb uint8 (N, 3)."""

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.skeleton import HEAD
 
-from ...shared_data import missing_extra
+from ...shared_data import SHARED, missing_extra, needs_shared
 
 pytest.importorskip("pybvh", reason=missing_extra("world"))
 
@@ -63,6 +63,40 @@ def test_the_body_has_the_sources_directions_and_lengths(tmp_path: Path) -> None
     when = np.minimum(np.rint(np.arange(len(found)) / 48 * 60).astype(int), len(down) - 1)
     wanted = down[when][:, [2, 0, 1]] / 100  # z ahead, x left, y up
     np.testing.assert_allclose(forearm, wanted, atol=0.03)
+
+
+REAL = SHARED / "data/cmu_bvh"
+
+
+@needs_shared("data/cmu_bvh")
+@pytest.mark.parametrize("name", ["walking_1b", "walking_other_21", "jumping_3"])
+def test_real_motion_over_an_arbitrary_rest_pose(name: str) -> None:
+    """Real recordings, as if every bone had a random orientation at rest, against the same from their T-pose."""
+    source = read(REAL / f"{name}.bvh")
+    rest = Rotation.random(len(source.joints), random_state=1).as_matrix()
+    above = rest[np.maximum(source.parents, 0)].swapaxes(-1, -2)
+    turned_rest = replace(
+        source,
+        offsets=np.einsum("jab,jb->ja", above, source.offsets),
+        tips=np.einsum("jba,jb->ja", rest, source.tips),
+        rotations=source.rotations @ rest,
+    )
+    np.testing.assert_allclose(turned_rest.positions(), source.positions(), atol=1e-9)
+    wanted, found = retarget(source), retarget(turned_rest)
+    one, two = (motion.positions() - motion.positions()[:, :1] for motion in (wanted, found))
+    error = np.linalg.norm(one - two, axis=-1)  # the first frame of these recordings faces where their T-pose does
+    feet = [JOINT["L_Foot"], JOINT["R_Foot"]]
+    tilt, before = (
+        np.degrees(np.median(np.arccos(motion.rotations[:, feet][motion.contacts][:, 2, 2].clip(-1, 1))))
+        for motion in (found, wanted)
+    )
+    print(
+        f"{name}: joints {error.mean() * 100:.1f} cm; standing feet {tilt:.0f} degrees from level, {before:.0f} before"
+    )
+    assert error.mean() < 0.05
+    assert tilt < 8
+    assert len(found.pelvis) == len(wanted.pelvis)
+    assert found.contacts.mean() == pytest.approx(wanted.contacts.mean(), abs=0.1)
 
 
 def refused(folder: Path, text: str, reason: str) -> None:

@@ -87,8 +87,8 @@ def rest_stands(recording: Recording, joints: dict[str, int], up: Array) -> bool
 def with_standing_rest(recording: Recording, joints: dict[str, int], up: Array) -> Recording:
     """The same motion over a rest pose that stands: its own, or the mean posture where that one does not.
 
-    Feet have their mean over the frames in which they stand, and the arms are spread. The rest pose faces where the
-    first frame does.
+    The mean is over the quarter of the frames in which the body is tallest, with a level head and spread arms. Feet
+    have theirs over the frames in which they stand, with toes ahead. The rest pose faces where the first frame does.
     """
     if rest_stands(recording, joints, up):
         return recording
@@ -98,7 +98,9 @@ def with_standing_rest(recording: Recording, joints: dict[str, int], up: Array) 
     heading = np.stack([np.cross(left, up), left, np.broadcast_to(up, left.shape)], axis=-1)
     heading = heading @ heading[0].T  # relative to the first frame's, so that the axes stay the recording's
     seen = heading.swapaxes(-1, -2)[:, None] @ recording.rotations
-    frames = dict.fromkeys(range(len(recording.joints)), np.ones(len(places), dtype=bool))
+    feet = (places[:, joints["L_Foot"]] + places[:, joints["R_Foot"]]) / 2
+    high = (places[:, joints["Head"]] - feet) @ up
+    frames = dict.fromkeys(range(len(recording.joints)), high >= np.percentile(high, 75))
     for side in "LR":
         foot = joints[f"{side}_Foot"]
         standing = _standing(places[:, foot], joints, places, up, side)
@@ -106,11 +108,29 @@ def with_standing_rest(recording: Recording, joints: dict[str, int], up: Array) 
             frames[joint] = standing
     new = np.stack([Rotation.from_matrix(seen[chosen, joint]).mean().as_matrix() for joint, chosen in frames.items()])
     _spread_arms(recording, joints, new, left[0])
+    _align_head_and_feet(recording, joints, new, up, np.cross(left[0], up))
     parents = np.array(recording.parents)
     offsets = np.einsum("jab,jb->ja", new[np.maximum(parents, 0)], recording.offsets)
     tips = np.einsum("jab,jb->ja", new, recording.tips)
     rotations = recording.rotations @ new.swapaxes(-1, -2)
     return replace(recording, offsets=offsets, tips=tips, rotations=rotations)
+
+
+def _align_head_and_feet(recording: Recording, joints: dict[str, int], rest: Array, up: Array, ahead: Array) -> None:
+    """Levels the head of a rest pose, orientations (J, 3, 3), and turns the toes ahead.
+
+    People look down as they walk and turn their feet out: that is motion, not rest.
+    """
+    head = joints["Head"]
+    crown = unit(rest[head] @ recording.tips[head])
+    if crown @ up > _UPRIGHT_COS:
+        rest[head] = shortest_arc(crown, up) @ rest[head]
+    for side in "LR":
+        if f"{side}_Toe" in joints:
+            foot = joints[f"{side}_Foot"]
+            toe = rest[foot] @ recording.offsets[joints[f"{side}_Toe"]]
+            branch = _branch(recording, foot)
+            rest[branch] = shortest_arc(unit(toe - (toe @ up) * up), ahead) @ rest[branch]
 
 
 def _spread_arms(recording: Recording, joints: dict[str, int], rest: Array, left: Array) -> None:

@@ -88,8 +88,8 @@ class SceneMemory:
             camera: of both.
             T_world_camera: (4, 4) of the optical frame.
             stamp_s: seconds; by default that of the previous view.
-            ignore: bool (H, W), True where the image shows what is no part of the scene, such as the wearer's hands. Its
-                edge pixels mix with the scene: a mask that is one pixel too wide leaves no specks.
+            ignore: bool (H, W), True where the image shows what is no part of the scene, such as the wearer's hands.
+                Its edge pixels mix with the scene: a mask that is one pixel too wide leaves no specks.
 
         Raises:
             ImageError: image, depth or mask of a wrong shape or dtype; negative or infinite depth; a view larger than

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egotwin_model.io.share import share_folder
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.parameters import description
 
 PACKAGE = "egotwin_ros"
@@ -109,9 +110,7 @@ IMAGINE = Entry(
         _parameter("max_horizon_s", float),
         _parameter("autostart", bool),
         Argument("use_sim_time", "false", "Take the time from /clock, as a replay publishes it: true or false.", bool),
-        Argument("image", "/camera/image", "Topic of the head camera's images.", "remap"),
-        Argument("camera_info", "/camera/camera_info", "Topic of the head camera's intrinsics.", "remap"),
-        Argument("body_pose", "/body_pose", "Topic of the wearer's body pose (egotwin_ros/BodyPose).", "remap"),
+        *(Argument(t.name, t.default, f"Topic of {t.description} ({t.types[0]}).", "remap") for t in INPUT_TOPICS),
     ),
 )
 

@@ -14,9 +14,8 @@ class FairExecutor(MultiThreadedExecutor):
     """rclpy's MultiThreadedExecutor with a pause in which its threads start the callbacks they were given.
 
     Without it, rclpy's executor submits a callback again and again until a thread has started it, and holds the
-    interpreter's lock meanwhile, so that no thread can (ros2/rclpy#1452, fixed in #1547 for later releases). With a
-    ``/clock`` of 50 Hz it occupies a whole core, messages wait for seconds and some are lost; ``python -m
-    benchmarks.ros_load`` measures both executors.
+    interpreter's lock meanwhile, so that no thread can (ros2/rclpy#1452, fixed in #1547 for later releases). That
+    wastes CPU time and delays messages; ``python -m benchmarks.ros_load`` measures both executors.
     """
 
     def wait_for_ready_callbacks(self, *args: Any, **kwargs: Any) -> Any:

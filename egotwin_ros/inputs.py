@@ -18,6 +18,7 @@ from egotwin_model.geometry.camera import Pinhole, rectify
 from egotwin_model.geometry.mount import Mount
 from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.errors import NoImageError, NoPoseError
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.parameters import ImagineParameters
 
 if TYPE_CHECKING:
@@ -87,36 +88,31 @@ class InputBuffer:
         self._images: deque[Image | CompressedImage] = deque(maxlen=IMAGE_HISTORY)
         self._poses: deque[BodyPose] = deque(maxlen=POSE_HISTORY)
         self._info: CameraInfo | None = None
-        self.received = {"image": 0, "camera_info": 0, "body_pose": 0}
+        self._add = {"image": self._add_image, "camera_info": self._add_info, "body_pose": self._add_pose}
+        self.received = {topic.name: 0 for topic in INPUT_TOPICS}
 
-    def add_image(self, message: Image | CompressedImage) -> None:
-        """Adds an image message."""
+    def add(self, name: str, message: Any) -> None:
+        """Adds a message of the input topic of this name."""
         with self._changed:
-            self._forget_the_future(self._images, message)
-            self._images.append(message)
-            self._count("image")
+            self._add[name](message)
+            self.received[name] += 1
+            self._changed.notify_all()
 
-    def add_pose(self, message: BodyPose) -> None:
-        """Adds a body pose message."""
-        with self._changed:
-            self._forget_the_future(self._poses, message)
-            self._poses.append(message)
-            self._count("body_pose")
+    def _add_image(self, message: Image | CompressedImage) -> None:
+        self._forget_the_future(self._images, message)
+        self._images.append(message)
+
+    def _add_pose(self, message: BodyPose) -> None:
+        self._forget_the_future(self._poses, message)
+        self._poses.append(message)
+
+    def _add_info(self, message: CameraInfo) -> None:
+        self._info = message  # the newest one is used for every image
 
     def _forget_the_future(self, kept: deque[Any], message: Any) -> None:
         """Empties a history whose stamps have jumped back, as when a replay restarts."""
         if kept and nanoseconds(kept[-1].header.stamp) - nanoseconds(message.header.stamp) > JUMP_BACK_NS:
             kept.clear()
-
-    def add_info(self, message: CameraInfo) -> None:
-        """Keeps a camera_info message; the newest one is used for every image."""
-        with self._changed:
-            self._info = message
-            self._count("camera_info")
-
-    def _count(self, name: str) -> None:
-        self.received[name] += 1
-        self._changed.notify_all()
 
     def wait(self, not_before_ns: int, stopped: Callable[[], bool]) -> None:
         """Waits for camera_info and an image of ``not_before_ns`` or later with a body pose close to it.

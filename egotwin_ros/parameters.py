@@ -13,6 +13,7 @@ from egotwin_model.io.share import share_folder
 from egotwin_model.runtimes.base import DTYPES
 from egotwin_model.runtimes.registry import AUTO, describe_runtimes, runtime_names
 from egotwin_model.text.goals import MAX_GOAL_CHARACTERS
+from egotwin_ros.input_topics import TRANSPORTS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -110,7 +111,7 @@ def read(node: Node) -> ImagineParameters:
             raise ValueError(f"parameter {name} is {values[name]}; wanted finite numbers")
     if min(values["guidance"]) < 0.0:
         raise ValueError(f"parameter guidance is {values['guidance']}; wanted numbers of 0 or more")
-    choices = {"image_transport": ("raw", "compressed"), "runtime": runtime_names(), "dtype": DTYPES}
+    choices = {"image_transport": TRANSPORTS, "runtime": runtime_names(), "dtype": DTYPES}
     for name, wanted in choices.items():
         if values[name] not in wanted:
             raise ValueError(f"parameter {name} is {values[name]!r}; wanted {' or '.join(wanted)}")

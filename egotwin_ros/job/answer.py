@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from egotwin_ros import bringup
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.job.recording import Recording
 from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.request import Request
@@ -40,10 +41,10 @@ class Task:
     @property
     def topics(self) -> dict[str, str]:
         """Recorded topic → the topic on which the node receives it."""
+        recording = self.recording
         return {
-            self.recording.image: "/camera/image/compressed" if self.recording.compressed else "/camera/image",
-            self.recording.camera_info: "/camera/camera_info",
-            self.recording.body_pose: "/body_pose",
+            recording.topics[topic.name]: topic.default + topic.transported(recording.transport)[1]
+            for topic in INPUT_TOPICS
         }
 
 

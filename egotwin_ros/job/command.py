@@ -23,6 +23,7 @@ from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.io.share import share_folder
 from egotwin_model.runtimes.base import DTYPES
 from egotwin_model.runtimes.registry import runtime_names
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.job.times import Times
 from egotwin_ros.option_types import integer, number
@@ -84,8 +85,9 @@ def parser() -> argparse.ArgumentParser:
         "--rate", type=number(0.0, 1000.0), default=1.0, help="speed of the replay; 0: as fast as possible (default: 1)"
     )
     add("--direct", action="store_true", help="run the model in this process even where ROS is installed")
-    for name in ("image", "camera-info", "body-pose"):
-        add(f"--{name}-topic", help=f"{name} topic in the recording (default: the first of its type)")
+    for topic in INPUT_TOPICS:
+        text = f"topic of {topic.description} in the recording (default: the first of its type)"
+        add(f"--{topic.name.replace('_', '-')}-topic", help=text)
     return options
 
 
@@ -138,8 +140,8 @@ def run(options: argparse.Namespace, interrupts: Interrupts) -> str:
             from egotwin_ros.job.through_node import answer
 
     path = options.bag or str(share_folder() / "examples/bags/living_room.mcap")
-    topics = (options.image_topic, options.camera_info_topic, options.body_pose_topic)
-    with Recording(path, *topics) as recording, _published_together(Path(options.out)) as folder:
+    topics = {topic.name: getattr(options, f"{topic.name}_topic") for topic in INPUT_TOPICS}
+    with Recording(path, topics) as recording, _published_together(Path(options.out)) as folder:
         moment_s = recording.default_moment_s(options.horizon or CLIP_S) if options.at is None else options.at
         if moment_s > recording.bag.duration_s:
             raise RecordingError(f"--at {moment_s:g} s is outside of {path}: 0 to {recording.bag.duration_s:.2f} s")
@@ -183,7 +185,7 @@ def _task(options: argparse.Namespace, recording: Recording, moment_s: float) ->
         device=options.device,
         dtype=options.dtype,
         threads=options.threads,
-        image_transport="compressed" if recording.compressed else "raw",
+        image_transport=recording.transport,
         num_steps=options.steps,
     )
     return Task(recording, moment_ns, request, parameters, options.rate)

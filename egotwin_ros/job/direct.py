@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from egotwin_model.io.images import decode_image
 from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.job.answer import Answer, Task
 from egotwin_ros.job.times import Times
@@ -49,12 +50,10 @@ def answer(task: Task, times: Times, report: Report, check: Callable[[], None]) 
 def _inputs(task: Task) -> InputBuffer:
     """The inputs that the node would have received from a replay up to the moment."""
     recording, inputs = task.recording, InputBuffer(task.parameters, decode_image)
-    add = {
-        recording.image: inputs.add_image,
-        recording.camera_info: inputs.add_info,
-        recording.body_pose: inputs.add_pose,
-    }
-    inputs.add_info(recording.latest_camera_info(task.moment_ns))
-    for topic, _, message in recording.bag.messages(list(add), task.begin_ns, task.moment_ns + 1):
-        add[topic](message)
+    names = {recorded: name for name, recorded in recording.topics.items()}
+    for topic in INPUT_TOPICS:
+        if topic.may_be_sent_once:
+            inputs.add(topic.name, recording.latest(recording.topics[topic.name], task.moment_ns))
+    for recorded, _, message in recording.bag.messages(list(names), task.begin_ns, task.moment_ns + 1):
+        inputs.add(names[recorded], message)
     return inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import PoseError, RecordingError
 from egotwin_model.geometry.camera import Pinhole, rectify
-from egotwin_model.io import bags
 from egotwin_model.io.bags import BagReader
 from egotwin_model.io.images import decode_image
 from egotwin_ros.conversions import NS, CameraModel, body_to_arrays, camera_model, nanoseconds
+from egotwin_ros.input_topics import IMAGE, INPUT_TOPICS
 from egotwin_ros.inputs import newest_pair
 from egotwin_ros.messages import BAG
 from egotwin_ros.parameters import ImagineParameters
@@ -35,34 +35,33 @@ class Bodies:
 
 
 class Recording:
-    """An open recording with its image, camera_info and body pose topics, given or found by type.
+    """An open recording of the input topics.
+
+    Args:
+        path: an .mcap or .db3 file, or a rosbag2 folder.
+        topics: input → its topic in the recording; others are found by their type.
+
+    Attributes:
+        topics: input → its topic in the recording.
+        transport: of the images, raw or compressed.
 
     Raises:
         RecordingError: unreadable, or a topic is missing.
     """
 
-    def __init__(
-        self, path: Path | str, image: str | None = None, camera_info: str | None = None, body_pose: str | None = None
-    ) -> None:
+    def __init__(self, path: Path | str, topics: Mapping[str, str | None] | None = None) -> None:
         self.bag = BagReader(path)
         try:
-            self.image = image or self.bag.find(bags.IMAGE, bags.COMPRESSED_IMAGE)
-            self.camera_info = camera_info or self.bag.find(bags.CAMERA_INFO)
-            self.body_pose = body_pose or self.bag.find(bags.BODY_POSE)
-            kinds = self.bag.topics()
-            wanted = (
-                (self.image, (bags.IMAGE, bags.COMPRESSED_IMAGE)),
-                (self.camera_info, (bags.CAMERA_INFO,)),
-                (self.body_pose, (bags.BODY_POSE,)),
-            )
-            for topic, types in wanted:
-                if kinds.get(topic) not in types:
+            kinds, given = self.bag.topics(), topics or {}
+            self.topics = {topic.name: given.get(topic.name) or self.bag.find(*topic.types) for topic in INPUT_TOPICS}
+            for topic in INPUT_TOPICS:
+                if kinds.get(name := self.topics[topic.name]) not in topic.types:
                     there = ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds.items()))
-                    raise RecordingError(f"{path}: wanted {topic} of type {' or '.join(types)}; it has {there}")
+                    raise RecordingError(f"{path}: wanted {name} of type {' or '.join(topic.types)}; it has {there}")
         except BaseException:
             self.bag.close()
             raise
-        self.compressed = kinds[self.image] == bags.COMPRESSED_IMAGE
+        self.transport = "compressed" if kinds[self.topics[IMAGE.name]] == IMAGE.compressed_type else "raw"
 
     def __enter__(self) -> Recording:
         return self
@@ -76,7 +75,7 @@ class Recording:
 
     def frames(self, start_ns: int, stop_ns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yields (header stamp, (H, W, 3) RGB) of images with start ≤ time in the bag < stop."""
-        for _, _, message in self.bag.messages([self.image], start_ns, stop_ns):
+        for _, _, message in self.bag.messages([self.topics["image"]], start_ns, stop_ns):
             yield nanoseconds(message.header.stamp), decode_image(message)
 
     def view(self, target: Pinhole, start_ns: int, stop_ns: int) -> tuple[NDArray[np.int64], list[NDArray[np.uint8]]]:
@@ -90,20 +89,20 @@ class Recording:
         return np.array(stamps, np.int64), views
 
     def _camera(self, width: int, height: int) -> CameraModel:
-        _, _, info = next(self.bag.messages([self.camera_info]))
+        _, _, info = next(self.bag.messages([self.topics["camera_info"]]))
         return camera_model(info, width, height)
 
-    def latest_camera_info(self, before_ns: int) -> Any:
-        """The last camera_info up to this time in the bag, for topics that are sent once at the beginning.
+    def latest(self, topic: str, before_ns: int) -> Any:
+        """The last message of a topic up to this time in the bag, for topics that may be sent once at the start.
 
         Raises:
             RecordingError: there is none.
         """
         for start_ns in (before_ns - 10 * NS, None):  # the whole recording only where the last seconds have none
-            found = deque(self.bag.messages([self.camera_info], start_ns, before_ns + 1), maxlen=1)
+            found = deque(self.bag.messages([topic], start_ns, before_ns + 1), maxlen=1)
             if found:
                 return found[0][2]
-        raise RecordingError(f"{self.bag.path} has no camera_info before the moment; choose a later one")
+        raise RecordingError(f"{self.bag.path} has nothing on {topic} before the moment; choose a later one")
 
     def source_ns(self, moment_ns: int) -> int:
         """Stamp of the image from which a node with default parameters imagines after all messages up to this time.
@@ -116,7 +115,7 @@ class Recording:
                 nanoseconds(message.header.stamp)
                 for *_, message in self.bag.messages([topic], moment_ns - NS, moment_ns + 1)
             ]
-            for topic in (self.image, self.body_pose)
+            for topic in (self.topics["image"], self.topics["body_pose"])
         )
         tolerance_s = ImagineParameters().sync_tolerance_s
         found = newest_pair(images, poses, tolerance_s)
@@ -145,7 +144,7 @@ class Recording:
     def bodies(self, start_ns: int, stop_ns: int) -> Bodies:
         """Body poses with start ≤ time in the bag < stop; those the node would refuse are left out."""
         stamps, positions, rotations, frame_id = [], [], [], ""
-        for _, _, message in self.bag.messages([self.body_pose], start_ns, stop_ns):
+        for _, _, message in self.bag.messages([self.topics["body_pose"]], start_ns, stop_ns):
             try:
                 position, rotation = body_to_arrays(message)
             except PoseError:

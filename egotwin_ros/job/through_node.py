@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from egotwin_model.io.bags import typestore
 from egotwin_ros import bringup
 from egotwin_ros.action import Imagine
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.job.answer import Answer, Task
 from egotwin_ros.job.client import ImagineClient
 from egotwin_ros.job.process import NodeProcess, enter_domain
@@ -69,7 +70,9 @@ def _converse(task: Task, child: NodeProcess, times: Times, report: Report, chec
         client.wait_active(START_TIMEOUT_S)
         client.wait(player.subscribed, 30.0, "the node's subscriptions")
     with times.measure("replay"):
-        player.publish_latest(task.recording.camera_info, task.begin_ns)
+        for topic in INPUT_TOPICS:
+            if topic.may_be_sent_once:
+                player.publish_latest(task.recording.topics[topic.name], task.begin_ns)
         player.play(task.begin_ns, task.moment_ns)
     with times.measure("imagination"):  # the node waits for the goal's image
         try:

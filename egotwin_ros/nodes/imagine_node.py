@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -25,7 +26,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.timer import Timer
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from egotwin_model.errors import Cancelled, EgoTwinError, ModelError
@@ -34,9 +34,11 @@ from egotwin_ros.bringup import environment
 from egotwin_ros.error_codes import Code, code_name, error_code
 from egotwin_ros.executor import FairExecutor
 from egotwin_ros.image_bridge import to_rgb
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.inputs import InputBuffer
+from egotwin_ros.messages import ros_class
 from egotwin_ros.model_call import load
-from egotwin_ros.msg import BodyPose, Imagination
+from egotwin_ros.msg import Imagination
 from egotwin_ros.outputs import UNCONFIGURED, Health, Outputs
 from egotwin_ros.parameters import ImagineParameters, declare, read
 from egotwin_ros.request import Progress, Report, Request
@@ -180,20 +182,15 @@ class ImagineNode(LifecycleNode):
         return False
 
     def _subscribe(self, parameters: ImagineParameters, inputs: InputBuffer) -> None:
-        def subscribe(kind: type, topic: str, take: object) -> None:
+        for topic in INPUT_TOPICS:
+            message_type, suffix = topic.transported(parameters.image_transport)
+            name = self.resolve_topic_name(topic.name).removesuffix(suffix) + suffix if suffix else topic.name
             subscription = self.create_subscription(
-                kind, topic, take, qos_profile_sensor_data, callback_group=self._messages_in,
+                ros_class(message_type), name, partial(inputs.add, topic.name), qos_profile_sensor_data,
+                callback_group=self._messages_in,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )  # fmt: skip
             self._input_subscriptions.append(subscription)
-
-        if parameters.image_transport == "compressed":
-            base = self.resolve_topic_name("image").removesuffix("/compressed")
-            subscribe(CompressedImage, f"{base}/compressed", inputs.add_image)
-        else:
-            subscribe(Image, "image", inputs.add_image)
-        subscribe(CameraInfo, "camera_info", inputs.add_info)
-        subscribe(BodyPose, "body_pose", inputs.add_pose)
 
     def _release(self) -> None:
         session, self.session = self.session, None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from egotwin_ros import bringup
+from egotwin_ros.input_topics import INPUT_TOPICS
 
 from ..shared_data import missing_extra
 
@@ -62,7 +63,7 @@ def test_every_argument_is_a_parameter_or_topic_of_its_node(entry: bringup.Entry
     try:
         node = rclpy.create_node("declares", context=context)
         {"imagine": parameters.declare, "replay": replay_node.declare}[entry.name](node)
-        declared = {*node.get_parameters_by_prefix(""), "image", "camera_info", "body_pose"}
+        declared = {*node.get_parameters_by_prefix(""), *(topic.name for topic in INPUT_TOPICS)}
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)

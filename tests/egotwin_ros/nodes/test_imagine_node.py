@@ -301,8 +301,8 @@ def test_a_camera_mounted_upside_down_is_rotated_into_the_models_view(make_rig, 
         buffer = InputBuffer(ImagineParameters(camera_mount_rotation=quaternion), to_rgb)
         image = rig.good_image(source)
         image.data = np.tile(np.arange(96, dtype=np.uint8)[:, None, None], (1, 96, 3)).tobytes()
-        buffer.add_image(image)
-        buffer.add_info(rig.good_info(source))
-        buffer.add_pose(rig.good_pose(source))
+        buffer.add("image", image)
+        buffer.add("camera_info", rig.good_info(source))
+        buffer.add("body_pose", rig.good_pose(source))
         views.append(buffer.observe(source, info.camera, info.mount).image.astype(int))
     assert np.abs(views[0] - views[1][::-1, ::-1]).max() <= 2

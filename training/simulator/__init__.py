@@ -1,3 +1,5 @@
+"""The simulated world: furnished rooms, people who move in them, what they see and the words for it."""
+
 import os
 
 # All must be set before MuJoCo is first imported. Rooms are rendered without a screen. Mesa's software rasteriser works

@@ -40,7 +40,7 @@ from egotwin_model.motion.vae import MotionVAE
 from training.datasets.clips.dataset import ClipSet, open_clips
 from training.datasets.clips.shards import Manifest, shard_name, write_shard
 from training.datasets.latents.cache import MappedRows, Piece, cache_pieces
-from training.stages import trainer
+from training.stages.allocation import freed_memory_kept
 from training.stages.codec import VideoCodecStage
 from training.stages.compatibility import FRAMES, POSES
 from training.stages.diffusion import DiffusionStage
@@ -129,14 +129,15 @@ def random_stage(recipe: Recipe, size: int, folder: Path) -> Stage:
 def work(arguments: argparse.Namespace) -> None:
     """One worker's part of a measurement; the main one prints the figures as its last line."""
     recipe, size = RECIPES[arguments.config][arguments.work], frame_size(arguments.config)
-    if arguments.plain_allocator:
-        trainer.keep_freed_memory = lambda: False
     steps, batch = arguments.warmup + arguments.steps, arguments.batch or recipe.train.batch_size
     config = replace(recipe.train, steps=steps, batch_size=batch, tracker="none")
-    with tempfile.TemporaryDirectory() as folder:  # each process has its own, as all run on one machine
+    with contextlib.ExitStack() as held:
+        folder = held.enter_context(tempfile.TemporaryDirectory())  # each process has its own
         stage = random_stage(recipe, size, Path(folder))
         run = Run(stage, config, Path(folder) / "run")
         device = run.accelerator.device.type
+        if device == "cpu" and not arguments.plain_allocator:  # as `trainer.train` does
+            held.enter_context(freed_memory_kept())
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         before = roofline(dtype, 5, time.perf_counter, device)
         with contextlib.closing(run.loader.batches(0)) as batches:
@@ -222,7 +223,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the runs with one process")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--work", help=argparse.SUPPRESS)  # this process is one of the workers
-    parser.add_argument("--plain-allocator", action="store_true", help=argparse.SUPPRESS)  # without `keep_freed_memory`
+    parser.add_argument("--plain-allocator", action="store_true", help=argparse.SUPPRESS)  # without `freed_memory_kept`
     arguments = parser.parse_args(words)
     arguments.stages = [arguments.work] if arguments.work else arguments.stages
     if unknown := set(arguments.stages or []) - RECIPES[arguments.config].keys():

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from egotwin_model.errors import ModelError
 from egotwin_model.io.files import need_room, write_json
 from egotwin_model.io.store import save_tensors
-from training.stages.allocation import keep_freed_memory
+from training.stages.allocation import freed_memory_kept
 from training.stages.batches import BatchLoader, MicroBatch
 from training.stages.checkpoints import Checkpoint
 from training.stages.optimizers import averaging, learning_rate_factor, make_optimizers
@@ -63,7 +63,9 @@ def train(stage: Stage, config: TrainConfig, folder: Path, notes: Mapping[str, A
             many losses were not finite, or the disk has no room for a checkpoint.
         OSError: the disk filled during the run. The last checkpoint is whole.
     """
-    return Run(stage, config, folder).train(notes or {})
+    run = Run(stage, config, folder)
+    with freed_memory_kept() if run.accelerator.device.type == "cpu" else contextlib.nullcontext():
+        return run.train(notes or {})
 
 
 @dataclass
@@ -104,8 +106,6 @@ class Run:
         self._check_config()
         if config.gradient_checkpointing:
             stage.model.enable_gradient_checkpointing()  # type: ignore[operator]
-        if accelerator.device.type == "cpu":
-            keep_freed_memory()
         self.model, *self.optimizers = accelerator.prepare(stage.model, *make_optimizers(stage.model, config))
         self.average = self._average()
         self.checkpoint = Checkpoint(folder, self._identity(), is_main=accelerator.is_main_process)

@@ -59,7 +59,7 @@ class TextEncoder:
         self.tokenizer: Any = _load_tokenizer(_tokenizer_folder(folder))
         self.tokenizer.model_max_length = sys.maxsize  # `truncated` reports long texts; its own warning is not needed
         self.cache = Path(self.options.text_cache) if self.options.text_cache else None
-        self._recent: RecentStates[Tensor] = RecentStates(self._states)
+        self._recent: RecentStates[Tensor] = RecentStates()
         if self.cache is None:
             _ = self.model
 
@@ -121,7 +121,7 @@ class TextEncoder:
 
     def cached(self, text: str) -> Tensor:
         """States of one text, (1, length, text_dim), from memory, from the disk, or computed."""
-        return self._recent[text]
+        return self._recent.get(text, self._states)
 
     def _states(self, text: str) -> Tensor:
         """States of one text from the disk, or computed and put there; without a cache folder always computed."""

@@ -31,7 +31,7 @@ class OnnxTextEncoder:
     def __init__(self, folder: Path, length: int, network: TextNetwork) -> None:
         self.folder, self.length, self.network = folder, length, network
         self._tokenizer = _load_tokenizer(folder)
-        self._recent: RecentStates[NDArray[np.float32]] = RecentStates(lambda text: self([text]))
+        self._recent: RecentStates[NDArray[np.float32]] = RecentStates()
 
     def truncated(self, text: str) -> str:
         """The end of `text` that does not fit into `length` tokens; empty where all of it does."""
@@ -55,7 +55,7 @@ class OnnxTextEncoder:
 
     def cached(self, text: str) -> NDArray[np.float32]:
         """States of one text, (1, length, text_dim), from memory or computed."""
-        return self._recent[text]
+        return self._recent.get(text, lambda text: self([text]))
 
     @property
     def _padding(self) -> dict[str, Any]:

@@ -9,21 +9,24 @@ States = TypeVar("States")
 
 
 class RecentStates(Generic[States]):
-    """States of the texts asked for last, computed when they are not kept.
+    """States of the texts asked for last.
+
+    It holds no reference to the encoder: in a circle of the two, the encoder's weights would stay in memory until a
+    full garbage collection.
 
     Args:
-        compute: the states of a text.
         size: how many texts are kept.
     """
 
-    def __init__(self, compute: Callable[[str], States], size: int = 64) -> None:
-        self._compute, self._size = compute, size
+    def __init__(self, size: int = 64) -> None:
+        self._size = size
         self._kept: dict[str, States] = {}
 
-    def __getitem__(self, text: str) -> States:
+    def get(self, text: str, compute: Callable[[str], States]) -> States:
+        """The states of a text, by `compute` where they are not kept."""
         states = self._kept.pop(text, None)
         if states is None:
-            states = self._compute(text)
+            states = compute(text)
         self._kept[text] = states  # the last used comes last
         if len(self._kept) > self._size:
             del self._kept[next(iter(self._kept))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +112,18 @@ def test_a_model_folder_names_a_folder_or_a_package(copy: Path) -> None:
     assert not load_text_encoder(copy.parent, "text_encoder", LENGTH).masked
     with pytest.raises(ModelError, match="package no_such_encoder is not installed"):
         load_text_encoder(copy.parent, "no_such_encoder", LENGTH)
+
+
+def test_a_dropped_encoder_is_freed_at_once(cogvideox_folder: Path) -> None:
+    """Its weights (T5-XXL's are 9 GB) do not wait for a garbage collection, once the library has loaded one before."""
+    for number in range(2):
+        encoder = TextEncoder(cogvideox_folder / "text_encoder", LENGTH)
+        encoder.cached("walk left")
+        alive = weakref.ref(encoder), weakref.ref(encoder.model)
+        del encoder
+        if number == 0:
+            gc.collect()
+        assert [part() for part in alive] == [None, None]
 
 
 def test_minilm_is_masked_and_zero_after_the_text() -> None:

@@ -101,7 +101,6 @@ def test_distances_and_path_errors_by_hand() -> None:
     assert displacement(path) == pytest.approx(0.0)
     straight = np.arange(6)[:, None] * np.array([0.5, 0.0, 0.0])
     np.testing.assert_allclose(constant_velocity(straight), straight)
-    np.testing.assert_allclose(constant_velocity(straight, known=4), straight)
     still = np.zeros_like(straight)
     at_one_second = displacement_errors(distances(still, straight), rate_hz=5.0, horizons_s=(1.0,))
     assert at_one_second == {"ADE@1s": pytest.approx(1.5), "FDE@1s": pytest.approx(2.5)}

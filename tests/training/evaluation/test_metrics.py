@@ -91,7 +91,7 @@ def test_r_precision_of_a_perfect_a_random_and_a_collapsed_space() -> None:
     texts = rng.normal(size=(320, 8))
     for k, share in r_precision(texts, texts + 1e-3 * rng.normal(size=texts.shape)).items():
         assert share == (1.0, 1.0, 1.0), k
-    for k, share in r_precision(texts, rng.normal(size=texts.shape), repetitions=40).items():
+    for k, share in r_precision(texts, rng.normal(size=texts.shape)).items():
         assert share.value == pytest.approx(k / 32, abs=0.02)
         assert share.low < share.value < share.high
     assert r_precision(texts, np.zeros_like(texts))[3].value == pytest.approx(3 / 32, abs=0.03)  # nearest to the origin
@@ -101,7 +101,7 @@ def test_r_precision_of_a_perfect_a_random_and_a_collapsed_space() -> None:
 def test_r_precision_by_hand() -> None:
     """Motions on a line, each nearest to its right neighbour's text: rank 1 for all but the last."""
     places = np.arange(32.0)[:, None]
-    shares = r_precision(places, places + 0.6, repetitions=3)
+    shares = r_precision(places, places + 0.6)
     assert shares[1].value == pytest.approx(1 / 32)
     assert shares[2].value == 1.0
     assert shares[2].low == shares[2].high == 1.0

@@ -29,6 +29,7 @@ from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealCli
 
 Array = NDArray[np.float64]
 THUMBNAIL = 8
+LIBRARY_CLIPS = 4000
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,8 @@ def _by_depth(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
 class Library:
     """The train split as a predictor: the mean of a behaviour, or the clip with the most similar start."""
 
-    def __init__(self, benchmark: Benchmark, limit: int = 4000) -> None:
-        self.benchmark, self.limit = benchmark, limit
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
 
     @cached_property
     def clips(self) -> ClipSet:
@@ -143,8 +144,8 @@ class Library:
 
     @cached_property
     def numbers(self) -> list[int]:
-        """The train clips that are used: all, or `limit` of them evenly spread."""
-        return np.unique(np.linspace(0, len(self.clips) - 1, min(self.limit, len(self.clips))).astype(int)).tolist()
+        """The train clips that are used: all, or `LIBRARY_CLIPS` of them evenly spread."""
+        return np.unique(np.linspace(0, len(self.clips) - 1, min(LIBRARY_CLIPS, len(self.clips))).astype(int)).tolist()
 
     def mean_path(self, clip: RealClip) -> Prediction:
         """Mean of the training clips of the same behaviour, each seen from its first head pose's heading."""

@@ -24,7 +24,7 @@ from training.evaluation.metrics.retrieval import BATCH, batch_ranks, clip_simil
 from training.evaluation.metrics.view_turns import correlation
 
 Array = NDArray[np.float64]
-RESAMPLES = 100  # of a Fréchet distance, each a singular value decomposition
+FRECHET_RESAMPLES = 100  # of a Fréchet distance, each a singular value decomposition
 
 
 def gains(model: Parts, other: Parts, truth: Parts, frame_rate: float) -> dict[str, Interval]:
@@ -106,7 +106,7 @@ def _hand_gain(resampled: Array) -> Array:
 
 def _frechet_gain(model: Array, other: Array, truth: Array) -> Interval:
     rng = np.random.default_rng(0)
-    resamples = [np.arange(len(truth)), *(rng.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES))]
+    resamples = [np.arange(len(truth)), *(rng.integers(len(truth), size=len(truth)) for _ in range(FRECHET_RESAMPLES))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # too few clips: said in the table
         values = np.array([_distance(other, truth, rows) - _distance(model, truth, rows) for rows in resamples])

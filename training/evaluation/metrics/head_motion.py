@@ -58,11 +58,11 @@ def _relative_to_first(rotations: Array, positions: Array) -> tuple[Array, Array
     return rotations[0].T @ rotations, (positions - positions[0]) @ rotations[0]
 
 
-def constant_velocity(positions: ArrayLike, known: int = 2) -> Array:
-    """Baseline: continues with the mean velocity of the first `known` positions. (..., T, 3) to (..., T, 3).
+def constant_velocity(positions: ArrayLike) -> Array:
+    """Baseline: continues with the velocity of the first two positions. (..., T, 3) to (..., T, 3).
 
     It is given more than the model, which sees one pose only and so no velocity.
     """
     p = np.asarray(positions, dtype=np.float64)
-    step = (p[..., known - 1, :] - p[..., 0, :]) / (known - 1)
+    step = p[..., 1, :] - p[..., 0, :]
     return p[..., :1, :] + np.arange(p.shape[-2])[:, None] * step[..., None, :]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+RESAMPLES, SEED = 1000, 0
 Z95 = 1.959963984540054  # two-sided 95 % of a normal distribution
 
 
@@ -27,10 +28,10 @@ def over_repetitions(values: ArrayLike) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def over_clips(values: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Interval:
+def over_clips(values: ArrayLike) -> Interval:
     """Mean of (N,) clips, NaN left out, with the percentile bootstrap over clips; NaN throughout where none is left."""
     x = np.asarray(values, dtype=np.float64)
-    return bootstrap(x[np.isfinite(x)], lambda sample: sample.mean(axis=-1), resamples=resamples, seed=seed)
+    return bootstrap(x[np.isfinite(x)], lambda sample: sample.mean(axis=-1))
 
 
 def share_of_clips(values: ArrayLike) -> Interval:
@@ -52,9 +53,6 @@ def share_of_clips(values: ArrayLike) -> Interval:
 def bootstrap(
     values: NDArray[np.float64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> Interval:
     """`statistic` of the clips (last axis) and its percentile bootstrap: (..., N) to (...) in one call.
 
@@ -64,7 +62,7 @@ def bootstrap(
     """
     if values.shape[-1] == 0:
         return Interval(np.nan, np.nan, np.nan)
-    rows = np.random.default_rng(seed).integers(values.shape[-1], size=(resamples, values.shape[-1]))
+    rows = np.random.default_rng(SEED).integers(values.shape[-1], size=(RESAMPLES, values.shape[-1]))
     resampled = statistic(values[..., rows])
     finite = resampled[np.isfinite(resampled)]
     if not len(finite):

@@ -19,25 +19,23 @@ from training.evaluation.metrics.metric_family import Metric, MetricFamily, Part
 Array = NDArray[np.float64]
 BATCH = 32
 REPETITIONS = 20
+PAIRS = 300  # of Diversity, in each repetition
+SEED = 0
 TOP = (1, 2, 3)
 
 
-def r_precision(
-    texts: ArrayLike, motions: ArrayLike, *, batch: int = BATCH, repetitions: int = REPETITIONS, seed: int = 0
-) -> dict[int, Interval]:
+def r_precision(texts: ArrayLike, motions: ArrayLike, *, batch: int = BATCH) -> dict[int, Interval]:
     """Share of motions whose own text is among the k nearest of the batch's texts, for k in `TOP`.
 
     Args:
         texts, motions: (N, D) features of N pairs; see `batch_ranks`.
     """
-    ranks = batch_ranks(texts, motions, batch=batch, repetitions=repetitions, seed=seed)
+    ranks = batch_ranks(texts, motions, batch=batch)
     return {k: over_repetitions((ranks < k).sum(axis=1) / np.isfinite(ranks).sum(axis=1)) for k in TOP}
 
 
-def batch_ranks(
-    texts: ArrayLike, motions: ArrayLike, *, batch: int = BATCH, repetitions: int = REPETITIONS, seed: int = 0
-) -> Array:
-    """How many other texts of its batch are at least as near to each motion as its own: (repetitions, N).
+def batch_ranks(texts: ArrayLike, motions: ArrayLike, *, batch: int = BATCH) -> Array:
+    """How many other texts of its batch are at least as near to each motion as its own: (REPETITIONS, N).
 
     Each repetition shuffles the clips and cuts whole batches; what is left over is NaN. Of texts at equal distance (two
     clips may have the same goal) the own one counts last, so a collapsed space scores 0.
@@ -48,8 +46,8 @@ def batch_ranks(
     text, motion = _pairs(texts, motions)
     if len(text) < batch:
         raise PredictionError(f"{len(text)} clips for R-Precision, which needs at least one batch of {batch}")
-    rng = np.random.default_rng(seed)
-    ranks = np.full((repetitions, len(text)), np.nan)
+    rng = np.random.default_rng(SEED)
+    ranks = np.full((REPETITIONS, len(text)), np.nan)
     for row in ranks:
         for chosen in rng.permutation(len(text))[: len(text) // batch * batch].reshape(-1, batch):
             row[chosen] = _ranks(text[chosen], motion[chosen])
@@ -68,18 +66,18 @@ def mm_distance(texts: ArrayLike, motions: ArrayLike) -> Array:
     return np.linalg.norm(motion - text, axis=-1)
 
 
-def diversity(features: ArrayLike, *, pairs: int = 300, repetitions: int = REPETITIONS, seed: int = 0) -> Interval:
-    """Mean distance of two random clips' features: `pairs` pairs, sampled again in each repetition.
+def diversity(features: ArrayLike) -> Interval:
+    """Mean distance of two random clips' features: `PAIRS` pairs, sampled again in each repetition.
 
     Guo et al. sample two sets of 300; where there are fewer clips, each set is half of them.
     """
     x = _finite(features, "features")
-    size = min(pairs, len(x) // 2)
+    size = min(PAIRS, len(x) // 2)
     if size < 1:
         raise PredictionError(f"{len(x)} clips for Diversity, which needs at least 2")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     means = []
-    for _ in range(repetitions):
+    for _ in range(REPETITIONS):
         order = rng.permutation(len(x))
         means.append(np.linalg.norm(x[order[:size]] - x[order[size : 2 * size]], axis=-1).mean())
     return over_repetitions(np.array(means))

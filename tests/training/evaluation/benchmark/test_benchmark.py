@@ -11,45 +11,37 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file, save_file
 
-from ...shared_data import missing_extra
+from ....shared_data import missing_extra
 
 pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
-from egotwin_model.errors import ModelError
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.io.files import write_json
 from egotwin_model.io.videos import Compression, write_video
 from egotwin_model.motion.head_path import heading
-from egotwin_model.motion.representation import BodyMotion
 from training.evaluation.benchmark.baselines import baselines, write_baseline
 from training.evaluation.benchmark.imagining import write_imaginations
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.predictions import (
-    PredictionInfo,
     Predictions,
     clip_name,
     read_info,
     write_info,
-    write_prediction,
 )
 from training.evaluation.benchmark.report import write_report
 from training.evaluation.benchmark.run import REPORT, RESULTS, score
 from training.evaluation.benchmark.task_files import write_tasks
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
-from training.evaluation.extractors.export_command import main as ship_evaluators
-from training.evaluation.extractors.official import I3D, Clip, InceptionV3
-from training.evaluation.extractors.train_command import main as train_evaluators
-from training.evaluation.metrics.predicted_clip import Prediction
 from training.evaluation.metrics.view_shift import view_shift
 
-from ..evaluation_data import write_data
+from ...evaluation_data import write_data
+from ..true_predictions import write_truth
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 NO_NETWORKS = ToolsSpec(images=False, cameras=False)
 CLIPS = 6
 PHYSICS = {"foot sliding", "stance sliding", "feet standing", "floor penetration", "jerk"}
@@ -65,20 +57,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def benchmark(data: Path) -> Benchmark:
     return Benchmark(data, CLIPS)
-
-
-def write_truth(benchmark: Benchmark, folder: Path, samples: int = 1, noise: float = 0.0) -> Path:
-    """The true clips as predictions, or near ones."""
-    rng = np.random.default_rng(0)
-    write_info(folder, PredictionInfo("oracle", "joint", benchmark.frame_rate, benchmark.pose_rate))
-    for number in benchmark.numbers:
-        clip = benchmark.clip(number)
-        positions = np.repeat(clip.positions[None], samples, axis=0)
-        positions[:, 1:] += noise * rng.normal(size=(samples, 1, 1, 3)).astype(np.float32)
-        rotations = np.repeat(clip.rotations[None], samples, axis=0)
-        motion = BodyMotion(positions, rotations, positions[:, :, HEAD], rotations[:, :, HEAD])
-        write_prediction(folder, number, Prediction(clip.frames, motion))
-    return folder
 
 
 def change(folder: Path, number: int, **arrays: np.ndarray | None) -> None:
@@ -382,113 +360,3 @@ def test_predictions_of_two_models_do_not_mix_in_one_folder(benchmark: Benchmark
         write_info(folder, replace(read_info(folder), name="another"))
     with pytest.raises(PredictionError, match="two subjects have one name"):
         score(benchmark, [folder, folder], NO_NETWORKS, tmp_path / "out")
-
-
-# Extractors
-
-
-class Script(torch.nn.Module):
-    """The call of the published TorchScript extractors, on a network of one mean."""
-
-    def forward(self, x: torch.Tensor, rescale: bool = True, resize: bool = True, return_features: bool = False):
-        return x.float().flatten(2).mean(-1)
-
-
-def test_official_extractors_are_loaded_by_checksum(tmp_path: Path) -> None:
-    import hashlib
-
-    path = tmp_path / "script.pt"
-    torch.jit.script(Script()).save(str(path))
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    frames = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
-    images, clips = InceptionV3(path, checksum), I3D(path, checksum)
-    np.testing.assert_allclose(images(frames), frames.reshape(5, -1, 3).mean(1), rtol=1e-5)
-    np.testing.assert_allclose(clips(frames), frames.reshape(-1, 3).mean(0) / 127.5 - 1.0, atol=1e-5)
-    assert images.identity.official
-    assert images.identity.sha256 == checksum
-    with pytest.raises(ModelError, match="you gave 00"):
-        InceptionV3(path, "00")
-    with pytest.raises(ModelError, match="is missing"):
-        I3D(tmp_path / "absent.pt", checksum)
-    with pytest.raises(ModelError, match="is missing"):
-        Clip(tmp_path)
-    path.write_bytes(b"no script")
-    with pytest.raises(ModelError, match="no TorchScript file"):
-        I3D(path, hashlib.sha256(b"no script").hexdigest())
-
-
-@pytest.fixture(scope="module")
-def evaluators(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("evaluators")
-    small = ["--train.steps", "2", "--train.batch-size", "4", "--train.precision", "no", "--train.validate-every", "2"]
-    for name in ("text-motion", "video-text", "hands", "camera"):
-        assert train_evaluators([name, "--data", str(data), "--out", str(folder), *small]) == 0, name
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("name", "lacking"), [("hands", "hand_visible"), ("video-text", "camera_pose"), ("camera", "camera_pose")]
-)
-def test_clips_without_what_an_evaluator_learns_from_are_refused(
-    name: str, lacking: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = write_data(tmp_path / "data", {"train": 2, "val": 2}, without=lacking)
-    assert train_evaluators([name, "--data", str(data), "--out", str(tmp_path / "out")]) == 1
-    assert f"clips have no {lacking}" in capsys.readouterr().out
-    assert not (tmp_path / "out" / name / "checkpoint").exists()
-
-
-def test_trained_evaluators_fill_the_table(benchmark: Benchmark, evaluators: Path, tmp_path: Path) -> None:
-    folder = write_truth(benchmark, tmp_path / "oracle")
-    results = score(benchmark, [folder], replace(NO_NETWORKS, evaluators=str(evaluators)), tmp_path / "out")
-    subject = results["subjects"]["oracle"]
-    values = {name: metric["value"] for name, metric in subject["metrics"].items()}
-    assert values["FVD"] == pytest.approx(0.0, abs=1e-6)
-    assert values["M-FID"] == pytest.approx(0.0, abs=1e-6)
-    assert values["MM-Dist"] > 0
-    assert -100 <= values["CLIP-SIM"] <= 100
-    assert values["TransErr, learned"] > 0
-    assert values["RotErr, learned"] > 0
-    assert results["extractors"]["learned camera path"]["name"] == "our camera CNN"
-    assert results["real against real"]["FVD"]["value"] > 0
-    assert any("FVD: Fréchet distance of 6 features" in note for note in subject["notes"])
-    assert any("R-Precision is not measured: 6 clips" in note for note in subject["notes"])
-    assert {each["official"] for each in results["extractors"].values()} == {False}
-    page = write_report(results, benchmark, tmp_path / "out").read_text(encoding="utf-8")
-    assert "not comparable with the paper" in page
-    changed = evaluators / "hands" / "config.json"
-    before = changed.read_text()
-    try:
-        changed.write_text('{"who": 1}')
-        with pytest.raises(ModelError, match="does not describe"):
-            score(benchmark, [folder], ToolsSpec(str(evaluators), False, False, 3), tmp_path / "other")
-    finally:
-        changed.write_text(before)
-
-
-def test_shipped_evaluators_measure_the_same_and_altered_ones_are_refused(
-    benchmark: Benchmark, evaluators: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shipped, folder = tmp_path / "shipped", write_truth(benchmark, tmp_path / "oracle")
-    assert ship_evaluators(["--evaluators", str(evaluators), "--out", str(shipped)]) == 0
-    assert "hands: f_left" in capsys.readouterr().out
-    assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".json", ".safetensors"}
-    values = [
-        score(benchmark, [folder], replace(NO_NETWORKS, evaluators=str(source)), tmp_path / source.name)["subjects"][
-            "oracle"
-        ]["metrics"]["MM-Dist"]["value"]
-        for source in (evaluators, shipped)
-    ]
-    assert values[1] == pytest.approx(values[0], rel=1e-2)  # in half precision
-    (shipped / "hands" / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"hands/config.json was altered"):
-        score(benchmark, [folder], ToolsSpec(str(shipped), False, False, 3), tmp_path / "altered")
-    recipe = evaluators / "camera" / "recipe.json"
-    before = recipe.read_text()
-    try:
-        recipe.write_text(before.replace('"steps": 2', '"steps": 4'))
-        assert ship_evaluators(["--evaluators", str(evaluators), "--out", str(tmp_path / "other")]) == 1
-    finally:
-        recipe.write_text(before)
-    assert "camera was stopped at step 2 of 4; run `egotwin train evaluators camera" in capsys.readouterr().out
-    assert not (tmp_path / "other").exists()

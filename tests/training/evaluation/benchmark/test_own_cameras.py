@@ -42,8 +42,8 @@ from training.evaluation.quick import QuickEvaluation
 from training.evaluation.tune import Tuning
 from training.export.command import export, random_networks
 
-from ..evaluation_data import camera_of_clip, write_data
-from .rendered_room import room_view, wall_patterns
+from ...evaluation_data import camera_of_clip, write_data
+from ..rendered_room import room_view, wall_patterns
 
 CLIPS, SIZE = 6, 64
 

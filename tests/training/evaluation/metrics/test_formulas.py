@@ -31,7 +31,7 @@ from training.evaluation.metrics.path_errors import (
 from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
 from training.evaluation.metrics.retrieval import clip_similarity, diversity, mm_distance, r_precision
 
-from ...shared_data import missing_extra
+from ....shared_data import missing_extra
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -1,29 +1,57 @@
-"""The learned camera path's training pairs, and the regression experiment."""
+"""Camera paths from frames: COLMAP's of a rendered room, and the training pairs of the learned one."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from ...shared_data import missing_extra
+from ....shared_data import missing_extra
 
 pytest.importorskip("tyro", reason=missing_extra("train"))
 
-from egotwin_model.geometry.skeleton import HEAD
-from egotwin_model.motion.head_centric import HeadCentric
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
 from training.datasets.clips.dataset import open_clips
-from training.evaluation import root_regression as regression
 from training.evaluation.extractors.camera_stage import _pairs, _turned
+from training.evaluation.extractors.colmap import Colmap
 from training.evaluation.extractors.extractor_networks import CameraConfig
 from training.evaluation.extractors.trained import chained
+from training.evaluation.metrics.head_motion import view_consistency
 
-from ..evaluation_data import write_data
+from ...evaluation_data import write_data
+from ..rendered_room import room_view, wall_patterns
+
+
+def test_camera_paths_are_found_in_frames_of_a_room() -> None:
+    camera = Pinhole.from_fov(128, 128, np.pi / 2)
+    walls = wall_patterns()
+    share = np.linspace(0, 1, 13)
+    heads = Rotation.from_euler("z", 0.8 * share[:, None]).as_matrix()
+    places = np.stack([1.2 * share, 0.5 * np.sin(3 * share), 0.1 * share], axis=-1)
+    poses = Mount().camera_pose(places, heads)
+    frames = np.stack([room_view(camera, pose, walls) for pose in poses])
+    path = Colmap(stride=2)(frames, camera)
+    assert path.frames.tolist() == [0, 2, 4, 6, 8, 10, 12]
+    found = view_consistency(path.rotations, path.positions, poses[::2, :3, :3], poses[::2, :3, 3])
+    assert found["RotErr"] < 0.03
+    assert found["TransErr"] < 0.05
+    assert len(Colmap()(np.full((9, 64, 64, 3), 90, np.uint8), camera.scaled(64, 64)).frames) == 0
+
+
+def test_a_camera_path_is_found_again() -> None:
+    """A camera that hardly moves leaves its path to chance, which has a seed."""
+    camera, walls, share = Pinhole.from_fov(128, 128, np.pi / 2), wall_patterns(), np.linspace(0, 1, 5)
+    heads = Rotation.from_euler("z", 0.8 * share[:, None]).as_matrix()
+    places = np.stack([0.024 * share, 0.01 * np.sin(3 * share), 0.002 * share], axis=-1)
+    frames = np.stack([room_view(camera, pose, walls) for pose in Mount().camera_pose(places, heads)])
+    paths = [Colmap(stride=1)(frames, camera) for _ in range(4)]
+    assert len(paths[0].frames) == 5
+    for path in paths[1:]:
+        np.testing.assert_array_equal(path.positions, paths[0].positions)
 
 
 def test_successive_steps_are_the_path(tmp_path: Path) -> None:
@@ -63,28 +91,3 @@ def test_mirrored_and_reversed_pairs_have_their_own_true_steps() -> None:
     torch.testing.assert_close(found["pairs"][1], pairs[1].flip(-1))
     torch.testing.assert_close(found["pairs"][2], pairs[2].roll(3, 0))
     torch.testing.assert_close(found["pairs"][3], pairs[3].roll(3, 0).flip(-1))
-
-
-def test_heads_are_regressed_from_either_representation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data, out = write_data(tmp_path / "data", {"train": 8, "val": 4}), tmp_path / "out"
-    _, heads = regression._features(open_clips(data / "val"), HeadCentric(), 4)
-    clip = open_clips(data / "val")[2]
-    rotations, places = regression._pose(heads[2])
-    first = clip["rotations"][0, HEAD].astype(np.float64)
-    np.testing.assert_allclose(rotations, first.T @ clip["rotations"][:, HEAD], atol=1e-5)
-    np.testing.assert_allclose(places, (clip["positions"][:, HEAD] - clip["positions"][0, HEAD]) @ first, atol=1e-5)
-    command = ["--data", str(data), "--out", str(out), "--steps", "2", "--clips", "6"]
-    assert regression.main(command) == 0
-    assert "from root-centric features, least of 2 steps: TransErr [m]" in capsys.readouterr().out
-    curves = json.loads((out / "regression.json").read_text())
-    assert curves["head-centric"]["step"] == [1, 2]
-    assert all(value > 0 for curve in curves.values() for value in curve["val_rot_err_rad"])
-    assert json.loads((out / "root-centric" / "recipe.json").read_text())["clips"] == 6
-    assert cv2.imread(str(out / "regression.png")).std() > 5
-    before = (out / "root-centric" / "metrics.jsonl").read_text()
-    assert regression.main([*command[:-4], "--steps", "3", "--clips", "6"]) == 0  # goes on
-    after = (out / "root-centric" / "metrics.jsonl").read_text()
-    assert after.startswith(before)
-    assert len(after.splitlines()) == 3
-    assert regression.main(["--data", str(tmp_path), "--out", str(out)]) == 1
-    assert "manifest.json is missing" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from training.evaluation.metrics.intervals import Interval, over_clips
 from training.evaluation.metrics.metric_family import Metric, MetricFamily, Parts, Rates
 from training.evaluation.metrics.predicted_clip import PredictedClip, as_prediction
 
-from ..evaluation_data import write_data
+from ...evaluation_data import write_data
 
 
 def brightness(case: PredictedClip) -> Parts:

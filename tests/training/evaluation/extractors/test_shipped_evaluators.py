@@ -9,7 +9,7 @@ import pytest
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-from ...shared_data import missing_extra, require_opengl
+from ....shared_data import missing_extra, require_opengl
 
 pytest.importorskip("mujoco", reason=missing_extra("world"))
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
@@ -24,7 +24,7 @@ from training.evaluation.metrics.predicted_clip import Prediction
 from training.evaluation.metrics.retrieval import r_precision
 from training.simulator import generate
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 CLIPS = 48
 
 

@@ -19,9 +19,9 @@ from training.evaluation.metrics.path_errors import displacement_errors, distanc
 from training.evaluation.metrics.view_shift import view_shift
 from training.evaluation.metrics.view_turns import VIEW_TURNS
 
-from ...shared_data import rendered_clips
+from ....shared_data import rendered_clips
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -132,3 +132,15 @@ def test_the_robots_wheel_has_the_commands_of_ros_alone(fresh: Path, tmp_path: P
     done = _run(tmp_path, fresh.with_name("egotwin"), "train", "joint")
     assert done.returncode == 2
     assert "egotwin-training" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_robots_wheel_imagines_from_the_command_line_without_ros(fresh: Path, tmp_path: Path) -> None:
+    """The embedded recording and model: the three files, as the node's command writes them."""
+    options = ["--goal", "turn left", "--steps", "2", "--seed", "0", "--out", str(tmp_path / "out")]
+    done = _run(tmp_path, fresh.with_name("egotwin"), "imagine", *options)
+    assert done.returncode == 0, done.stderr
+    assert "without ROS (rclpy is not installed)" in done.stderr
+    files = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
+    assert files.keys() == {"imagination.mcap", "imagination.mp4", "trajectory.png"}
+    assert min(files.values()) > 1000

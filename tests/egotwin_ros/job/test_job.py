@@ -25,7 +25,7 @@ from egotwin_ros.job.command import main
 from egotwin_ros.messages import BAG, ROS
 from egotwin_ros.request import Request
 
-pytestmark = pytest.mark.ros
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
 START = 1_700_000_000_000_000_000
 FILES = ["imagination.mcap", "imagination.mp4", "trajectory.png"]
 

@@ -1,1 +1,1 @@
-"""Trained stages to model folders and ONNX graphs, and back to a folder to train further."""
+"""Export of trained stages as model folders with ONNX graphs, and back for further training."""

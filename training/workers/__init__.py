@@ -1,1 +1,1 @@
-"""Long work: spread over workers, stopped without loss."""
+"""Work shared among processes or a Ray cluster, and stopped without loss."""

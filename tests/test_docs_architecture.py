@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from docs import architecture
 from docs.imports import ROOT
 
@@ -43,6 +41,5 @@ def test_arrows_leave_out_what_follows_from_others() -> None:
 
 
 def test_the_map_is_drawn(tmp_path) -> None:
-    pytest.importorskip("matplotlib")
     architecture.draw(tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 20_000

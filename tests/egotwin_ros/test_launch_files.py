@@ -172,7 +172,7 @@ def _viewers() -> list[str]:
     """What view.launch.py would start."""
     found = []
     for package in ("rviz2", "foxglove_bridge"):
-        with contextlib.suppress(PackageNotFoundError):
+        with contextlib.suppress(PackageNotFoundError, OSError):  # OSError: no AMENT_PREFIX_PATH, so nothing is there
             get_package_prefix(package)
             found.append(package)
     return found

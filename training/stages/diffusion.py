@@ -27,7 +27,7 @@ MODALITIES = {"text-to-motion": ("motion",), "joint": ("video", "motion"), "text
 
 
 class DiffusionStage(Stage):
-    """v-prediction losses ‖v − v̂‖² of both modalities, t_v and t_m drawn independently (Section 3.3)."""
+    """v-prediction losses ‖v − v̂‖² of both modalities, t_v and t_m sampled independently (Section 3.3)."""
 
     def __init__(
         self,

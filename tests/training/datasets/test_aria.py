@@ -1,4 +1,4 @@
-"""Project Aria recordings become bags: geometry, bodies, refusals; on the real recordings where they are at hand."""
+"""Project Aria recordings become bags: geometry, bodies, refusals; on the real recordings where there are any."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_measured_hands_are_on_the_hands_in_the_image(twin):
     brightness = twin.images[0].mean(axis=-1)
     for u, v in pixels.round().astype(int):
         assert np.percentile(brightness[v - 5 : v + 6, u - 5 : u + 6], 25) < 40
-    assert np.median(brightness[140:220, 100:200]) > 60  # what lies around them is not dark
+    assert np.median(brightness[140:220, 100:200]) > 60  # their surroundings are not dark
 
 
 @real

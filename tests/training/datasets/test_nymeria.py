@@ -250,7 +250,7 @@ def test_a_real_recording_gives_upright_frames_and_its_clock():
     recording = VrsRecording(ARIA / "aria_digital_twin_test_data" / "video.vrs", camera, Mount())
     frames = list(recording.frames(np.arange(len(recording.stamps_ns))))
     assert [frame.shape for frame in frames] == [(64, 64, 3)] * 3
-    timecodes = np.array([73852862298728, 73852895637783, 73852928957663])  # as projectaria-tools tells them
+    timecodes = np.array([73852862298728, 73852895637783, 73852928957663])  # as projectaria-tools gives them
     np.testing.assert_allclose(recording.timecode_to_device_ns(timecodes), recording.stamps_ns, atol=1000)
     other = VrsRecording(ARIA / "aria_everyday_activities_test_data" / "recording.vrs", camera, Mount())
     with pytest.raises(Unfit, match="no timecode") as error:

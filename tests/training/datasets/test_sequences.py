@@ -588,7 +588,7 @@ def test_body_written_and_read(tmp_path, wearer):
         assert file["segment_qWXYZ"].shape == (241, 92)
 
 
-# --- what networks make of clips, and the data card -----------------------------------------------------------------
+# --- outputs of networks for clips, and the data card ---------------------------------------------------------------
 
 
 def test_latents_are_computed_once_a_shard(stored, tmp_path):

@@ -1,4 +1,4 @@
-"""Codec training: the loss falls and its terms mean what they say; the linear start is the best linear codec."""
+"""Codec training: the loss falls, its terms are right, and the linear start is the best linear codec."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is computed once of clips and kept: right, resumable, checked, shared; what does not fit is refused by name."""
+"""Encoding of clips: the cache is right, resumable, checked and shared; clips that do not fit are refused by name."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def numbers(rows: range) -> dict[str, torch.Tensor]:
 
 
 def write_clips(folder: Path, wearer: Callable[..., Any], size: int = 64, change: Change | None = None) -> ClipSet:
-    """Five clips in two shards, as the world writes them."""
+    """Five clips in two shards, as the simulator writes them."""
     manifest, rng = Manifest(folder.name, seed=0, num_clips=5, size=size), np.random.default_rng(0)
     for index, rows in enumerate((range(3), range(3, 5))):
         bodies = [wearer(5.0, seed=row) for row in rows]

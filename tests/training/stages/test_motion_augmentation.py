@@ -1,4 +1,4 @@
-"""Varied motion is still motion of a body: bones keep their proportions, each clip has its own random numbers."""
+"""Augmented motion is still that of a body: bones keep their proportions, each clip has its own random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe from an empty folder to a model that imagines: world, four stages, export; at the smallest real sizes."""
+"""The recipe from an empty folder to a model: simulated clips, all stages, export; at the smallest sizes."""
 
 from __future__ import annotations
 
@@ -520,29 +520,29 @@ FSDP = {  # as in examples/slurm/train_paper.sbatch
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("spread", [False, True], ids=["ddp", "fsdp"])
-def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path, spread: bool) -> None:
-    """The same batch, shared by two processes over gloo, gives the same weights; also where parameters are spread over
-    the processes, and where one process resumes what two have saved."""
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
+def test_two_processes_train_what_one_does(runs: Path, data: Path, tmp_path: Path, sharded: bool) -> None:
+    """The same batch, shared by two processes over gloo, gives the same weights; also where parameters are sharded over
+    them, and where one process resumes what two have saved."""
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         shutil.copytree(runs, folder, ignore=shutil.ignore_patterns("joint"))
     arguments = ["joint", "--config", "smoke", "--data", str(data), "--train.learning-rate", "1e-4"]
-    if spread:
+    if sharded:
         arguments += ["--train.ema-decay", "0", "--train.gradient-checkpointing"]
     assert main([*arguments, "--runs", str(one)]) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = [str(Path(__file__).with_name("fsdp_on_cpu.py"))] if spread else ["-m", "training.stages.command"]
+    script = [str(Path(__file__).with_name("fsdp_on_cpu.py"))] if sharded else ["-m", "training.stages.command"]
     done = subprocess.run(
         [*launcher, *script, *arguments, "--runs", str(two)],
-        env={**os.environ, **(FSDP if spread else {}), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
+        env={**os.environ, **(FSDP if sharded else {}), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1",
              "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=850,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert ("FSDPEgoTwinTransformer" in done.stderr) == spread
+    assert ("FSDPEgoTwinTransformer" in done.stderr) == sharded
     before = load_tensors(runs / "text-to-motion" / WEIGHTS)
     for more in ([], ["--train.steps", "3"]):
         if more:

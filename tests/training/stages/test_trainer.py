@@ -1,4 +1,4 @@
-"""The loop's promises: resume equals an unbroken run to the bit, checkpoints fit their run, bad losses are skipped."""
+"""The training loop: resumed runs equal unbroken ones to the bit, checkpoints fit their run, bad losses are skipped."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path: Path) -> None:
 
 
 def test_micro_batches_give_the_weights_of_the_whole_batch(tmp_path: Path) -> None:
-    """A share may be drawn and summed in any number of parts."""
+    """A process may compute its share in any number of micro-batches."""
     config = replace(CONFIG, batch_size=6, learning_rate=1e-3)
     train(Regression(), config, tmp_path / "whole")
     train(Regression(), replace(config, gradient_accumulation=3), tmp_path / "parts")

@@ -1,4 +1,4 @@
-"""Shards made by many workers: each once, broken ones passed over, a dying worker or a full disk survived."""
+"""Shards made by many workers: each once, failed ones skipped, a dying worker or a full disk survived."""
 
 from __future__ import annotations
 

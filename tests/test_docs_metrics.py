@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("scipy", reason="the extra `train` is not installed")
+from .shared_data import missing_extra
+
+pytest.importorskip("scipy", reason=missing_extra("train"))
 
 from docs import metrics
 from training.evaluation.metrics import catalogue

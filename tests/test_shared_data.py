@@ -55,8 +55,12 @@ def test_every_skip_gives_its_reason_from_one_place() -> None:
             if not isinstance(node, ast.Call):
                 continue
             what = ast.unparse(node.func)
-            if what == "pytest.importorskip" and not any(keyword.arg == "reason" for keyword in node.keywords):
-                wrong.append(f"{path}:{node.lineno} skips without a reason")
+            if what == "pytest.importorskip":
+                reasons = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "reason"]
+                if not reasons:
+                    wrong.append(f"{path}:{node.lineno} skips without a reason")
+                elif "extra" in reasons[0] and not reasons[0].startswith(missing_extra.__name__):
+                    wrong.append(f"{path}:{node.lineno} does not tell how to get the extra: use missing_extra()")
             if what == missing_extra.__name__ and ast.literal_eval(node.args[0]) not in EXTRAS:
                 wrong.append(f"{path}:{node.lineno} names an extra that no pyproject.toml has")
     assert not wrong, "\n".join(wrong)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ...shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.pipeline import SamplingDefaults
 from egotwin_model.errors import ModelError, RecordingError

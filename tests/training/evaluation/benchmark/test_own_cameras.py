@@ -14,7 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ....shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from egotwin_model.diffusion.sampler import Guidance
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline, SamplingDefaults

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tyro", reason="the extra `train` is not installed")
+from ....shared_data import missing_extra
+
+pytest.importorskip("tyro", reason=missing_extra("train"))
 
 from docs import metrics as docs
 from training.evaluation.benchmark.measurements import ToolsSpec

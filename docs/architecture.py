@@ -2,21 +2,20 @@
 
     python -m docs.architecture
 
-writes docs/architecture.png and the list of rooms between the page's two `rooms` marks.
+writes docs/architecture.svg and the list of rooms between the page's two `rooms` marks.
 """
 
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 from docs.imports import PACKAGES, ROOT, graph, modules, room
-from egotwin_model.io.files import write_atomically, write_text
+from docs.room_map import Room, draw
+from egotwin_model.io.files import write_text
 
-PAGE, PICTURE = ROOT / "docs/architecture.md", ROOT / "docs/architecture.png"
+PAGE, MAP = ROOT / "docs/architecture.md", ROOT / "docs/architecture.svg"
 MARKS = ("<!-- rooms: begin (python -m docs.architecture) -->", "<!-- rooms: end -->")
 Needs = dict[str, set[str]]
 
@@ -86,49 +85,25 @@ def direct(found: Needs) -> Needs:
     }
 
 
-def draw(path: Path) -> None:
-    """The rooms as boxes on their levels, with an arrow for each import that does not follow from others."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, panels = plt.subplots(1, 3, figsize=(13, 6.5), width_ratios=(3, 2, 3))
-    for panel, package in zip(panels, ("egotwin_model", "egotwin_ros", "training"), strict=True):
-        found = {name: others for name, others in needs().items() if _package(name) == package}
-        places = _layout(found, package)
-        panel.set_title(package, loc="left", fontsize=13, fontweight="bold")
-        for name, (x, y) in places.items():
-            label = "modules of the package" if name == package else name.split(".")[-1]
-            box = {"boxstyle": "round,pad=0.45", "facecolor": "#eef3fa", "edgecolor": "#4a6fa5"}
-            panel.text(x, y, label, ha="center", va="center", fontsize=11, bbox=box, zorder=3)
-            for other in sorted(direct(found)[name]):
-                arrow = {"arrowstyle": "-|>", "color": "#8a94a6", "shrinkA": 14, "shrinkB": 14}
-                panel.annotate("", xy=places[other], xytext=(x, y), arrowprops=arrow, zorder=2)
-        panel.set(xlim=(-0.75, 0.75), ylim=(-0.6, max(y for _, y in places.values()) + 0.6))
-        panel.axis("off")
-    note = (
-        "An arrow points to a room that is imported. egotwin_ros and training import egotwin_model, never each other."
-    )
-    figure.text(0.02, 0.01, note, fontsize=10)
-    figure.tight_layout(rect=(0, 0.04, 1, 1))
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
-
-
-def _layout(found: Needs, package: str) -> dict[str, tuple[float, float]]:
-    """Where each room is drawn: one level above the highest room it imports."""
-    level: dict[str, int] = {}
-    for name in _bottom_up(found, package):
-        level[name] = max((level[other] + 1 for other in found[name]), default=0)
-    rows = defaultdict(list)
-    for name, height in level.items():
-        rows[height].append(name)
-    places = {}
-    for height, names in rows.items():
-        for index, name in enumerate(sorted(names)):
-            places[name] = ((index - (len(names) - 1) / 2) * 0.52 + (0.08 if height % 2 else -0.08), float(height))
-    return places
+def room_map() -> str:
+    """The map: rooms on their levels, an arrow for each import that does not follow from others."""
+    described, found = rooms(), needs()
+    arrows = direct(found)
+    packages = {}
+    for package in ("egotwin_ros", "egotwin_model", "training"):
+        level: dict[str, int] = {}
+        for name in _bottom_up(found, package):
+            level[name] = max((level[other] + 1 for other in found[name]), default=0)
+        packages[package] = {
+            name: Room(
+                "beside them" if name == package else name.split(".")[-1],
+                described[name].split(". ")[0].rstrip(".").replace("`", ""),
+                level[name],
+                frozenset(arrows[name]),
+            )
+            for name in sorted(level)
+        }
+    return draw(packages, "egotwin_model")
 
 
 def replaced(page: str) -> str:
@@ -139,7 +114,7 @@ def replaced(page: str) -> str:
 
 def main() -> None:
     write_text(PAGE, replaced(PAGE.read_text(encoding="utf-8")))
-    write_atomically(PICTURE, draw)
+    write_text(MAP, room_map())
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from docs import architecture
 from docs.imports import ROOT
+from docs.room_map import Room, draw
 
 PAGE = architecture.PAGE.read_text(encoding="utf-8")
 
@@ -40,6 +43,18 @@ def test_arrows_leave_out_what_follows_from_others() -> None:
     assert architecture.direct(found) == {"a": {"b"}, "b": {"c"}, "c": set()}
 
 
-def test_the_map_is_drawn(tmp_path) -> None:
-    architecture.draw(tmp_path / "map.png")
-    assert (tmp_path / "map.png").stat().st_size > 20_000
+def test_the_map_is_up_to_date() -> None:
+    drawn = architecture.room_map()
+    assert architecture.MAP.read_text(encoding="utf-8") == drawn, "run python -m docs.architecture"
+    names = {element.text for element in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")}
+    assert {name.split(".")[-1] for name in architecture.rooms() if "." in name} <= names
+
+
+def test_a_new_import_changes_the_map() -> None:
+    """Levels and arrows are those of the rooms that are drawn."""
+    low, high = Room("low", "Below.", 0, frozenset()), Room("high", "Above & more.", 1, frozenset())
+    alone = draw({"p": {"low": low, "high": high}}, "p")
+    joined = draw({"p": {"low": low, "high": replace(high, arrows=frozenset({"low"}))}}, "p")
+    assert alone.count('class="arrow"') == 0
+    assert joined.count('class="arrow"') == 1
+    assert "Above &amp; more." in joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -96,17 +97,29 @@ def _clip(
     tries: int = _TRIES,
 ) -> SyntheticMotion:
     """A script in a clip: it may begin in mid-walk, and pauses fill the remaining time."""
-    problem = NoRoomError(f"room {room.seed} has no place for {'+'.join(script)!r}")
-    for _ in range(tries):
+
+    def attempt() -> SyntheticMotion:
+        line = compose(rng, room, person, script, CLIP_S)
+        begin = _window(rng, line)
+        return _motion_of(rng, line, begin, CLIP_S, "+".join(script), split, ambiguous=ambiguous)
+
+    return _first_that_fits(attempt, tries)
+
+
+def _first_that_fits(attempt: Callable[[], SyntheticMotion], tries: int) -> SyntheticMotion:
+    """The first of some random attempts that fits into the room; the last one's `NoRoomError` where none does.
+
+    A missing target is raised at once: further attempts would not find it either.
+    """
+    for left in reversed(range(tries)):
         try:
-            line = compose(rng, room, person, script, CLIP_S)
-            begin = _window(rng, line)
-            return _motion_of(rng, line, begin, CLIP_S, "+".join(script), split, ambiguous=ambiguous)
+            return attempt()
         except MissingTargetError:
             raise
-        except NoRoomError as error:
-            problem = error
-    raise problem
+        except NoRoomError:
+            if not left:
+                raise
+    raise ValueError(f"{tries} attempts: wanted at least 1")
 
 
 def _window(rng: np.random.Generator, line: Timeline) -> float:
@@ -144,19 +157,15 @@ def synthesise_sequence(
     """
     script = [action for behaviour in behaviours for action in _script(behaviour)]
     person = sample_person(rng, split)
-    problem = NoRoomError(f"room {room.seed} has no way for the sequence {behaviours}; widen it or ask for less")
-    for _ in range(_SEQUENCE_TRIES):
-        try:
-            line = compose(rng, room, person, script, seconds_each or 3.0, seconds_each)
-            total = len(script) * seconds_each if seconds_each else np.ceil(line.now * RATE_HZ) / RATE_HZ
-            if line.now > total + _TAIL_S:
-                raise NoRoomError(f"room {room.seed}: {script} take {line.now:.1f} s, more than {total:.1f} s")
-            return _motion_of(rng, line, 0.0, float(total), "+".join(script), split, plain=True)
-        except MissingTargetError:
-            raise
-        except NoRoomError as error:
-            problem = error
-    raise problem
+
+    def attempt() -> SyntheticMotion:
+        line = compose(rng, room, person, script, seconds_each or 3.0, seconds_each)
+        total = len(script) * seconds_each if seconds_each else np.ceil(line.now * RATE_HZ) / RATE_HZ
+        if line.now > total + _TAIL_S:
+            raise NoRoomError(f"room {room.seed}: {script} take {line.now:.1f} s, more than {total:.1f} s")
+        return _motion_of(rng, line, 0.0, float(total), "+".join(script), split, plain=True)
+
+    return _first_that_fits(attempt, _SEQUENCE_TRIES)
 
 
 def synthesise_long_sequence(
@@ -176,16 +185,12 @@ def synthesise_long_sequence(
         NoRoomError: the room has not enough to do.
     """
     person = sample_person(rng, split)
-    problem = NoRoomError(f"room {room.seed} has no place for a sequence of {duration_s} s")
-    for _ in range(_TRIES):
-        try:
-            line, script = compose_long_sequence(rng, room, person, duration_s)
-            return _motion_of(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
-        except MissingTargetError:
-            raise
-        except NoRoomError as error:
-            problem = error
-    raise problem
+
+    def attempt() -> SyntheticMotion:
+        line, script = compose_long_sequence(rng, room, person, duration_s)
+        return _motion_of(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
+
+    return _first_that_fits(attempt, _TRIES)
 
 
 def _motion_of(

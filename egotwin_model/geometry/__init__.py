@@ -1,1 +1,1 @@
-"""Cameras, rotations, the skeleton and camera rays."""
+"""Cameras, rotations, the skeleton, camera rays and the scene memory."""

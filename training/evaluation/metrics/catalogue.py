@@ -13,6 +13,7 @@ from training.evaluation.metrics import (
     physics,
     psnr,
     retrieval,
+    sharpness,
     view_turns,
 )
 from training.evaluation.metrics.metric_family import Measure, Metric, MetricFamily
@@ -22,6 +23,8 @@ FAMILIES: tuple[MetricFamily, ...] = (
     frechet.FVD,
     retrieval.CLIP_SIM,
     psnr.PSNR,
+    psnr.PSNR_FULL,
+    sharpness.SHARPNESS,
     frechet.M_FID,
     retrieval.TEXT_MOTION,
     obeyed.OBEYED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,9 @@ from training.evaluation.metrics.path_errors import (
     inside_region,
 )
 from training.evaluation.metrics.physics import floor_penetration, foot_sliding, jerk, stance
+from training.evaluation.metrics.psnr import COMMON_SIDE, averaged
 from training.evaluation.metrics.retrieval import clip_similarity, diversity, mm_distance, r_precision
+from training.evaluation.metrics.sharpness import laplacian_variance, ratio
 
 from ....shared_data import missing_extra
 
@@ -340,3 +343,26 @@ def test_hand_score_by_hand() -> None:
         hand_score(np.stack([counts(np.zeros((4, 2)), np.zeros((4, 2)))]))
     with pytest.raises(PredictionError, match="left and right"):
         counts(found, wanted[:3])
+
+
+def test_sharpness_is_the_share_of_the_true_edges_that_is_left() -> None:
+    rng = np.random.default_rng(3)
+    true = rng.integers(0, 256, (9, 24, 24, 3), dtype=np.uint8)
+    half = (true // 2 + 64).astype(np.uint8)  # half the contrast: a quarter of the variance
+    blurred = np.stack([cv2.GaussianBlur(frame, (5, 5), 1.5) for frame in true])
+    variances = [np.stack([laplacian_variance(frames), laplacian_variance(true)]) for frames in (true, half, blurred)]
+    same, quarter, few = (float(ratio(each)) for each in variances)
+    assert same == 1.0
+    assert quarter == pytest.approx(0.25, rel=0.02)
+    assert few < 0.05
+    assert np.isnan(ratio(np.zeros((2, 4))))
+
+
+def test_psnr_is_measured_on_frames_averaged_to_one_size() -> None:
+    noise = np.random.default_rng(4).normal(0.0, 40.0, (4, 128, 128, 3)).astype(np.float32)
+    small = averaged(noise)
+    assert small.shape == (4, COMMON_SIDE, COMMON_SIDE, 3)
+    blocks = noise.reshape(4, 64, 2, 64, 2, 3).mean((2, 4))
+    np.testing.assert_allclose(small, blocks, atol=1e-4)
+    fits = noise[:, :48, :48]
+    assert averaged(fits) is fits

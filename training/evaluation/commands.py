@@ -6,6 +6,12 @@ EXTRA = "egotwin-training[train]"
 
 COMMANDS = (
     Command("evaluate", "training.evaluation.command", "measure a model folder on clips it has not seen", EXTRA),
+    Command(
+        "evaluate outside",
+        "training.evaluation.outside.command",
+        "measure a model on tilted heads, real recordings and real motion",
+        EXTRA,
+    ),
     Command("tune", "training.evaluation.tune", "choose sampler steps and guidance by measurement", EXTRA),
     Command("ablations", "training.evaluation.ablations", "train and compare every row of the paper's tables", EXTRA),
     Command(

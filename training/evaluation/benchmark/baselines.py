@@ -97,12 +97,12 @@ def turned(clip: RealClip) -> Prediction:
     if clip.camera_pose is None:
         raise PredictionError("these clips have no camera_pose, which the first frame turned with the head needs")
     poses = np.asarray(clip.camera_pose, dtype=np.float64)
-    warp = _by_rotation if clip.depth is None else _by_depth
+    warp = by_rotation if clip.depth is None else _by_depth
     frames = [warp(clip, np.linalg.inv(pose) @ poses[0]) for pose in poses]
     return Prediction(np.stack([clip.frames[0], *frames[1:]]), None)
 
 
-def _by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
+def by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     """The homography K R K⁻¹; pixels that look behind the first camera take the colour of its edge."""
     camera, (height, width) = clip.camera, clip.frames.shape[1:3]
     u, v = np.meshgrid(np.arange(width), np.arange(height))
@@ -124,7 +124,7 @@ def _by_depth(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(depth)], axis=-1)
     points = (rays * depth[..., None]) @ T_now_first[:3, :3].T + T_now_first[:3, 3]
     pixels, seen = camera.project(points)
-    warped = _by_rotation(clip, T_now_first)
+    warped = by_rotation(clip, T_now_first)
     far_first = np.argsort(-points[..., 2], axis=None)
     far_first = far_first[seen.ravel()[far_first] & (depth.ravel()[far_first] > 0)]
     places = np.rint(pixels.reshape(-1, 2)[far_first]).astype(int)

@@ -1,0 +1,1 @@
+"""The evaluation outside the simulator: tilted heads, real recordings, real motion."""

@@ -14,7 +14,7 @@ from egotwin_model.geometry.skeleton import HEAD
 from training.actions.standing import STAND_STILL
 from training.actions.wording import Clause, goal_text
 from training.datasets.mocap.capture_folder import CaptureFolder
-from training.datasets.mocap.retarget import CapturedMotion
+from training.datasets.mocap.captured_motion import CapturedMotion
 from training.datasets.mocap.segments import Cut
 from training.simulator.narration.pose_text import focus_text, head_yaw, posture_text
 from training.simulator.people.captured_gaits import gaits_of

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.skeleton import HEAD
@@ -17,10 +19,13 @@ from ...shared_data import CMU, missing_extra, needs_shared
 
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
+from training.datasets.mocap.capture_folder import CaptureFolder
+from training.datasets.mocap.captured_motion import JOINT, CapturedMotion
 from training.datasets.mocap.captured_recording import Recording
 from training.datasets.mocap.formats import read
-from training.datasets.mocap.retarget import JOINT, CapturedMotion, match, retarget, sole_points, upright
+from training.datasets.mocap.retarget import match, retarget, upright
 from training.datasets.mocap.segments import cut
+from training.datasets.mocap.standing_feet import sole_points
 from training.simulator.capture_library import CaptureLibrary
 from training.simulator.people.person import sample_person
 from training.simulator.rooms.plan import NoRoomError
@@ -29,6 +34,8 @@ from training.simulator.synthesis import synthesise
 from ..simulator.furnished_room import empty_room
 
 needs_cmu = needs_shared("data/cmu/02_01.amc")
+needs_bvh = needs_shared("data/cmu_bvh")
+CMU_BVH = CMU.parent / "cmu_bvh"
 ROOM = empty_room(9.0)
 
 
@@ -138,6 +145,51 @@ def test_a_folder_becomes_gaits_and_clips() -> None:
     assert 0 < sum(played) < 20
 
 
+@needs_bvh
+def test_walks_on_a_shared_skeleton_stand_level_and_still_or_are_left_out_by_name(tmp_path: Path) -> None:
+    for name in ("walking_other_2?", "soccer_?", "jumping_2"):
+        for path in CMU_BVH.glob(f"{name}.bvh"):
+            (tmp_path / path.name).symlink_to(path)
+    folder = CaptureFolder.load(tmp_path)
+    assert len(folder.motions) + len(folder.skipped) == 16
+    assert "feet slide" in folder.skipped["walking_other_25.bvh"]
+    assert "not level" in folder.skipped["jumping_2.bvh"]
+    assert len(folder.skipped) < 6
+    feet = [JOINT["L_Foot"], JOINT["R_Foot"]]
+    for motion in folder.motions:
+        soles = sole_points(motion)
+        speed = np.linalg.norm(np.diff(soles, axis=0), axis=-1).min(axis=-1) * motion.rate_hz
+        slide = speed[motion.contacts[1:] & motion.contacts[:-1]]
+        tilt = np.degrees(np.arccos(motion.rotations[:, feet][motion.contacts][:, 2, 2].clip(-1, 1)))
+        assert np.percentile(slide, 99) < 0.05, motion.name
+        assert np.median(tilt) < 12, motion.name
+
+
+@needs_bvh
+def test_elbows_bend_about_the_axis_of_the_t_pose() -> None:
+    """CMU's rest pose has it 30 degrees away; with random orientations at rest, it is where the motion shows it."""
+    source = read(CMU_BVH / "walking_1.bvh")
+    rest = Rotation.random(len(source.joints), random_state=2).as_matrix()
+    above = rest[np.maximum(source.parents, 0)].swapaxes(-1, -2)
+    other = replace(
+        source,
+        offsets=np.einsum("jab,jb->ja", above, source.offsets),
+        tips=np.einsum("jba,jb->ja", rest, source.tips),
+        rotations=source.rotations @ rest,
+    )
+    arms = [JOINT[f"{s}_{part}"] for s in "LR" for part in ("UpperArm", "Forearm")]
+    one, two = (retarget(recording).rotations for recording in (source, other))
+    apart = Rotation.from_matrix((one.swapaxes(-1, -2) @ two)[:, arms].reshape(-1, 3, 3)).magnitude()
+    assert np.degrees(np.median(apart)) < 20
+    motion = retarget(source)
+    places = motion.positions()
+    for side, down in (("L", -1.0), ("R", 1.0)):
+        upper, lower, hand = (places[:, JOINT[f"{side}_{part}"]] for part in ("UpperArm", "Forearm", "Hand"))
+        bend = np.cross(lower - upper, hand - lower)
+        hinge = np.einsum("tij,ti->j", motion.rotations[:, JOINT[f"{side}_UpperArm"]], bend)
+        np.testing.assert_allclose(hinge / np.linalg.norm(hinge), [0.0, 0.0, down], atol=0.1)
+
+
 @needs_cmu
 def test_damaged_recordings_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "02.asf").write_bytes((CMU / "02.asf").read_bytes())
@@ -211,7 +263,9 @@ def test_bvh_files_come_out_upright_forward_and_in_metres(tmp_path: Path) -> Non
     assert recording.rate_hz == pytest.approx(60)
     _, metres = upright(recording, match(recording))
     assert metres == 0.01
-    motion = retarget(recording)
+    with pytest.raises(RecordingError, match=r"walk: no foot stands"):
+        retarget(recording)  # it glides
+    motion = retarget(recording, level_floor=False)
     ours = motion.positions()
     step = ours[-1, 0] - ours[0, 0]
     np.testing.assert_allclose(step[:2] / np.linalg.norm(step[:2]), [1.0, 0.0], atol=1e-6)  # ahead is +x

@@ -16,8 +16,10 @@ from ...shared_data import SHARED, missing_extra, needs_shared
 
 pytest.importorskip("pybvh", reason=missing_extra("world"))
 
+from training.datasets.mocap.captured_motion import JOINT, CapturedMotion
 from training.datasets.mocap.formats import read
-from training.datasets.mocap.retarget import JOINT, CapturedMotion, retarget, sole_points
+from training.datasets.mocap.retarget import retarget
+from training.datasets.mocap.standing_feet import sole_points
 
 from .bvh_families import FAMILIES, NAMES, Family, Walk, along_x, bvh_text, walk
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import sha256
+from training.datasets.mocap.captured_motion import CapturedMotion
 from training.datasets.mocap.formats import READERS, read
-from training.datasets.mocap.retarget import CapturedMotion, retarget
+from training.datasets.mocap.retarget import retarget
 from training.datasets.mocap.segments import Cut, cut
 
 

@@ -6,25 +6,23 @@ Bones keep their directions and the subject's lengths; standing feet are held in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
 from egotwin_model.errors import RecordingError
-from egotwin_model.geometry.inverse_kinematics import hinge_frames, supported_height, two_bone
 from egotwin_model.geometry.rotations import shortest_arc, unit
-from egotwin_model.geometry.skeleton import XSENS_JOINTS, forward_kinematics, reference_offsets
+from egotwin_model.geometry.skeleton import XSENS_JOINTS, reference_offsets
+from training.datasets.mocap.captured_motion import JOINT, RATE_HZ, CapturedMotion
 from training.datasets.mocap.captured_recording import Recording
+from training.datasets.mocap.joint_hinges import with_hinges, with_level_feet
+from training.datasets.mocap.standing_feet import on_the_floor, stand_firmly, with_level_floor
 from training.datasets.mocap.standing_pose import check_person, metres_per_unit, up_axis, with_standing_rest
 
 Array = NDArray[np.float64]
-JOINT = {name: index for index, name in enumerate(XSENS_JOINTS)}
-
-RATE_HZ = 48.0
 _SPINE = ("L5", "L3", "T12", "T8")
 # names of the segments: those of CMU's Acclaim files, then the usual ones in .bvh files
 _NAMES = {
@@ -45,29 +43,6 @@ _REST = {  # direction of a bone in the Xsens T-pose, left side; None: that of t
     "UpperArm": (0.0, 1.0, 0.0), "Forearm": (0.0, 1.0, 0.0), "Hand": (0.0, 1.0, 0.0), "Shoulder": None,
     "UpperLeg": (0.0, 0.0, -1.0), "LowerLeg": (0.0, 0.0, -1.0), "Foot": None, "Toe": None,
 }  # fmt: skip
-_UNEVEN_M = 0.12  # largest height difference of stances; the simulator's floors are level
-_STANCE_M, _STANCE_MPS = 0.05, 0.45  # a sole point this low and this slow is standing
-
-
-@dataclass(frozen=True, eq=False)
-class CapturedMotion:
-    """A captured motion of the Xsens body, z up, floor at 0.
-
-    Attributes:
-        pelvis: (T, 3) m. rotations: (T, 23, 3, 3) global. offsets: (23, 3) m, the subject's joint offsets.
-        contacts: (T, 2) bool, which foot (left, right) stands. rate_hz: poses per second. name: of the recording.
-    """
-
-    pelvis: Array
-    rotations: Array
-    offsets: Array
-    contacts: NDArray[np.bool_]
-    rate_hz: float
-    name: str
-
-    def positions(self) -> Array:
-        """Joint positions (T, 23, 3) metres."""
-        return np.asarray(forward_kinematics(self.pelvis, self.rotations, self.offsets), dtype=np.float64)
 
 
 def match(recording: Recording) -> dict[str, int]:
@@ -177,11 +152,15 @@ def _spine(recording: Recording, joints: dict[str, int]) -> list[int]:
     return chain[::-1] if chain[-1] == 0 else [0, *chain[:-1][::-1]]
 
 
-def retarget(recording: Recording) -> CapturedMotion:
+def retarget(recording: Recording, level_floor: bool = True) -> CapturedMotion:
     """A recording retargeted to the Xsens body, 48 poses a second, floor at z = 0, standing feet held in place.
 
+    Args:
+        level_floor: False takes steps and slopes as well; their floor is not at 0 everywhere, and no foot is held.
+
     Raises:
-        RecordingError: its joints cannot be identified, it shows no standing person, or the floor is not level.
+        RecordingError: its joints cannot be identified, it shows no standing person, the floor is not level, or the
+            feet slide.
     """
     joints = match(recording)
     recording = with_standing_rest(recording, joints, up_axis(recording, joints))
@@ -193,9 +172,8 @@ def retarget(recording: Recording) -> CapturedMotion:
     hips = (source[:, joints["L_UpperLeg"]] + source[:, joints["R_UpperLeg"]]) / 2
     motion = _resampled(hips, rotations, recording.rate_hz)
     captured = CapturedMotion(*motion, offsets, np.zeros((len(motion[0]), 2), dtype=bool), RATE_HZ, recording.name)
-    floor = float(np.percentile(sole_points(captured)[..., 2].min(axis=(1, 2)), 8))
-    captured = replace(captured, pelvis=captured.pelvis - np.array([0.0, 0.0, floor]))
-    return stand_firmly(captured)
+    captured = on_the_floor(with_level_feet(with_hinges(captured)))
+    return stand_firmly(with_level_floor(captured)) if level_floor else captured
 
 
 def _resampled(path: Array, rotations: Array, rate_hz: float) -> tuple[Array, Array]:
@@ -206,72 +184,3 @@ def _resampled(path: Array, rotations: Array, rate_hz: float) -> tuple[Array, Ar
     pelvis = np.stack([np.interp(wanted, time, smooth[:, k]) for k in range(3)], axis=-1)
     turned = [Slerp(time, Rotation.from_matrix(rotations[:, j]))(wanted).as_matrix() for j in range(rotations.shape[1])]
     return pelvis, np.stack(turned, axis=1)
-
-
-def sole_points(captured: CapturedMotion) -> Array:
-    """Heel and toe points under both feet: (T, 2 feet, 2, 3) metres."""
-    positions = captured.positions()
-    toe = captured.offsets[JOINT["L_Toe"]]
-    heel = np.array([-0.05, 0.0, 1.5 * toe[2]])
-    ball = np.array([toe[0], 0.0, 1.5 * toe[2]])
-    feet = [JOINT["L_Foot"], JOINT["R_Foot"]]
-    return positions[:, feet, None] + np.einsum("tfij,pj->tfpi", captured.rotations[:, feet], np.stack([heel, ball]))
-
-
-def stand_firmly(captured: CapturedMotion) -> CapturedMotion:
-    """The motion with each foot held in place while it stands; the legs follow by inverse kinematics.
-
-    Raises:
-        RecordingError: the subject walks on steps or slopes.
-    """
-    soles = sole_points(captured)
-    speed = np.linalg.norm(np.gradient(soles[..., :2], axis=0), axis=-1) * captured.rate_hz
-    standing = (soles[..., 2] < _STANCE_M) & (speed < _STANCE_MPS)
-    standing = median_filter(standing.astype(np.uint8), size=(5, 1, 1)).astype(bool)
-    heights = soles[..., 2].min(axis=(1, 2))[(speed < 0.2).any(axis=(1, 2))]
-    uneven = float(np.ptp(np.percentile(heights, (5, 95)))) if len(heights) else 0.0
-    if uneven > _UNEVEN_M:
-        raise RecordingError(f"{captured.name}: the floor is not level ({uneven:.2f} m)")
-    rotations, positions = captured.rotations.copy(), captured.positions()
-    shifts = [_holding_shift(soles[:, foot], standing[:, foot]) for foot in (0, 1)]
-    ankles = [positions[:, JOINT[f"{s}_Foot"]] + shift for s, shift in zip("LR", shifts, strict=True)]
-    hips = [positions[:, JOINT[f"{s}_UpperLeg"]] - positions[:, 0] for s in "LR"]
-    lengths = [float(np.linalg.norm(captured.offsets[JOINT[f"L_{part}"]])) for part in ("LowerLeg", "Foot")]
-    pelvis = captured.pelvis.copy()
-    pelvis[:, 2] = supported_height(pelvis, hips, ankles, 0.998 * sum(lengths), round(0.0625 * captured.rate_hz))
-    for foot, side in enumerate("LR"):
-        hip, knee, ankle = (JOINT[f"{side}_{part}"] for part in ("UpperLeg", "LowerLeg", "Foot"))
-        pole = positions[:, knee] - (positions[:, hip] + positions[:, ankle]) / 2 + 0.05 * rotations[:, 0, :, 0]
-        upper, lower = two_bone(pelvis + hips[foot], ankles[foot], pole, *lengths)
-        rotations[:, hip] = hinge_frames(upper, rotations[:, hip, :, 1])
-        rotations[:, knee] = hinge_frames(lower, rotations[:, hip, :, 1])
-    return replace(captured, pelvis=pelvis, rotations=rotations, contacts=standing.any(axis=-1))
-
-
-def _holding_shift(sole: Array, standing: NDArray[np.bool_]) -> Array:
-    """The shift (T, 3) of a foot (heel and toe points, (T, 2, 3)) that keeps its standing point still.
-
-    The toe counts where both stand. Between stances the shift is interpolated.
-    """
-    point = np.where(standing[:, 1], 1, 0)
-    planted = standing.any(axis=1)
-    frames = np.flatnonzero(planted)
-    if not len(frames):
-        return np.zeros((len(sole), 3))
-    shift, held = np.zeros((len(frames), 3)), np.zeros(3)
-    for k, frame in enumerate(frames):  # within a stance the shift continues from heel to toe
-        place = sole[frame, point[frame]]
-        if k == 0 or frames[k - 1] != frame - 1:
-            anchor, held = place, np.zeros(3)
-        elif point[frame] != point[frame - 1]:
-            anchor = sole[frame - 1, point[frame]] + held
-        held = anchor - place
-        shift[k] = held
-    for run in np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > 1) + 1):
-        shift[run, :2] -= (shift[run, :2].max(axis=0) + shift[run, :2].min(axis=0)) / 2  # the smallest shift
-        shift[run, 2] -= np.min(sole[frames[run], :, 2].min(axis=1) + shift[run, 2])  # on the floor
-    times = np.arange(len(sole))
-    wanted = np.stack([np.interp(times, frames, shift[:, k]) for k in range(3)], axis=-1)
-    below = -(sole[..., 2].min(axis=1) + wanted[:, 2])
-    wanted[:, 2] += np.where(planted, 0.0, np.maximum(below, 0.0))
-    return wanted

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from egotwin_model.motion.head_path import heading
 from training.actions.capture_frame import CaptureFrame
 from training.actions.vocabulary import ACTIONS
-from training.datasets.mocap.retarget import JOINT, CapturedMotion
+from training.datasets.mocap.captured_motion import JOINT, CapturedMotion
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.geometry.skeleton import local_rotations
 from training.actions.walking import WALK_FORWARD
-from training.datasets.mocap.retarget import JOINT, CapturedMotion
+from training.datasets.mocap.captured_motion import JOINT, CapturedMotion
 from training.datasets.mocap.segments import Cut
 from training.simulator.people.gaits import WalkCycle, cycle_of
 

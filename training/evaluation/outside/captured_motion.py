@@ -12,7 +12,7 @@ from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.representation import BodyMotion
 from training.datasets.mocap.capture_folder import CaptureFolder
-from training.datasets.mocap.retarget import CapturedMotion
+from training.datasets.mocap.captured_motion import CapturedMotion
 from training.evaluation.metrics.intervals import over_clips
 
 

@@ -260,7 +260,7 @@ def lines(metrics: dict[str, Any]) -> list[str]:
     written = []
     for group, values in metrics.items():
         if not isinstance(values, dict):
-            written.append(f"{group}: {values}")
+            written += [f"{group}: {value}" for value in (values if isinstance(values, list) else [values])]
             continue
         for name, figure in values.items():
             beside = f", true clips {figure['true_clips']:.3f}" if "true_clips" in figure else ""

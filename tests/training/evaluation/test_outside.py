@@ -20,6 +20,7 @@ from training.evaluation.outside import command
 from training.evaluation.outside.captured_motion import captured_windows
 from training.evaluation.outside.recordings import first_observation
 from training.evaluation.outside.tilted_starts import Tilt, tilted
+from training.evaluation.user_goals import load_user_goals
 from training.export.command import export, random_networks
 
 from ..datasets.bvh_families import Family, bvh_text, walk
@@ -78,11 +79,19 @@ def test_windows_of_a_captured_motion_begin_where_the_last_one_ended(tmp_path: P
 def test_the_command_writes_what_it_is_given_data_for(data: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "outside.json"
     arguments = ["--model", str(model), "--runtime", "torch", "--out", str(out)]
-    assert command.main([*arguments, "--data", str(data), "--starts", "1", "--recordings", str(BAG)]) == 0
+    assert (
+        command.main([*arguments, "--data", str(data), "--starts", "1", "--goal-starts", "1", "--recordings", str(BAG)])
+        == 0
+    )
     found = json.loads(out.read_text())
     assert {"tilted heads", "recordings"} <= found.keys()
     assert "motion capture through the codec" not in found
     assert found["recordings"]["living_room: turns as told"]["clips"] == 8
+    goals = load_user_goals()
+    counted = found["typed goals"]["done, warned of or refused"]["clips"]
+    assert counted == sum(not goal.about_target for goal in goals)  # there are no rooms with things here
+    unknown = [goal.goal for goal in goals if goal.unknown]
+    assert set(unknown) <= {answer["goal"] for answer in found["done wrongly"]}  # this model warns of nothing
     assert 0.0 <= found["tilted heads"]["pitch +30°, roll +0°: within 0.05 m"]["value"] <= 1.0
 
 

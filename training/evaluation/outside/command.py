@@ -1,6 +1,7 @@
 """``egotwin evaluate outside``: a model outside the simulator it was trained in.
 
 ```
+typed goals       goals as users type them, from standing test clips ── done, warned of, or wrong
 tilted heads      standing test clips whose head alone is turned, "walk forward" and "stand still" ── floor, rest
 recordings        bags of `egotwin data aria` or of your own, "turn left" and "turn right" ── turns, feet
 motion capture    encoded and decoded by the motion codec ── errors of joints and head
@@ -26,6 +27,7 @@ from training.evaluation.errors import PredictionError
 from training.evaluation.outside.captured_motion import codec_on_captures
 from training.evaluation.outside.recordings import turns_on_recordings
 from training.evaluation.outside.tilted_starts import tilted_starts
+from training.evaluation.outside.typed_goals import typed_goals
 from training.evaluation.quick import STANDING, lines
 
 
@@ -36,8 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, default=Path("models/egotwin-mini"))
     parser.add_argument("--runtime", default="auto")
-    parser.add_argument("--data", type=Path, help="folder with test/ clips, for tilted heads")
+    parser.add_argument("--data", type=Path, help="folder with test/ clips, for tilted heads and typed goals")
     parser.add_argument("--starts", type=int, default=20, help="standing clips of each tilt (default: %(default)s)")
+    parser.add_argument("--goal-starts", type=int, default=4, help="clips of each typed goal (default: %(default)s)")
     parser.add_argument(
         "--recordings", type=Path, nargs="+", default=[], metavar="BAG", help="recordings of real heads"
     )
@@ -69,6 +72,8 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"model": pipeline.info.name, "model_sha256": pipeline.info.sha256}
     if arguments.data:
         benchmark = Benchmark(arguments.data, len(open_clips(arguments.data / "test")))
+        found["typed goals"], wrong = typed_goals(pipeline, benchmark, arguments.goal_starts)
+        found["done wrongly"] = [answer._asdict() for answer in wrong]
         found["tilted heads"] = tilted_starts(pipeline, benchmark, _standing(benchmark)[: arguments.starts])
     if arguments.recordings:
         found["recordings"] = turns_on_recordings(pipeline, arguments.recordings)

@@ -26,7 +26,7 @@ from egotwin_model.io.videos import PLAYABLE, encode_clip
 from training.actions.vocabulary import action_of
 from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, room_motion_of, sample_motion
 from training.simulator.generate import CLIPS_PER_ROOM
-from training.simulator.render.body_geoms import Clothing
+from training.simulator.render.clothes import Clothing
 from training.simulator.render.ego_renderer import EgoRenderer, LabelOptions
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import build_room

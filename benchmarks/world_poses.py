@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.images import write_png
 from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, room_motion_of
-from training.simulator.render.body_geoms import Clothing
+from training.simulator.render.clothes import Clothing
 from training.simulator.render.ego_renderer import EgoRenderer, RenderedFrames
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room

@@ -16,8 +16,8 @@ from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.simulator.capture_library import CaptureLibrary
-from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.canvas import RoomMotion
+from training.simulator.render.clothes import Clothing
 from training.simulator.render.ego_renderer import FOV, EgoRenderer, LabelOptions, RenderedFrames, outside_camera
 from training.simulator.rooms.collisions import ALLOWED_M, penetration
 from training.simulator.rooms.plan import NoRoomError, RoomPlan

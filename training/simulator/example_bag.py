@@ -17,7 +17,7 @@ import numpy as np
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.bags import BagWriter, Topics
 from training.simulator.clip_maker import POSES_PER_FRAME, fault_of, room_motion_of
-from training.simulator.render.body_geoms import Clothing
+from training.simulator.render.clothes import Clothing
 from training.simulator.render.ego_renderer import FOV, EgoRenderer
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room

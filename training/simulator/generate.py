@@ -34,7 +34,7 @@ from training.simulator.render.canvas import screenless
 from training.simulator.rooms.objects import pairs_of
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS
-from training.simulator.rooms.shell import WALL_STYLES
+from training.simulator.rooms.textures import WALL_STYLES
 from training.workers.fanout import run_command, run_shards
 
 CLIPS_PER_ROOM = 8

@@ -23,8 +23,9 @@ from egotwin_model.io.bags import BagReader, Topics  # noqa: E402
 from training.datasets.clips.dataset import open_clips  # noqa: E402
 from training.datasets.clips.shards import Manifest, write_shard  # noqa: E402
 from training.simulator import example_bag as bag  # noqa: E402
-from training.simulator.render.body_geoms import Clothing, hand_points  # noqa: E402
+from training.simulator.render.body_geoms import hand_points  # noqa: E402
 from training.simulator.render.canvas import RoomMotion  # noqa: E402
+from training.simulator.render.clothes import Clothing  # noqa: E402
 from training.simulator.render.ego_renderer import FOV, EgoRenderer, LabelOptions, outside_camera  # noqa: E402
 from training.simulator.rooms.scene import build_room, empty_spec  # noqa: E402
 from training.simulator.rooms.site import ELLIPSOID, Frame, Site  # noqa: E402

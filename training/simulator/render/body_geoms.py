@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, reference_offsets
+from training.simulator.render.clothes import Clothing, add_patterns
 from training.simulator.render.hand_asset import FINGER_POSES, hand_meshes
-from training.simulator.rooms.textures import Colour, hsv
 
 CAPSULE, ELLIPSOID = mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_ELLIPSOID
 BODY_GROUP, HEAD_GROUP = 1, 4
@@ -43,33 +43,6 @@ class Part:
     start: Anchor
     end: Anchor | None = None
     own_head: bool = False
-
-
-@dataclass(frozen=True)
-class Clothing:
-    """Colours of a wearer's parts, RGB in [0, 1]; `sleeve` is the skin's colour with short sleeves."""
-
-    skin: Colour
-    shirt: Colour
-    sleeve: Colour
-    trousers: Colour
-    shoes: Colour
-    hair: Colour
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> Clothing:
-        """A random wearer."""
-        tone = rng.uniform()
-        skin = tuple(float(v) for v in (1 - tone) * np.array((0.96, 0.78, 0.66)) + tone * np.array((0.42, 0.26, 0.17)))
-        shirt = hsv(rng.uniform(), rng.uniform(0.35, 0.85), rng.uniform(0.4, 0.95))
-        return cls(
-            skin=skin,  # type: ignore[arg-type]
-            shirt=shirt,
-            sleeve=shirt if rng.uniform() < 0.6 else skin,  # type: ignore[arg-type]
-            trousers=hsv(rng.uniform(0.55, 0.7), rng.uniform(0.1, 0.7), rng.uniform(0.2, 0.6)),
-            shoes=hsv(rng.uniform(), rng.uniform(0.0, 0.7), rng.uniform(0.15, 0.9)),
-            hair=hsv(rng.uniform(0.03, 0.1), rng.uniform(0.3, 0.8), rng.uniform(0.08, 0.6)),
-        )
 
 
 def _limb(joint: str, child: str, radius: float, colour: str, low: float = 0.0, high: float = 1.0) -> Part:
@@ -141,6 +114,7 @@ def finger_pose(closed: float) -> int:
 
 def add_body(spec: mujoco.MjSpec) -> None:
     """Adds 23 mocap bodies, ``body_<Xsens joint>``, with their geoms; the hands as meshes, one for each finger pose."""
+    add_patterns(spec)
     bodies = {joint: spec.worldbody.add_body(name=f"body_{joint}", mocap=True) for joint in XSENS_JOINTS}
     for index, part in enumerate(PARTS):
         kind = ELLIPSOID if part.end is None else CAPSULE
@@ -167,7 +141,7 @@ def part_ids(model: mujoco.MjModel) -> NDArray[np.int64]:
 
 
 def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing) -> float:
-    """Gives the compiled model's body a wearer's lengths and colours; returns its size (1 = 1.75 m).
+    """Gives the compiled model's body a wearer's lengths, colours and patterns; returns its size (1 = 1.75 m).
 
     Args:
         offsets: (23, 3) metres, each joint's offset in its parent's frame.
@@ -188,8 +162,9 @@ def fit(model: mujoco.MjModel, offsets: NDArray[np.floating], clothing: Clothing
             model.geom_quat[geom] = quat
             model.geom_size[geom] = (part.size[0] * scale, length / 2, 0.0)
         model.geom_rgba[geom, :3] = (0.1, 0.1, 0.12) if part.colour == "eye" else getattr(clothing, part.colour)
+        model.geom_matid[geom] = model.material(clothing.material(part.colour)).id
     for geom in hand_geoms(model).ravel():
-        model.geom_rgba[geom, :3] = clothing.skin
+        model.geom_rgba[geom, :3] = clothing.glove or clothing.skin
     return scale
 
 

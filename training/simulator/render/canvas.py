@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.camera import Pinhole
 from training.simulator.render import body_geoms
-from training.simulator.render.body_geoms import HEAD_GROUP, Clothing
+from training.simulator.render.body_geoms import HEAD_GROUP
+from training.simulator.render.clothes import Clothing
 from training.simulator.rooms.plan import Articulation
 from training.simulator.rooms.site import INSIDE, STATIC_GROUP
 

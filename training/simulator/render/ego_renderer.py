@@ -18,8 +18,8 @@ from egotwin_model.geometry.camera import Pinhole, looking_at
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS, reference_offsets
 from training.simulator.render import body_geoms
-from training.simulator.render.body_geoms import Clothing
 from training.simulator.render.canvas import Canvas, RoomMotion
+from training.simulator.render.clothes import Clothing
 from training.simulator.render.hand_asset import FINGER_POSES
 from training.simulator.rooms.plan import Articulation, RoomPlan
 

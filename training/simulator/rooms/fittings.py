@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.simulator.rooms import textures
+from training.simulator.rooms.palette import STEEL, Colour, hsv
 from training.simulator.rooms.plan import Articulation, Target, Vector
-from training.simulator.rooms.site import STEEL, Frame, Spot, vector
-from training.simulator.rooms.textures import Colour
+from training.simulator.rooms.site import Frame, Spot, vector
 
 BEFORE_CABINET, BEFORE_DRAWER, BEFORE_SEAT = 0.62, 0.75, 0.15  # metres from a front to the user's pelvis
 
@@ -84,7 +83,7 @@ def drawer(
     """A drawer that slides towards +y: local (x, z) of its front, `depth` the local y of the front's back."""
     site = frame.site
     part = site.body(site.name(f"{piece}_drawer".replace(" ", "_")))
-    moving, inside = frame.on(part), textures.hsv(0.09, 0.25, 0.75)
+    moving, inside = frame.on(part), hsv(0.09, 0.25, 0.75)
     middle, height = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
     moving.box((low[0] + 0.006, depth, low[1] + 0.005), (high[0] - 0.006, depth + 0.02, high[1] - 0.005), colour)
     moving.box((middle - 0.07, depth + 0.02, height - 0.012), (middle + 0.07, depth + 0.045, height + 0.012), STEEL)

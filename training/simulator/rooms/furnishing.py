@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from training.simulator.rooms import furniture, storage, textures
-from training.simulator.rooms.furniture_parts import DARK, fabric
 from training.simulator.rooms.layout import Layout, openings, walls_of
+from training.simulator.rooms.palette import DARK, wood
+from training.simulator.rooms.pictures import picture
 from training.simulator.rooms.plan import Rectangle
-from training.simulator.rooms.shell import panel, upright
+from training.simulator.rooms.shell import lit_floor, panel, upright
 from training.simulator.rooms.site import Frame, Site
 
 Builder = Callable[[Frame, np.random.Generator, float, float, float], None]
@@ -149,8 +150,9 @@ class Furnisher:
         half = np.array([rng.uniform(0.7, 1.3), rng.uniform(0.55, 0.95)])
         half = np.minimum(half, [(x1 - x0) / 2 - 0.3, (y1 - y0) / 2 - 0.3])
         centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.uniform(-0.18, 0.18, 2) * (x1 - x0, y1 - y0)
-        image = textures.rug(rng, fabric(rng), fabric(rng), textures.texture_size(*(2 * half)))
-        panel(self.site, f"rug_{self.index}", np.array([*centre, 0.006]), np.eye(3), tuple(half), image)
+        extent = 2 * half
+        image = textures.rug(self.site.looks, self.site.split, textures.texture_size(*extent))
+        lit_floor(self.site, f"rug_{self.index}", np.array([*centre, 0.006]), extent, image)
 
     def paintings(self) -> None:
         """Hangs paintings on bare walls and above low furniture."""
@@ -167,12 +169,16 @@ class Furnisher:
         rng = self.rng
         half = np.minimum(rng.uniform(0.2, 0.5, 2), [room, 0.42])
         z, edge = rng.uniform(1.5, 1.7), 0.04
-        colour = fabric(rng) if rng.uniform() < 0.5 else DARK
+        colour = wood(rng) if rng.uniform() < 0.6 else DARK
         low, high = (x - half[0] - edge, 0, z - half[1] - edge), (x + half[0] + edge, 0.025, z + half[1] + edge)
         wall.frame.box(low, high, colour, solid=False)
-        image = textures.painting(rng, textures.texture_size(*(4 * half)))
+        image = picture(self.site.looks, self.site.split, textures.texture_size(*(4 * half)))
+        centre = wall.frame.point(x, 0.03, z)
+        if self.site.lights:
+            normal = upright(wall.frame)[:, 2]
+            image *= self.site.lights[self.index].factors(centre[None], normal).astype(np.float32)
         name = self.site.name("picture")
-        panel(self.site, name, wall.frame.point(x, 0.03, z), upright(wall.frame), tuple(half), image)
+        panel(self.site, name, centre, upright(wall.frame), tuple(half), image)
 
     def _meets(self, box: Rectangle, others: list[Rectangle]) -> bool:
         return any(box[0] < o[2] and box[2] > o[0] and box[1] < o[3] and box[3] > o[1] for o in others)

@@ -11,10 +11,14 @@ import itertools
 import numpy as np
 
 from training.simulator.rooms.fittings import drawer, seat, surface
-from training.simulator.rooms.furniture_parts import DARK, Rng, carcass, edge_places, fabric, legs, shade, wood
+from training.simulator.rooms.furniture_parts import Rng, carcass, edge_places, legs
+from training.simulator.rooms.lighting import Window
+from training.simulator.rooms.palette import DARK, STEEL, fabric, hsv, shade, wood
+from training.simulator.rooms.pictures import screen, view
 from training.simulator.rooms.plan import Target
-from training.simulator.rooms.site import CYLINDER, ELLIPSOID, GLOW, STEEL, Frame, vector
-from training.simulator.rooms.textures import hsv
+from training.simulator.rooms.shell import panel, upright
+from training.simulator.rooms.site import CYLINDER, ELLIPSOID, GLOW, Frame, vector
+from training.simulator.rooms.textures import texture_size
 
 
 def table(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
@@ -51,7 +55,16 @@ def desk(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> N
         drawer(unit, "desk", (-0.2, low), (0.2, high), depth - 0.02, shade(colour, 1.1))
     x = -side * rng.uniform(0.0, 0.2)
     frame.box((x - 0.28, 0.16, height + 0.1), (x + 0.28, 0.19, height + 0.44), DARK)
-    frame.box((x - 0.26, 0.19, height + 0.12), (x + 0.26, 0.193, height + 0.42), hsv(rng.uniform(), 0.4, 0.9), GLOW)
+    image = screen(frame.site.looks, frame.site.split, (64, 36))
+    panel(
+        frame.site,
+        frame.site.name("screen"),
+        frame.point(x, 0.193, height + 0.27),
+        upright(frame),
+        (0.26, 0.15),
+        image,
+        0.5,
+    )
     frame.box((x - 0.1, 0.1, height), (x + 0.1, 0.25, height + 0.012), DARK)
     frame.box((x - 0.03, 0.14, height), (x + 0.03, 0.17, height + 0.12), DARK)
     frame.box((x - 0.22, depth - 0.3, height), (x + 0.22, depth - 0.17, height + 0.02), shade(DARK, 1.6))
@@ -127,18 +140,11 @@ def plant(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> 
 
 
 def window(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
-    """A bright window (its panes glow) with a cross of bars and curtains at both sides."""
+    """A window onto a photographed view, with a cross of bars and curtains at both sides; daylight comes in."""
     w, low, high = width / 2, 0.9, 0.9 + height
     white, curtain = (0.95, 0.95, 0.95), fabric(rng)
     frame.box((-w - 0.07, 0, low - 0.07), (w + 0.07, 0.03, high + 0.07), white)
-    land = low + height * rng.uniform(0.25, 0.5)
-    frame.box((-w, 0.03, land), (w, 0.04, high), hsv(rng.uniform(0.53, 0.6), rng.uniform(0.25, 0.5), 1.0), GLOW)
-    x = -w
-    while x < w - 0.05:  # houses and trees on the skyline
-        step = min(rng.uniform(0.12, 0.4), w - x)
-        colour = hsv(rng.uniform(0.2, 0.4) if rng.uniform() < 0.5 else rng.uniform(), 0.5, rng.uniform(0.4, 0.85))
-        frame.box((x, 0.03, low), (x + step, 0.042, land + rng.uniform(-0.1, 0.25) * height), colour, GLOW, solid=False)
-        x += step
+    _daylight(frame, width, height, (low + high) / 2)
     frame.box((-0.025, 0.04, low), (0.025, 0.06, high), white)
     middle = (low + high) / 2
     frame.box((-w, 0.04, middle - 0.025), (w, 0.06, middle + 0.025), white)
@@ -160,6 +166,18 @@ def window(frame: Frame, rng: Rng, width: float, depth: float, height: float) ->
             size=(width, 0.1, height),
         )
     )
+
+
+def _daylight(frame: Frame, width: float, height: float, middle: float) -> None:
+    """The view through a window, and the light that comes in."""
+    site, centre, brightness = frame.site, frame.point(0, 0.035, middle), 0.6
+    half = (width / 2, height / 2)
+    if site.lights:
+        light = site.lights[site.room]
+        light.windows.append(Window(centre, frame.point(0, 1, 0) - frame.point(0, 0, 0), half))
+        brightness = light.brightness
+    image = view(site.looks, site.split, texture_size(width, height), brightness)
+    panel(site, site.name("view"), centre, upright(frame), half, image, 0.55)
 
 
 def coat_rack(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:

@@ -5,28 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from training.simulator.rooms.fittings import hinged_front
+from training.simulator.rooms.palette import Colour, shade
 from training.simulator.rooms.site import Frame
-from training.simulator.rooms.textures import Colour, hsv
 
 Rng = np.random.Generator
-DARK: Colour = (0.13, 0.13, 0.15)
-
-
-def shade(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (< 1) or lighter (> 1)."""
-    return tuple(float(np.clip(c * factor, 0, 1)) for c in colour)  # type: ignore[return-value]
-
-
-def wood(rng: Rng) -> Colour:
-    """A wood or lacquer colour."""
-    if rng.uniform() < 0.65:
-        return hsv(rng.uniform(0.05, 0.11), rng.uniform(0.35, 0.7), rng.uniform(0.4, 0.85))
-    return hsv(rng.uniform(), rng.uniform(0.0, 0.25), rng.uniform(0.75, 0.95))
-
-
-def fabric(rng: Rng) -> Colour:
-    """A clear cloth colour."""
-    return hsv(rng.uniform(), rng.uniform(0.45, 0.8), rng.uniform(0.5, 0.9))
 
 
 def edge_places(rng: Rng, w: float, y: float, height: float, count: int) -> list[tuple[float, float, float]]:

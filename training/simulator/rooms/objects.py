@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.simulator.rooms.furniture_parts import shade
+from training.simulator.rooms.palette import Colour, shade
 from training.simulator.rooms.plan import Target
 from training.simulator.rooms.site import BOX, CAPSULE, CYLINDER, ELLIPSOID, Frame, Site, Spot, vector
-from training.simulator.rooms.textures import Colour
 
 COLOURS: dict[str, Colour] = {
     "red": (0.85, 0.10, 0.10),

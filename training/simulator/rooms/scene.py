@@ -7,14 +7,16 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
-from training.simulator.rooms import textures
 from training.simulator.rooms.free_space import clearance, maximal_rectangles
 from training.simulator.rooms.furnishing import Furnisher, grown
+from training.simulator.rooms.grains import add_grains
 from training.simulator.rooms.layout import OUTSIDE, Layout, sample_layout
+from training.simulator.rooms.lighting import RoomLight
 from training.simulator.rooms.objects import place_object, sample_objects
 from training.simulator.rooms.plan import Doorway, Rectangle, RoomArea, RoomPlan, Target, Vector
-from training.simulator.rooms.shell import WALL_STYLES, Appearance, build_doors, build_floor, build_walls
+from training.simulator.rooms.shell import Appearance, build_doors, build_shell
 from training.simulator.rooms.site import GLOW, Site, Spot
+from training.simulator.rooms.textures import WALL_STYLES
 
 SPLIT_SEEDS: dict[str, range] = {
     "train": range(10_000_000),
@@ -27,7 +29,6 @@ WALL_CLEARANCE = 0.5  # a reach or stride brings the head about this far ahead o
 FURNITURE_CLEARANCE = 0.36
 _KIND_SHARES = {"kitchen": 0.2, "living room": 0.2, "bedroom": 0.2, "office": 0.2, "corridor": 0.2}
 _MOST_OBJECTS = 9
-_GRAINS_IN_USE = 10
 
 
 def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.MjSpec, RoomPlan]:
@@ -46,19 +47,21 @@ def build_room(seed: int, split: str, kind: str | None = None) -> tuple[mujoco.M
     rng = np.random.default_rng([seed, 21])
     sampled = str(rng.choice(list(_KIND_SHARES), p=list(_KIND_SHARES.values())))
     layout = sample_layout(rng, kind or sampled)
-    site = Site(empty_spec(), tuple(int(g) for g in rng.permutation(textures.GRAINS)[:_GRAINS_IN_USE]))
-    _add_grains(site)
+    site = Site(empty_spec(), split=split, looks=np.random.default_rng([seed, 23]))
+    site.grains = add_grains(site.spec, site.looks, split)
     appearance = _sample_appearance(rng, layout, wall_style(seed, split))
-    build_walls(site, rng, layout, appearance)
+    site.lights = [
+        RoomLight.sample(site.looks, np.array([*lamp, appearance.height - 0.2]), floor)
+        for lamp, (_, floor) in zip(appearance.lamps, layout.rooms, strict=True)
+    ]
     furnishers = []
     for index in range(len(layout.rooms)):
         site.room = index
         furnishers.append(Furnisher(site, rng, layout, index))
         furnishers[-1].furnish()
     doorways = build_doors(site, rng, layout)
-    shadows = [box for furnisher in furnishers for box in furnisher.blocked]
-    build_floor(site, rng, layout, appearance, shadows)
-    _light(site.spec, rng)
+    build_shell(site, layout, appearance)
+    _light(site.spec, site.looks)
     rooms = tuple(_area(site, layout, doorways, furnisher) for furnisher in furnishers)
     _place_objects(site, rng, split, rooms)
     site.finish()
@@ -84,17 +87,6 @@ def empty_spec() -> mujoco.MjSpec:
     return spec
 
 
-def _add_grains(site: Site) -> None:
-    for index in site.grains:
-        name, image = f"grain_{index}", textures.grain(index)
-        texture = site.spec.add_texture(
-            name=name, type=mujoco.mjtTexture.mjTEXTURE_CUBE, width=image.shape[1], height=image.shape[0], nchannel=3
-        )
-        texture.data = image.tobytes()
-        material = site.spec.add_material(name=name, specular=0.05, shininess=0.1)
-        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
-
-
 def _sample_appearance(rng: np.random.Generator, layout: Layout, style: str) -> Appearance:
     lamps = []
     for _, (x0, y0, x1, y1) in layout.rooms:
@@ -108,7 +100,7 @@ def _light(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
 
     The lamps' own light is baked into walls and floors: point lights would cost time per vertex.
     """
-    strength, warmth = rng.uniform(0.9, 1.06), rng.uniform(-0.06, 0.06)
+    strength, warmth = rng.uniform(0.66, 1.06), rng.uniform(-0.05, 0.05)
     tint = np.array([1 + warmth, 1.0, 1 - warmth]) * strength
     head = spec.visual.headlight
     head.ambient, head.diffuse, head.specular = tint * 0.7, np.zeros(3), np.zeros(3)

@@ -9,9 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.geometry.rotations import rotate_2d
 from training.simulator.rooms import textures
-from training.simulator.rooms.furniture_parts import shade, wood
 from training.simulator.rooms.layout import (
     DOOR_HEIGHT,
     OUTSIDE,
@@ -22,18 +20,12 @@ from training.simulator.rooms.layout import (
     passage,
     walls_of,
 )
+from training.simulator.rooms.palette import STEEL, Colour, hsv, shade, wall_paint, wood
+from training.simulator.rooms.photographs import Image
 from training.simulator.rooms.plan import Articulation, Doorway, Rectangle, Stand, Target
-from training.simulator.rooms.site import CYLINDER, GLOW, STEEL, Frame, Site, vector
-from training.simulator.rooms.textures import Colour, Image
+from training.simulator.rooms.site import CYLINDER, GLOW, Frame, Site, vector
 
-LAMP_STRENGTH = 0.33
 NICHE = 1.05  # metres, depth of what is visible behind an outer door
-WALL_STYLES = {
-    "train": ("plain", "panel", "fade"),
-    "val": ("dado",),
-    "test": ("band", "cloud"),
-}
-"""Patterns of walls; none is in two splits."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +37,47 @@ class Appearance:
     lamps: tuple[tuple[float, float], ...]
 
 
-def textured(spec: mujoco.MjSpec, name: str, image: Image) -> str:
+def textured(spec: mujoco.MjSpec, name: str, image: Image, emission: float = 0.0) -> str:
     """Registers an image in [0, 1] as a material stretched once over its geom; returns the material's name."""
     data = textures.to_uint8(image)
     texture = spec.add_texture(
         name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=data.shape[1], height=data.shape[0], nchannel=3
     )
     texture.data = np.ascontiguousarray(data).tobytes()
-    material = spec.add_material(name=name, specular=0.0, shininess=0.0)
+    material = spec.add_material(name=name, specular=0.0, shininess=0.0, emission=emission)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     return name
 
 
 def panel(
-    site: Site, name: str, centre: NDArray[np.floating], axes: NDArray[np.floating], half: Sequence[float], image: Image
-) -> None:
-    """A flat textured rectangle: columns of `axes` are the image's right, its up, and the visible side's normal."""
+    site: Site, name: str, centre: NDArray[np.floating], axes: NDArray[np.floating], half: Sequence[float],
+    image: Image, emission: float = 0.0,
+) -> None:  # fmt: skip
+    """A flat textured rectangle: columns of `axes` are the image's right, its up, and the visible side's normal.
+
+    Args:
+        emission: light that it gives off itself, as a share of its colours.
+    """
     quat = np.empty(4)
     mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes, dtype=np.float64).ravel())
-    site.add_panel(name, centre, quat, (half[0], half[1]), textured(site.spec, name, image))
+    site.add_panel(name, centre, quat, (half[0], half[1]), textured(site.spec, name, image, emission))
+
+
+def lit(
+    site: Site, centre: NDArray[np.floating], axes: NDArray[np.floating], extent: Sequence[float], image: Image
+) -> Image:
+    """An image with the room's light on it, on a rectangle as `panel` takes it; `extent` is its width and height, m."""
+    if not site.lights:
+        return image
+    right, down = axes[:, 0] * extent[0], -axes[:, 1] * extent[1]
+    corner = centre - right / 2 - down / 2
+    return site.lights[site.room].bake(image, corner, right, down, axes[:, 2], site.solids())
+
+
+def lit_floor(site: Site, name: str, centre: NDArray[np.floating], extent: Sequence[float], image: Image) -> None:
+    """A rectangle that lies on the floor, with the light and the shadows of what stands on it."""
+    image = lit(site, centre, np.eye(3), extent, image)
+    panel(site, name, centre, np.eye(3), [v / 2 for v in extent], image)
 
 
 def upright(frame: Frame) -> NDArray[np.float64]:
@@ -72,30 +86,39 @@ def upright(frame: Frame) -> NDArray[np.float64]:
     return np.stack([frame.point(-1, 0, 0) - origin, (0, 0, 1), frame.point(0, 1, 0) - origin], axis=1)
 
 
-def build_walls(site: Site, rng: np.random.Generator, layout: Layout, appearance: Appearance) -> None:
-    """Builds all walls with their openings, ceilings and lamps; floors come last (`build_floor`)."""
-    for index, (_, room) in enumerate(layout.rooms):
+def build_shell(site: Site, layout: Layout, appearance: Appearance) -> None:
+    """Builds walls with their openings, ceilings with their lamps, and floors, around rooms that are furnished."""
+    for index, (kind, room) in enumerate(layout.rooms):
         site.room = index
-        # Hues of the four walls are far apart, so that colours identify the heading.
-        hues = rng.uniform() + rng.permutation(4) / 4 + rng.uniform(-0.06, 0.06, 4)
-        holes = openings(layout, index)
-        for wall, (middle, yaw, length) in enumerate(walls_of(room)):
-            frame = Frame(site, np.array([*middle, 0.0]), yaw)
-            colour = textures.hsv(hues[wall], rng.uniform(0.18, 0.48), rng.uniform(0.82, 0.97))
-            accent = textures.hsv(hues[wall] + rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.85))
-            size = textures.texture_size(length, appearance.height)
-            image = textures.wall(rng, colour, accent, appearance.style, size)
-            across, distance = rotate_2d(np.array(appearance.lamps[index]) - middle, -yaw).tolist()
-            image *= textures.lamp_light(
-                size, (length, appearance.height), (length / 2 - across, 0.3), distance, LAMP_STRENGTH
-            )
-            _wall(frame, f"wall_{index}_{wall}", image, length, appearance.height, [(x, w) for x, w, _ in holes[wall]])
-        _ceiling(site, rng, room, index, appearance)
+        _walls(site, layout, index, appearance)
+        _ceiling(site, room, index, appearance)
+        extent = (room[2] - room[0], room[3] - room[1])
+        middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2, 0.0])
+        image = textures.floor(site.looks, kind, site.split, textures.texture_size(*extent))
+        lit_floor(site, f"floor_{index}", middle, extent, image)
     for door in layout.doors:
         site.room = door.rooms[0]
         _casing(site, door)
         if door.rooms[1] == OUTSIDE:
-            _niche(site, rng, door)
+            _niche(site, site.looks, door)
+
+
+def _walls(site: Site, layout: Layout, index: int, appearance: Appearance) -> None:
+    """The four walls of a room, in one paint or, in some styles, one of them in another."""
+    rng, holes = site.looks, openings(layout, index)
+    kind, room = layout.rooms[index]
+    paint = wall_paint(rng)
+    style = "tiles" if kind == "kitchen" and rng.uniform() < 0.35 else appearance.style
+    special = int(rng.integers(4)) if style in ("accent", "bricks", "striped") else -1
+    for wall, (middle, yaw, length) in enumerate(walls_of(room)):
+        frame = Frame(site, np.array([*middle, 0.0]), yaw)
+        alone = special in (-1, wall) or (style == "striped" and rng.uniform() < 0.5)
+        colour = wall_paint(rng) if wall == special and style == "accent" else paint
+        size = textures.texture_size(length, appearance.height)
+        image = textures.wall(rng, colour, style if alone else "plain", site.split, size, appearance.height)
+        centre = frame.point(0, 0, appearance.height / 2)
+        image = lit(site, centre, upright(frame), (length, appearance.height), image)
+        _wall(frame, f"wall_{index}_{wall}", image, length, appearance.height, [(x, w) for x, w, _ in holes[wall]])
 
 
 def _wall(
@@ -119,40 +142,20 @@ def _wall(
         frame.site.obstruct(behind, ((x1 - x0) / 2, WALL / 2, (height - low) / 2), frame.yaw)
 
 
-def _ceiling(site: Site, rng: np.random.Generator, room: Rectangle, index: int, appearance: Appearance) -> None:
-    extent = (room[2] - room[0], room[3] - room[1])
-    middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2])
-    size = textures.texture_size(*extent, detail=0.5)
-    image = textures.blotched(rng, textures.hsv(rng.uniform(), 0.08, 0.92), size, 0.07)
-    lamp = np.array(appearance.lamps[index])
-    # Seen from below, the image's right is +x and its up is -y.
-    foot = (float(lamp[0] - room[0]), float(lamp[1] - room[1]))
-    image *= textures.lamp_light(size, extent, foot, 0.5, 0.08)
-    name = f"ceiling_{index}"
-    half, facing_down = [v / 2 for v in extent], np.diag([1.0, -1.0, -1.0])
-    panel(site, name, np.array([*middle, appearance.height]), facing_down, half, image)
-    site.spec.material(name).emission = 0.3  # no light falls on it from below
-    frame = Frame(site, np.array([*lamp, 0.0]), 0.0)
+def _ceiling(site: Site, room: Rectangle, index: int, appearance: Appearance) -> None:
+    extent, rng = (room[2] - room[0], room[3] - room[1]), site.looks
+    middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2, appearance.height])
+    image = textures.ceiling(rng, site.split, textures.texture_size(*extent, detail=0.5))
+    facing_down = np.diag([1.0, -1.0, -1.0])
+    image = lit(site, middle, facing_down, extent, image)
+    # no light falls on it from below
+    panel(site, f"ceiling_{index}", middle, facing_down, [v / 2 for v in extent], image, 0.3)
+    frame = Frame(site, np.array([*appearance.lamps[index], 0.0]), 0.0)
     radius = float(rng.uniform(0.14, 0.24))
-    frame.geom(CYLINDER, (0, 0, appearance.height - 0.12), (radius, 0.06), textures.hsv(0.12, 0.2, 1.0), GLOW)
+    on = not site.lights or site.lights[index].brightness < 0.6
+    glass = hsv(0.12, rng.uniform(0.02, 0.25), 1.0 if on else 0.85)
+    frame.geom(CYLINDER, (0, 0, appearance.height - 0.12), (radius, 0.06), glass, GLOW if on else None)
     frame.geom(CYLINDER, (0, 0, appearance.height - 0.03), (0.02, 0.03), STEEL)
-
-
-def build_floor(
-    site: Site, rng: np.random.Generator, layout: Layout, appearance: Appearance, shadows: list[Rectangle]
-) -> None:
-    """Floors with soft shadows under the furniture; thresholds in the openings."""
-    for index, (kind, room) in enumerate(layout.rooms):
-        extent = (room[2] - room[0], room[3] - room[1])
-        size = textures.texture_size(*extent)
-        planks = 0 if kind == "kitchen" else round(extent[1] / rng.uniform(0.12, 0.3))
-        image = textures.floor(rng, shade(wood(rng), 1.05), planks, size)
-        lamp = appearance.lamps[index]
-        image *= textures.lamp_light(size, extent, (lamp[0] - room[0], room[3] - lamp[1]), appearance.height, 0.3)
-        for box in shadows:
-            textures.darken(image, (box[0] - room[0], room[3] - box[3]), (box[2] - room[0], room[3] - box[1]), extent)
-        middle = np.array([(room[0] + room[2]) / 2, (room[1] + room[3]) / 2, 0.0])
-        panel(site, f"floor_{index}", middle, np.eye(3), [v / 2 for v in extent], image)
 
 
 def _casing(site: Site, door: Door) -> None:
@@ -169,7 +172,7 @@ def _niche(site: Site, rng: np.random.Generator, door: Door) -> None:
     """Builds what an outer door opens onto: the dim end of another room."""
     frame = Frame(site, np.array([*door.position, 0.0]), door.heading + np.pi / 2)
     w, h, far = door.width / 2 + 0.25, DOOR_HEIGHT + 0.2, -WALL - NICHE
-    colour: Colour = textures.hsv(rng.uniform(), 0.3, 0.55)
+    colour: Colour = shade(wall_paint(rng), rng.uniform(0.45, 0.8))
     name = f"niche_{site.name('niche')}"
     plans = {
         "back": (frame.at(0, far), (2 * w, h), (0.0, 0.0)),
@@ -177,7 +180,7 @@ def _niche(site: Site, rng: np.random.Generator, door: Door) -> None:
         "right": (frame.at(w, -WALL - NICHE / 2, 0, np.pi / 2), (NICHE, h), (0.0, 0.0)),
     }
     for side, (at, extent, _) in plans.items():
-        image = textures.blotched(rng, colour, textures.texture_size(*extent), 0.12)
+        image = textures.covered(rng, "plaster", site.split, colour, textures.texture_size(*extent))
         panel(site, f"{name}_{side}", at.point(0, 0, h / 2), upright(at), (extent[0] / 2, h / 2), image)
     frame.box((-w, far, -0.02), (w, -WALL, -0.005), wood(rng), solid=False)
     frame.box((-w, far, h), (w, -WALL, h + 0.02), (0.6, 0.6, 0.6), solid=False)

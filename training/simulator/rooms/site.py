@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.rotations import rotate_2d
+from training.simulator.rooms.lighting import RoomLight
+from training.simulator.rooms.palette import STEEL as STEEL
+from training.simulator.rooms.palette import Colour, finish_of
 from training.simulator.rooms.plan import Articulation, Solids, Stand, Target, Vector
-from training.simulator.rooms.textures import Colour
 
 BOX, CYLINDER = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
 ELLIPSOID, CAPSULE = mujoco.mjtGeom.mjGEOM_ELLIPSOID, mujoco.mjtGeom.mjGEOM_CAPSULE
 PLANE, MESH = mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_MESH
 GLOW = "glow"
-STEEL: Colour = (0.62, 0.63, 0.66)
+_GEOM_LIGHT = (0.5, 1.25)  # least and largest factor of the light at a geom's middle
 STATIC_GROUP = 0
 SHELL = "shell"
 INSIDE = "inside/"  # prefix of geoms that only open doors and drawers reveal
@@ -40,13 +42,18 @@ class Site:
 
     Attributes:
         spec: the MuJoCo specification that is added to.
-        grains: numbers of the surface structures in use, see `textures.grain`; empty leaves surfaces plain.
+        grains: materials of each finish (`palette.FINISHES`) in use; empty leaves surfaces plain.
         room: index of the room that is being furnished.
+        split: whose photographs and patterns are used. looks: random numbers of all that does not move anything.
+        lights: of each room; empty leaves everything evenly lit.
     """
 
     spec: mujoco.MjSpec
-    grains: tuple[int, ...] = ()
+    grains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     room: int = 0
+    split: str = "train"
+    looks: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    lights: list[RoomLight] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     spots: list[Spot] = field(default_factory=list)
     articulations: dict[str, Articulation] = field(default_factory=dict)
@@ -54,6 +61,7 @@ class Site:
     _bodies: dict[str, tuple[mujoco.MjsBody, NDArray[np.float64], float]] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
     _drawn: int = 0
+    _lit: list[tuple[mujoco.MjsGeom, NDArray[np.float64], int]] = field(default_factory=list)
     _panels: list[dict[str, Any]] = field(default_factory=list)
 
     def name(self, kind: str) -> str:
@@ -62,12 +70,13 @@ class Site:
         self._names[kind] = number + 1
         return f"{kind}_{number}"
 
-    def material(self) -> str:
-        """The next surface structure, in turn, so that neighbours differ."""
-        if not self.grains:
+    def material(self, finish: str) -> str:
+        """The next surface structure of a finish, in turn, so that neighbours differ."""
+        grains = self.grains.get(finish, ())
+        if not grains:
             return "matte"
         self._drawn += 1
-        return f"grain_{self.grains[self._drawn % len(self.grains)]}"
+        return grains[self._drawn % len(grains)]
 
     def body(self, name: str, origin: NDArray[np.floating] | None = None, yaw: float = 0.0) -> str:
         """A new body that is moved by setting its pose, at first at `origin` (3,) and `yaw`; returns its name."""
@@ -97,12 +106,14 @@ class Site:
             body, origin, turn = self._bodies[part]
             away, angle = local - origin, yaw - turn
             local = np.array([*rotate_2d(away[:2], -turn), away[2]])
+        material = material or self.material(finish_of(colour))
         name = self.name(f"{INSIDE}{','.join(inside)}/") if inside else ""
-        body.add_geom(
+        geom = body.add_geom(
             name=name, type=kind, pos=local, quat=[np.cos(angle / 2), 0, 0, np.sin(angle / 2)], rgba=[*colour, 1.0],
-            size=[*size, *[0.0] * (3 - len(size))], material=material or self.material(), group=STATIC_GROUP,
+            size=[*size, *[0.0] * (3 - len(size))], material=material, group=STATIC_GROUP,
             contype=0, conaffinity=0,
         )  # fmt: skip
+        self._lit.append((geom, np.asarray(centre, dtype=np.float64), self.room))
         if solid:
             self._solids.append((np.asarray(centre, dtype=np.float64), _half(kind, size), yaw, part))
 
@@ -115,7 +126,13 @@ class Site:
         )
 
     def finish(self) -> None:
-        """Adds the panels last: rendered after the furniture, they cost nothing where it hides them."""
+        """Puts the light on all geoms, and adds the panels last: they cost nothing where furniture hides them."""
+        for index, light in enumerate(self.lights):
+            here = [(geom, centre) for geom, centre, room in self._lit if room == index]
+            if here:
+                factors = light.factors(np.array([centre for _, centre in here]), None)
+                for (geom, _), factor in zip(here, np.clip(factors, *_GEOM_LIGHT), strict=True):
+                    geom.rgba[:3] = np.clip(geom.rgba[:3] * factor, 0, 1)
         body = self.spec.worldbody.add_body(name=SHELL)
         for geom in self._panels:
             body.add_geom(type=PLANE, contype=0, conaffinity=0, group=STATIC_GROUP, **geom)

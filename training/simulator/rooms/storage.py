@@ -10,9 +10,9 @@ import itertools
 import numpy as np
 
 from training.simulator.rooms.fittings import drawer, hinged_front, surface
-from training.simulator.rooms.furniture_parts import DARK, Rng, carcass, edge_places, fabric, fronts, shade, wood
-from training.simulator.rooms.site import CYLINDER, GLOW, STEEL, Frame
-from training.simulator.rooms.textures import hsv
+from training.simulator.rooms.furniture_parts import Rng, carcass, edge_places, fronts
+from training.simulator.rooms.palette import DARK, STEEL, fabric, front_colour, hsv, shade, wood
+from training.simulator.rooms.site import CYLINDER, GLOW, Frame
 
 
 def shelf(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
@@ -46,22 +46,22 @@ def _books(frame: Frame, rng: Rng, w: float, depth: float, low: float, high: flo
 
 def cabinet(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A sideboard with doors in a second colour; objects on its top."""
-    colour, front = wood(rng), (fabric(rng) if rng.uniform() < 0.6 else wood(rng))
+    colour, panels = wood(rng), front_colour(rng)
     w, doors = width / 2, (3 if width > 1.35 else 2)
     frame.box((-w + 0.03, 0.03, 0), (w - 0.03, depth - 0.05, 0.06), DARK)
-    parts = fronts(frame, rng, "cabinet", w, depth, 0.07, height - 0.02, front, doors, height - 0.14)
+    parts = fronts(frame, rng, "cabinet", w, depth, 0.07, height - 0.02, panels, doors, height - 0.14)
     carcass(frame, w, depth, 0.06, height, colour, parts)
     surface(frame, "cabinet", (-w, 0), (w, depth), height, edge_places(rng, w, depth - 0.13, height, 3))
 
 
 def drawers(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A chest of three or four drawers; objects on its top."""
-    colour, front, w = wood(rng), wood(rng), width / 2
+    colour, fronts_colour, w = wood(rng), wood(rng), width / 2
     frame.box((-w + 0.03, 0.03, 0), (w - 0.03, depth - 0.05, 0.06), DARK)
     carcass(frame, w, depth, 0.06, height, colour, [], shelves=0)
     levels = np.linspace(0.08, height - 0.02, int(rng.integers(4, 6)) if height > 0.65 else 3)
     for low, high in itertools.pairwise(levels):
-        drawer(frame, "chest of drawers", (-w, low), (w, high), depth, front)
+        drawer(frame, "chest of drawers", (-w, low), (w, high), depth, fronts_colour)
     surface(frame, "chest of drawers", (-w, 0), (w, depth), height, edge_places(rng, w, depth - 0.12, height, 3))
 
 
@@ -78,9 +78,9 @@ def nightstand(frame: Frame, rng: Rng, width: float, depth: float, height: float
 def wardrobe(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A tall wardrobe with two or three doors, clothes inside."""
     colour, w = wood(rng), width / 2
-    front = shade(colour, rng.uniform(0.85, 1.15)) if rng.uniform() < 0.6 else fabric(rng)
+    panels = shade(colour, rng.uniform(0.85, 1.15)) if rng.uniform() < 0.6 else front_colour(rng)
     count = 2 if width < 1.4 else 3
-    parts = fronts(frame, rng, "wardrobe", w, depth, 0.06, height - 0.02, front, count, 1.05)
+    parts = fronts(frame, rng, "wardrobe", w, depth, 0.06, height - 0.02, panels, count, 1.05)
     carcass(frame, w, depth, 0.05, height, colour, parts, shelves=0)
     inner = frame.inside(*parts)
     inner.box((-w + 0.02, depth / 2 - 0.012, 1.72), (w - 0.02, depth / 2 + 0.012, 1.745), STEEL)
@@ -91,7 +91,7 @@ def wardrobe(frame: Frame, rng: Rng, width: float, depth: float, height: float) 
 def fridge(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A fridge with one door and bright shelves with food inside."""
     w = width / 2
-    body = (0.9, 0.9, 0.92) if rng.uniform() < 0.6 else fabric(rng)
+    body = (0.9, 0.9, 0.92) if rng.uniform() < 0.5 else STEEL if rng.uniform() < 0.6 else front_colour(rng)
     parts = fronts(frame, rng, "fridge", w, depth, 0.06, height - 0.01, body, 1, 1.1)
     carcass(frame, w, depth, 0.05, height, body, parts, shelves=3)
     inner = frame.inside(*parts)
@@ -103,8 +103,8 @@ def fridge(frame: Frame, rng: Rng, width: float, depth: float, height: float) ->
 
 def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
     """A kitchen counter: doors and drawers below, worktop with sink and stove, wall cupboards with doors above."""
-    front, top, w = fabric(rng), shade(wood(rng), 1.1), width / 2
-    body = shade(front, 0.7)
+    panels, top, w = front_colour(rng), shade(wood(rng), 1.1), width / 2
+    body = shade(panels, 0.7)
     frame.box((-w, 0.03, 0), (w, depth - 0.08, 0.08), DARK)
     frame.box((-w - 0.01, 0, height - 0.04), (w + 0.01, depth, height), top)
     side = 1 if rng.uniform() < 0.5 else -1
@@ -116,13 +116,13 @@ def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
         if i == with_drawers:
             levels = np.linspace(0.1, height - 0.05, 4)
             for a, b in itertools.pairwise(levels):
-                drawer(frame, "kitchen counter", (low, a), (high, b), depth - 0.03, front)
+                drawer(frame, "kitchen counter", (low, a), (high, b), depth - 0.03, panels)
         else:
             ends = (low, 0.1), (high, height - 0.05)
-            parts.append(hinged_front(frame, "kitchen cabinet", *ends, depth - 0.03, front, i % 2 == 0, height - 0.17))
+            parts.append(hinged_front(frame, "kitchen cabinet", *ends, depth - 0.03, panels, i % 2 == 0, height - 0.17))
     carcass(frame, w, depth - 0.03, 0.08, height - 0.04, body, parts)
     _sink_and_stove(frame, side * w * 0.5, -side * w * 0.45, depth, height)
-    wall_front = shade(front, 1.2)
+    wall_front = shade(panels, 1.2)
     cupboard = frame.at(-side * w * 0.4, 0.0, 0.0)
     cw = w * 0.58
     parts = fronts(cupboard, rng, "cupboard", cw, 0.32, 1.46, 2.09, wall_front, 2, 1.56)

@@ -1,29 +1,28 @@
-"""Procedural textures that never repeat, with the light that falls on them baked in.
+"""Textures of walls, floors, ceilings and rugs: photographed surfaces in a room's own colours, sizes and patterns.
 
-All textures are uint8 (H, W, 3) RGB. Their detail is 4 to 60 cm large in the room: large enough to be
-visible in a 64 px image, small and irregular enough that each patch of wall is a landmark for camera-pose estimation.
-A repeated tile would cause false matches.
+All are float32 (height, width, 3) RGB in [0, 1], before the light (see `lighting`). Photographs repeat mirrored, from a
+random start, under spots and streaks that do not repeat: a repeated tile would cause false matches in camera-pose
+estimation. Which photographs and which patterns are used depends on the split.
 """
 
 from __future__ import annotations
-
-import colorsys
-from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = tuple[float, float, float]
-Image = NDArray[np.float32]
-TEXELS_PER_METRE = 48
-GRAINS = 24
-_GRAIN_SIZE = 64
+from training.simulator.rooms.palette import Colour, carpet, fabric, hsv, shade, wall_paint, wood
+from training.simulator.rooms.photographs import PHOTOGRAPHS, Image, names_of, photograph, relief, spread
 
-
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """One RGB colour in [0, 1] from hue, saturation and value in [0, 1]."""
-    return colorsys.hsv_to_rgb(hue % 1.0, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1)))
+TEXELS_PER_METRE = 56
+WALL_STYLES = {
+    "train": ("plain", "accent", "panel", "striped", "bricks"),
+    "val": ("dado", "dotted"),
+    "test": ("band", "diamonds"),
+}
+"""Patterns of walls; none is in two splits."""
+_TILES = {"train": ((0.15, 0.15), (0.2, 0.1)), "val": ((0.1, 0.1),), "test": ((0.3, 0.2),)}
+_SKIRTING, _JOINT = 0.09, 0.005
 
 
 def to_uint8(image: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -44,154 +43,172 @@ def noise(rng: np.random.Generator, width: int, height: int, cell: float) -> Ima
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def blotched(rng: np.random.Generator, colour: Colour, size: tuple[int, int], strength: float) -> Image:
-    """A colour varied in lightness by four octaves of noise and a little in tint: (height, width, 3) in [0, 1]."""
+def uneven(rng: np.random.Generator, size: tuple[int, int], strength: float) -> Image:
+    """Factors about 1 for use, dust and unevenness: (height, width, 1)."""
     width, height = size
-    light = np.zeros((height, width), np.float32)
-    for metres, weight in ((1.2, 0.5), (0.4, 0.45), (0.16, 0.5), (0.07, 0.4)):
-        light += weight * noise(rng, width, height, metres * TEXELS_PER_METRE)
-    tint = cv2.merge([noise(rng, width, height, 0.8 * TEXELS_PER_METRE) for _ in range(3)])
-    return np.asarray(colour, np.float32) * (1 + strength * light[..., None]) + 0.35 * strength * tint
+    light = sum(
+        weight * noise(rng, width, height, metres * TEXELS_PER_METRE)
+        for metres, weight in ((1.2, 0.5), (0.4, 0.4), (0.12, 0.35))
+    )
+    return np.asarray(1 + strength * light, np.float32)[..., None]
 
 
-def _marks(rng: np.random.Generator, image: Image, count: int, strength: float) -> None:
-    """Scatters soft-coloured ellipses and strokes over an image, in place: corners for feature matching."""
-    height, width = image.shape[:2]
-    places = np.stack([rng.integers(width, size=count), rng.integers(height, size=count)], axis=-1)
-    light, tint = rng.uniform(-strength, strength, (count, 1)), rng.uniform(-0.3, 0.3, (count, 3)) * strength
-    colours = np.clip(image[places[:, 1], places[:, 0]] * (1 + light) + tint, 0, 1).tolist()
-    axes = (rng.uniform(0.02, 0.09, (count, 2)) * TEXELS_PER_METRE + 1).astype(int).tolist()
-    for place, axis, angle, colour in zip(places.tolist(), axes, rng.uniform(0, 180, count), colours, strict=True):
-        cv2.ellipse(image, place, axis, float(angle), 0, 360, colour, -1)
-
-
-def wall(rng: np.random.Generator, colour: Colour, accent: Colour, style: str, size: tuple[int, int]) -> Image:
-    """A wall seen from inside, top row = top of the wall: (height, width, 3) in [0, 1].
-
-    Args:
-        style: "plain"; "panel" (accent below the waist); "fade" (into the accent, sideways); "band" (one stripe);
-            "dado" (an accent skirting and rail); "cloud" (patches of the accent).
-        size: width and height in texels.
-    """
-    width, height = size
-    image = blotched(rng, colour, size, 0.11)
-    rows = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-    if style in ("panel", "band", "dado", "fade", "cloud"):
-        other = blotched(rng, accent, size, 0.11)
-        if style == "panel":
-            image = np.where(rows > 0.64, other, image)
-        elif style == "band":
-            image = np.where((rows > 0.30) & (rows < 0.40), other, image)
-        elif style == "dado":
-            image = np.where((rows > 0.92) | ((rows > 0.60) & (rows < 0.66)), other, image)
-        elif style == "fade":
-            weight = np.linspace(0, 1, width, dtype=np.float32)[None, :, None] ** 1.5
-            image = (1 - weight) * image + weight * other
-        else:
-            weight = np.clip(0.5 + 2.5 * noise(rng, width, height, 1.0 * TEXELS_PER_METRE), 0, 1)[..., None]
-            image = (1 - weight) * image + weight * other
-    elif style != "plain":
-        raise ValueError(f"unknown wall style {style!r}")
-    image = np.ascontiguousarray(image, np.float32)
-    _marks(rng, image, int(width * height / 500), 0.16)
-    return image
-
-
-def floor(rng: np.random.Generator, colour: Colour, planks: int, size: tuple[int, int]) -> Image:
-    """Boards of many lengths, each of its own shade; `planks` across the whole floor (0 for plain stone)."""
-    width, height = size
-    image = blotched(rng, colour, size, 0.12)
-    if planks:
-        row = np.arange(height) * planks // height
-        lengths = rng.uniform(0.6, 2.2, (planks, 1)) * TEXELS_PER_METRE
-        number = ((np.arange(width) + rng.uniform(0, 300, (planks, 1))) // lengths).astype(int)
-        shades = rng.uniform(0.78, 1.1, (planks, int(number.max()) + 1)).astype(np.float32)
-        image *= np.take_along_axis(shades, number, axis=1)[row][..., None]
-    else:
-        _marks(rng, image, int(width * height / 300), 0.2)
-    return image
-
-
-def painting(rng: np.random.Generator, size: tuple[int, int] = (96, 96)) -> Image:
-    """A painting: a sky, a ground and many shapes in clear colours."""
-    width, height = size
-    hue, horizon = rng.uniform(), int(height * rng.uniform(0.4, 0.75))
-    image = np.empty((height, width, 3), np.float32)
-    image[:horizon] = hsv(hue, 0.45, 0.95)
-    image[horizon:] = hsv(hue + rng.uniform(0.3, 0.6), 0.65, 0.6)
-    for scale in (*[0.3] * int(rng.integers(2, 4)), *[0.1] * int(rng.integers(4, 9))):
-        centre = (int(rng.uniform(0.1, 0.9) * width), int(rng.uniform(0.1, 0.9) * height))
-        axes = tuple(int(v) for v in 2 + rng.uniform(0.3, 1.0, 2) * scale * min(size))
-        colour = hsv(rng.uniform(), 0.8, rng.uniform(0.4, 1.0))
-        cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
-    return image
-
-
-def rug(rng: np.random.Generator, colour: Colour, accent: Colour, size: tuple[int, int]) -> Image:
-    """A rug: a border, a medallion and scattered marks in the accent colour."""
-    image = blotched(rng, colour, size, 0.12)
-    width, height = size
-    edge = max(3, width // 16)
-    cv2.rectangle(image, (edge, edge), (width - edge - 1, height - edge - 1), accent, edge)
-    if rng.uniform() < 0.6:
-        cv2.ellipse(image, (width // 2, height // 2), (width // 4, height // 5), 0, 0, 360, accent, -1, cv2.LINE_AA)
-    for _ in range(int(rng.integers(10, 30))):
-        x, y = int(rng.uniform(0.12, 0.88) * width), int(rng.uniform(0.12, 0.88) * height)
-        cv2.circle(image, (x, y), int(rng.integers(2, 6)), hsv(rng.uniform(), 0.6, rng.uniform(0.4, 0.95)), -1)
-    return image
-
-
-def lamp_light(
-    size: tuple[int, int], extent: tuple[float, float], lamp: tuple[float, float], distance: float, strength: float
+def covered(
+    rng: np.random.Generator, kind: str, split: str, colour: Colour, size: tuple[int, int], strength: float = 1.0
 ) -> Image:
-    """How much of a lamp's light falls on a surface: factors (height, width, 1) about 1, brightest below the lamp.
+    """A photographed surface of a kind, in a colour, with marks of use."""
+    name = str(rng.choice(names_of(kind, split)))
+    detail = spread(relief(name), PHOTOGRAPHS[name].metres, size, TEXELS_PER_METRE, rng)
+    return np.asarray(colour, np.float32) * (1 + strength * (detail - 1)) * uneven(rng, size, 0.035)
+
+
+def wall(
+    rng: np.random.Generator, paint: Colour, style: str, split: str, size: tuple[int, int], height: float
+) -> Image:
+    """A wall seen from inside, top row = top of the wall.
 
     Args:
-        size: texels. extent: width and height of the surface, metres.
-        lamp: the lamp's foot point on the surface, metres from its upper left corner. distance: of the lamp from it.
+        style: one of `WALL_STYLES`, or "tiles".
+        size: width and height in texels. height: of the wall, metres.
     """
-    x = (np.arange(size[0], dtype=np.float32) + 0.5) * (extent[0] / size[0]) - lamp[0]
-    y = (np.arange(size[1], dtype=np.float32) + 0.5) * (extent[1] / size[1]) - lamp[1]
-    square = x[None] ** 2 + y[:, None] ** 2 + distance**2
-    near = distance / np.sqrt(square) * (4.0 / (1.5 + square))
-    return np.asarray(1 + strength * (near - 0.45), np.float32)[..., None]
+    image = covered(rng, "plaster", split, paint, size, float(rng.uniform(0.3, 1.0)))
+    other = wall_paint(rng)
+    rows = np.linspace(height, 0, size[1], dtype=np.float32)[:, None, None]  # metres over the floor
+    x = np.arange(size[0], dtype=np.float32)[None, :, None] / TEXELS_PER_METRE
+    if style == "bricks":
+        image = covered(rng, "masonry", split, paint, size)
+    elif style == "tiles":
+        image = tiles(rng, split, hsv(rng.uniform(), rng.uniform(0, 0.2), rng.uniform(0.6, 0.95)), size)
+    elif style in ("panel", "dado"):
+        rail = float(rng.uniform(0.85, 1.15))
+        lower = covered(rng, "wood", split, other, size, 0.5)
+        if style == "panel":  # boards with grooves
+            lower = lower * np.where(x % rng.uniform(0.09, 0.3) < 0.016, 0.72, 1.0)
+        image = np.where(rows < rail, lower, image)
+        image = np.where(np.abs(rows - rail) < 0.03, np.asarray(shade(other, 1.1)), image)
+    elif style == "striped":
+        pitch = rng.uniform(0.08, 0.4)
+        image = np.where(x % pitch < pitch * rng.uniform(0.3, 0.6), image * rng.uniform(0.85, 0.97), image)
+    elif style in ("dotted", "diamonds"):
+        image = image * _wallpaper(rng, style, size)
+    elif style == "band":
+        image = np.where(np.abs(rows - rng.uniform(1.9, 2.2)) < 0.09, np.asarray(other), image)
+    elif style not in ("plain", "accent"):
+        raise ValueError(f"unknown wall style {style!r}")
+    return _trimmed(rng, image, rows)
 
 
-def darken(image: Image, low: tuple[float, float], high: tuple[float, float], extent: tuple[float, float]) -> None:
-    """The soft shadow of a thing over the rectangle low … high (metres from the upper left corner), in place."""
-    height, width = image.shape[:2]
-    scale = np.array([width / extent[0], height / extent[1]])
-    margin = 0.12 * scale
-    (x0, y0), (x1, y1) = np.floor(np.array(low) * scale - margin), np.ceil(np.array(high) * scale + margin)
-    x0, y0, x1, y1 = max(int(x0), 0), max(int(y0), 0), min(int(x1), width), min(int(y1), height)
-    if x1 <= x0 or y1 <= y0:
-        return
-    edge = 0.13
-    x = (np.arange(x0, x1, dtype=np.float32) + 0.5) / scale[0]
-    y = (np.arange(y0, y1, dtype=np.float32) + 0.5) / scale[1]
-    across = np.clip(0.5 + np.minimum(x - low[0], high[0] - x) / edge, 0, 1)
-    along = np.clip(0.5 + np.minimum(y - low[1], high[1] - y) / edge, 0, 1)
-    image[y0:y1, x0:x1] *= 1 - 0.45 * (along[:, None] * across)[..., None]
+def _wallpaper(rng: np.random.Generator, style: str, size: tuple[int, int]) -> Image:
+    """Factors of a printed pattern: (height, width, 1)."""
+    pitch = float(rng.uniform(0.12, 0.3)) * TEXELS_PER_METRE
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32) / pitch
+    if style == "dotted":
+        x = x + 0.5 * (np.floor(y) % 2)
+        inside = np.hypot(x % 1 - 0.5, y % 1 - 0.5) < rng.uniform(0.16, 0.32)
+    else:
+        inside = np.minimum(np.abs((x + y) % 1 - 0.5), np.abs((x - y) % 1 - 0.5)) < rng.uniform(0.05, 0.12)
+    return np.where(inside, rng.uniform(0.75, 0.95), 1.0).astype(np.float32)[..., None]
 
 
-@cache
-def grain(index: int) -> NDArray[np.uint8]:
-    """One of `GRAINS` greyish surface structures, six faces below one another: (6 * 64, 64, 3), mean about 0.9.
+def _trimmed(rng: np.random.Generator, image: Image, rows: Image) -> Image:
+    """A wall with its skirting board, and a socket or switch."""
+    white = np.asarray(hsv(0.1, 0.03, rng.uniform(0.75, 0.97)) if rng.uniform() < 0.7 else wood(rng), np.float32)
+    high = _SKIRTING * rng.uniform(0.7, 1.5)
+    image = np.where(rows < high, white, image)
+    image = np.ascontiguousarray(np.where(np.abs(rows - high) < 0.01, 0.75 * image, image), np.float32)
+    for _ in range(int(rng.integers(0, 3))):
+        side, width = max(3, round(0.08 * TEXELS_PER_METRE)), image.shape[1]
+        at = float(rng.choice([0.3, 1.1]))
+        top = int(np.argmin(np.abs(rows[:, 0, 0] - at)))
+        left = int(rng.integers(max(1, width - side)))
+        image[top : top + side, left : left + side] = (0.93, 0.92, 0.9)
+        cv2.rectangle(image, (left, top), (left + side - 1, top + side - 1), (0.68, 0.67, 0.65), 1)
+    return image
 
-    Furniture multiplies its colour by one of these; they are the same in every room, like wood and cloth are.
-    """
-    rng = np.random.default_rng([index, 91])
-    size = _GRAIN_SIZE
-    faces = []
-    for _ in range(6):
-        stretch = rng.uniform(0.35, 1.0) if index % 2 else 1.0
-        light = np.zeros((size, size), np.float32)
-        for cell, weight in ((20.0, 0.5), (9.0, 0.5), (5.0, 0.35)):
-            rows, columns = max(2, round(size / cell)), max(2, round(size / cell * stretch))
-            light += weight * cv2.resize(
-                rng.uniform(-1, 1, (rows, columns)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
-            )
-        face = np.repeat(0.9 * (1 + 0.13 * light)[..., None], 3, axis=-1)
-        _marks(rng, face, 6, 0.3)
-        faces.append(to_uint8(face))
-    return np.concatenate(faces)
+
+def tiles(rng: np.random.Generator, split: str, colour: Colour, size: tuple[int, int], large: float = 1.0) -> Image:
+    """Tiles, each of its own shade, in a grid or a bond, with joints."""
+    across, along = (
+        max(3.0, v * large * TEXELS_PER_METRE) for v in _TILES[split][int(rng.integers(len(_TILES[split])))]
+    )
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    row = y // along
+    x = x + (0.5 * across * (row % 2) if rng.uniform() < 0.5 else 0)
+    column = x // across
+    shades = 1 + rng.uniform(0.01, 0.05) * rng.standard_normal((int(row.max()) + 1, int(column.max()) + 1))
+    image = np.asarray(colour, np.float32) * shades[row.astype(int), column.astype(int)].astype(np.float32)[..., None]
+    if large > 1 and rng.uniform() < 0.3:  # every other tile of a floor in a second colour
+        image = np.where(((row + column) % 2 == 0)[..., None], image * rng.uniform(0.4, 0.9), image)
+    image = image * uneven(rng, size, 0.04)
+    joint = (x % across < 1.0) | (y % along < 1.0)
+    return np.where(joint[..., None], image * rng.uniform(0.6, 0.85), image).astype(np.float32)
+
+
+def floor(rng: np.random.Generator, kind: str, split: str, size: tuple[int, int]) -> Image:
+    """A floor of a kind of room: boards, planks of many lengths, parquet, carpet, tiles or stone."""
+    wet = kind == "kitchen"
+    choice = str(rng.choice(["boards", "planks", "carpet", "tiles", "stone"],
+                            p=[0.25, 0.2, 0.0, 0.4, 0.15] if wet else [0.32, 0.33, 0.25, 0.06, 0.04]))  # fmt: skip
+    if choice == "boards":
+        names = names_of("boards", split) + names_of("parquet", split)
+        return _laid(rng, str(rng.choice(names)), size)
+    if choice == "planks":
+        return planks(rng, wood(rng), split, size)
+    if choice == "carpet":
+        return covered(rng, "cloth", split, carpet(rng), size, 0.8) * uneven(rng, size, 0.05)
+    if choice == "tiles":
+        return tiles(rng, split, hsv(rng.uniform(0.02, 0.15), rng.uniform(0, 0.3), rng.uniform(0.4, 0.9)), size, 2.4)
+    grey = hsv(rng.uniform(0.05, 0.15), rng.uniform(0, 0.15), rng.uniform(0.4, 0.8))
+    return covered(rng, "plaster", split, grey, size, 1.5) * uneven(rng, size, 0.08)
+
+
+def _laid(rng: np.random.Generator, name: str, size: tuple[int, int]) -> Image:
+    """A photographed floor, in part stained in another colour."""
+    image = spread(photograph(name), PHOTOGRAPHS[name].metres, size, TEXELS_PER_METRE, rng)
+    own, wanted = photograph(name).mean(axis=(0, 1)), np.asarray(wood(rng))
+    tint = (wanted / own) ** rng.uniform(0.2, 1.0)
+    return image * tint.astype(np.float32) * uneven(rng, size, 0.05)
+
+
+def planks(rng: np.random.Generator, colour: Colour, split: str, size: tuple[int, int]) -> Image:
+    """Boards of many lengths, each of its own shade and grain, with joints."""
+    width, height = size
+    image = covered(rng, "wood", split, colour, size)
+    wide = rng.uniform(0.09, 0.24) * TEXELS_PER_METRE
+    row = (np.arange(height) / wide).astype(int)
+    count = int(row.max()) + 1
+    lengths = rng.uniform(0.6, 2.2, (count, 1)) * TEXELS_PER_METRE
+    number = ((np.arange(width) + rng.uniform(0, 300, (count, 1))) // lengths).astype(int)
+    shades = rng.uniform(0.8, 1.1, (count, int(number.max()) + 1)).astype(np.float32)
+    image = image * np.take_along_axis(shades, number, axis=1)[row][..., None]
+    joint = np.diff(row, prepend=0)[:, None] | np.diff(number, axis=1, prepend=number[:, :1])[row]
+    return np.where((joint != 0)[..., None], image * 0.7, image).astype(np.float32)
+
+
+def ceiling(rng: np.random.Generator, split: str, size: tuple[int, int]) -> Image:
+    """White or nearly white plaster, seldom boards."""
+    if rng.uniform() < 0.06:
+        return covered(rng, "wood", split, wood(rng), size, 0.6)
+    return covered(rng, "plaster", split, hsv(0.12, rng.uniform(0, 0.05), rng.uniform(0.82, 0.98)), size, 0.35)
+
+
+def rug(rng: np.random.Generator, split: str, size: tuple[int, int]) -> Image:
+    """A woven rug: plain, striped, or with borders and a pattern that is the same in its four quarters."""
+    ground, accent, third = fabric(rng), fabric(rng), fabric(rng)
+    image = covered(rng, "cloth", split, ground, size, 0.7)
+    width, height = size
+    kind = rng.uniform()
+    if kind < 0.3:
+        position = np.arange(width)[None, :, None] / width * rng.integers(5, 16)
+        image = np.where(position % 1 < rng.uniform(0.3, 0.6), image, image * 0.3 + 0.7 * np.asarray(accent))
+    elif kind < 0.8:
+        quarter = noise(rng, (width + 1) // 2, (height + 1) // 2, rng.uniform(5, 12))
+        field = np.concatenate([quarter, quarter[:, ::-1]], axis=1)
+        field = np.concatenate([field, field[::-1]], axis=0)[:height, :width, None]
+        image = np.where(field > 0.25, image * 0.3 + 0.7 * np.asarray(accent), image)
+        image = np.where(field < -0.35, image * 0.3 + 0.7 * np.asarray(third), image)
+    image = np.ascontiguousarray(image, np.float32)
+    if kind >= 0.3:
+        for inset, colour in ((max(2, width // 24), accent), (max(4, width // 9), third)):
+            cv2.rectangle(image, (inset, inset), (width - inset - 1, height - inset - 1), colour, max(1, width // 40))
+    return image

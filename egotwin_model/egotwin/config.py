@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 from egotwin_model.errors import ModelError
 from egotwin_model.latents.timing import FRAMES_PER_LATENT
 
-ImageCondition = Literal["first", "tile", "every"]
+ImageCondition = Literal["first", "tile"]
+DEPTH_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,15 @@ class EgoTwinConfig:
         interaction: block all video-motion attention but observation-action neighbours (paper, Section 3.3).
         asynchronous: independent timesteps for video and motion; False ties them: the model knows one timestep.
         image_condition: "first" puts I⁰'s latent in frame 0 and zeros elsewhere (the paper, CogVideoX-I2V);
-            "tile" repeats it over time; "every" takes a latent for every frame and where it is visible.
+            "tile" repeats it over time.
         motion_gate: a gate per head, zero at the start, on what text and video take from motion; t_m's half of the
             timestep MLP starts at zero with it. Pretrained video then is unchanged at step 0. Gate 1 is the paper's
             joint attention.
         camera_condition: video tokens also get the camera's rays (`plucker.plucker_maps`).
+        prior_condition: they also get what is known of every frame beforehand and where it is visible. Beyond the
+            paper, as are the next two.
+        gravity_condition: motion tokens get where down is in the first head frame (`motion.gravity`).
+        depth_condition: video tokens get the first frame's inverse depth (`geometry.depth_condition`).
         position_origin: row and column, in patches, of this model's image in the grid its position table was learned
             on; RoPE counts from there too.
     """
@@ -56,6 +61,9 @@ class EgoTwinConfig:
     image_condition: ImageCondition = "first"
     motion_gate: bool = False
     camera_condition: bool = False
+    prior_condition: bool = False
+    gravity_condition: bool = False
+    depth_condition: bool = False
     position_origin: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from egotwin_model.diffusion.positions import sinusoid, video_sinusoid
-from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.config import DEPTH_CHANNELS, EgoTwinConfig
 from egotwin_model.egotwin.layers import OutputNorm, TimeConditioning
 from egotwin_model.errors import ModelError
 
@@ -72,11 +74,20 @@ def _tied(t_video: Tensor | None, t_motion: Tensor | None) -> Tensor:
     return t_video
 
 
+class VideoConditions(NamedTuple):
+    """What video tokens may get beside I⁰, as in `EgoTwinTransformer.forward`; None: not given, or nothing known."""
+
+    camera: Tensor | None = None
+    prior: Tensor | None = None
+    visibility: Tensor | None = None
+    depth: Tensor | None = None
+
+
 class PatchEmbed(nn.Module):
     """Latent patches and text states to tokens of one width, with the position table added (text's part is zero).
 
-    Inputs that CogVideoX lacks have projections of their own, which start at zero: the visibility of an image condition
-    in every frame, and the camera's rays.
+    Inputs that CogVideoX lacks have projections of their own, which start at zero: the camera's rays, the prior of
+    every frame with its visibility, and the first frame's depth.
     """
 
     pos_embedding: Tensor
@@ -86,12 +97,9 @@ class PatchEmbed(nn.Module):
         c = self.config = config
         self.proj = nn.Conv2d(2 * c.latent_channels, c.width, c.patch_size, c.patch_size)
         self.text_proj = nn.Linear(c.text_dim, c.width)
-        self.visibility_proj: nn.Conv2d | None = None
-        if c.image_condition == "every":
-            self.visibility_proj = nn.Conv2d(1, c.width, c.patch_size, c.patch_size, bias=False)
-        self.camera_proj: nn.Conv2d | None = None
-        if c.camera_condition:
-            self.camera_proj = nn.Conv2d(c.camera_channels, c.width, c.patch_size, c.patch_size, bias=False)
+        self.camera_proj = self._added(c.camera_channels) if c.camera_condition else None
+        self.prior_proj = self._added(c.latent_channels + 1) if c.prior_condition else None
+        self.depth_proj = self._added(DEPTH_CHANNELS) if c.depth_condition else None
         table = torch.zeros(1, c.text_length + c.video_length, c.width)
         table[0, c.text_length :] = video_sinusoid(c.latent_frames, *c.patch_grid, c.width, c.position_origin)
         self.register_buffer("pos_embedding", table, persistent=True)
@@ -100,52 +108,62 @@ class PatchEmbed(nn.Module):
         """(B, text_length, text_dim) to (B, text_length, width)."""
         return self.text_proj(states) + self.pos_embedding[:, : states.shape[1]]
 
-    def video(self, noisy: Tensor, image: Tensor, visibility: Tensor | None, camera: Tensor | None) -> Tensor:
-        """Noisy latents (B, F, C, h, w) and their conditions to (B, F·tokens, width)."""
-        image, visibility = self._condition(noisy, image, visibility)
-        patches = self.proj(torch.cat([noisy, image], dim=2).flatten(0, 1))
-        if self.visibility_proj is not None and visibility is not None:
-            patches = patches + self.visibility_proj(visibility.to(noisy.dtype).flatten(0, 1))
-        if self.camera_proj is not None and camera is not None:
-            patches = patches + self.camera_proj(camera.to(noisy.dtype).flatten(0, 1))
-        tokens = patches.flatten(2).transpose(1, 2).unflatten(0, noisy.shape[:2]).flatten(1, 2)
+    def video(self, noisy: Tensor, image: Tensor, given: VideoConditions) -> Tensor:
+        """Noisy latents (B, F, C, h, w), I⁰'s latent (B, C, h, w) and further conditions to (B, F·tokens, width)."""
+        patches = self.proj(torch.cat([noisy, self._image(noisy, image)], dim=2).flatten(0, 1))
+        if self.camera_proj is not None and given.camera is not None:
+            patches = patches + self.camera_proj(given.camera.to(noisy.dtype).flatten(0, 1))
+        if self.prior_proj is not None and given.prior is not None and given.visibility is not None:
+            seen = given.visibility.to(noisy.dtype)  # hidden places say nothing, whatever the prior holds there
+            patches = patches + self.prior_proj(torch.cat([given.prior * seen, seen], dim=2).flatten(0, 1))
+        patches = patches.unflatten(0, noisy.shape[:2])
+        if self.depth_proj is not None and given.depth is not None:
+            patches = patches + self.depth_proj(given.depth.to(noisy.dtype))[:, None]
+        tokens = patches.flatten(3).transpose(2, 3).flatten(1, 2)
         return tokens + self.pos_embedding[:, -tokens.shape[1] :]
 
-    def _condition(self, noisy: Tensor, image: Tensor, visibility: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The image condition of every frame (B, F, C, h, w); with "every", hidden places are zero and marked so."""
-        mode = self.config.image_condition
-        if mode == "every" and image.ndim == 5:
-            seen = torch.ones_like(noisy[:, :, :1]) if visibility is None else visibility.to(noisy.dtype)
-            return image * seen, seen
+    def _added(self, channels: int) -> nn.Conv2d:
+        """The projection of a condition that CogVideoX lacks."""
+        c = self.config
+        return nn.Conv2d(channels, c.width, c.patch_size, c.patch_size, bias=False)
+
+    def _image(self, noisy: Tensor, image: Tensor) -> Tensor:
+        """I⁰'s latent as a condition of every frame, (B, F, C, h, w)."""
         every_frame = image[:, None].expand_as(noisy)
-        if mode == "tile":
-            return every_frame, None
-        first = torch.cat([every_frame[:, :1], torch.zeros_like(noisy[:, 1:])], dim=1)
-        if mode == "first":
-            return first, None
-        return first, torch.cat([torch.ones_like(noisy[:, :1, :1]), torch.zeros_like(noisy[:, 1:, :1])], dim=1)
+        if self.config.image_condition == "tile":
+            return every_frame
+        return torch.cat([every_frame[:, :1], torch.zeros_like(noisy[:, 1:])], dim=1)
 
 
 class MotionHead(nn.Module):
-    """Motion latents to tokens and back: noisy latent, the clean latent of token 0 (P⁰) and its 0/1 mask go in."""
+    """Motion latents to tokens and back: noisy latent, the clean latent of token 0 (P⁰) and its 0/1 mask go in.
+
+    Gravity, where the configuration asks for it, is added to every token by a projection that starts at zero.
+    """
 
     pos_embedding: Tensor
 
     def __init__(self, config: EgoTwinConfig) -> None:
         super().__init__()
         self.proj_in = nn.Linear(2 * config.motion_channels + 1, config.motion_width)
+        self.gravity_proj: nn.Linear | None = None
+        if config.gravity_condition:
+            self.gravity_proj = nn.Linear(3, config.motion_width, bias=False)
         table = sinusoid(torch.arange(config.motion_length), config.motion_width)
         self.register_buffer("pos_embedding", table, persistent=False)
         self.norm_final = nn.LayerNorm(config.motion_width, eps=1e-5)
         self.norm_out = OutputNorm(config.time_embed_dim, config.motion_width, "motion")
         self.proj_out = nn.Linear(config.motion_width, config.motion_channels)
 
-    def embed(self, noisy: Tensor, pose: Tensor) -> Tensor:
-        """Noisy latents (B, C, N) and the clean latent of P⁰ (B, C) to (B, N, motion_width)."""
+    def embed(self, noisy: Tensor, pose: Tensor, gravity: Tensor | None) -> Tensor:
+        """Noisy latents (B, C, N), the clean latent of P⁰ (B, C) and gravity (B, 3) to (B, N, motion_width)."""
         first = torch.zeros_like(noisy[:, :1])
         first[..., 0] = 1.0
         tokens = torch.cat([noisy, pose[..., None] * first, first], dim=1).transpose(1, 2)
-        return self.proj_in(tokens) + self.pos_embedding
+        tokens = self.proj_in(tokens) + self.pos_embedding
+        if self.gravity_proj is None or gravity is None:
+            return tokens
+        return tokens + self.gravity_proj(gravity.to(noisy.dtype))[:, None]
 
     def forward(self, tokens: Tensor, time: TimeConditioning) -> Tensor:
         """(B, N, motion_width) to the prediction (B, C, N)."""

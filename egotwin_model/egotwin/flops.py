@@ -13,16 +13,24 @@ The interaction mask saves nothing worth counting: 21 of 10,147 rows and columns
 
 from __future__ import annotations
 
-from egotwin_model.egotwin.config import EgoTwinConfig
+from egotwin_model.egotwin.config import DEPTH_CHANNELS, EgoTwinConfig
 
 
 def evaluation_flops(
-    config: EgoTwinConfig, *, video: bool = True, motion: bool = True, motion_only: bool = False, batch: int = 1
+    config: EgoTwinConfig,
+    *,
+    video: bool = True,
+    motion: bool = True,
+    prior: bool = True,
+    depth: bool = True,
+    motion_only: bool = False,
+    batch: int = 1,
 ) -> dict[str, int]:
     """Floating-point operations of one evaluation by part; their sum is the evaluation's.
 
     Args:
         video, motion: which latents are given to `EgoTwinTransformer.forward`; one timestep for each sample.
+        prior, depth: whether these conditions are, where the configuration has them.
         motion_only: as there: only the blocks with a motion side.
     """
     c = config
@@ -33,13 +41,15 @@ def evaluation_flops(
     upper = c.num_layers - lower if to_the_end else 0
     two_timesteps = c.asynchronous and lower > 0
     patch_area = c.patch_size**2
-    patch = 2 * c.latent_channels + (c.image_condition == "every") + (c.camera_channels if c.camera_condition else 0)
+    patch = 2 * c.latent_channels + (c.camera_channels if c.camera_condition else 0)
+    patch += (c.latent_channels + 1) if c.prior_condition and prior else 0
+    per_clip = DEPTH_CHANNELS if c.depth_condition and depth else 0  # one map for all frames
     parts = {
         "timesteps": 2 * time * (width * (1 + two_timesteps) + time),
         "AdaLN": 24 * time * width * (lower + upper) + (12 * time * c.motion_width * lower if tokens else 0),
         "text and patch embedding": 2
         * width
-        * (c.text_length * c.text_dim + video * c.video_length * patch * patch_area),
+        * (c.text_length * c.text_dim + video * patch_area * (c.video_length * patch + c.tokens_per_frame * per_clip)),
         "text and video projections": 8 * both * width**2 * (lower + upper),
         "text and video MLPs": 16 * both * width**2 * (lower + upper),
         "joint attention": 4 * (both + tokens) ** 2 * width * lower,
@@ -54,4 +64,5 @@ def evaluation_flops(
 
 def _motion_ends(c: EgoTwinConfig) -> int:
     per_token = (2 * c.motion_channels + 1) * c.motion_width + c.motion_width * c.motion_channels
-    return 2 * c.motion_length * per_token + 4 * c.time_embed_dim * c.motion_width
+    gravity = 6 * c.motion_width if c.gravity_condition else 0
+    return 2 * c.motion_length * per_token + gravity + 4 * c.time_embed_dim * c.motion_width

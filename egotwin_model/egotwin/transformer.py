@@ -16,13 +16,13 @@ from torch.utils.checkpoint import checkpoint
 
 from egotwin_model.diffusion.attention.attend import Layout, attend
 from egotwin_model.diffusion.positions import rotate, video_rotary
-from egotwin_model.egotwin.config import EgoTwinConfig
-from egotwin_model.egotwin.embeddings import MotionHead, PatchEmbed, TimestepEmbedding
+from egotwin_model.egotwin.config import DEPTH_CHANNELS, EgoTwinConfig
+from egotwin_model.egotwin.embeddings import MotionHead, PatchEmbed, TimestepEmbedding, VideoConditions
 from egotwin_model.egotwin.layers import FeedForward, Modulation, OutputNorm, Projections, TimeConditioning
 from egotwin_model.errors import ModelError
 from egotwin_model.io.store import load_component
 
-NEW_PARTS = frozenset({"motion", "motion_head", "linear_1_motion", "visibility_proj", "camera_proj"})
+NEW_PARTS = frozenset({"motion", "motion_head", "linear_1_motion", "camera_proj", "prior_proj", "depth_proj"})
 """What CogVideoX does not have, as parts of dotted parameter names."""
 
 
@@ -137,8 +137,11 @@ class EgoTwinTransformer(nn.Module):
         pose: Tensor | None,
         *,
         motion_only: bool = False,
-        visibility: Tensor | None = None,
         camera: Tensor | None = None,
+        prior: Tensor | None = None,
+        visibility: Tensor | None = None,
+        gravity: Tensor | None = None,
+        depth: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
         """One evaluation.
 
@@ -148,12 +151,15 @@ class EgoTwinTransformer(nn.Module):
             motion: noisy latents (B, motion_channels, N), N = motion_length, or None: no motion tokens.
             t_video: timesteps in [0, 999], (B,), or (B, F): one per video latent.
             t_motion: likewise (B,) or (B, N). One of the two may be None where the model knows only one timestep.
-            image: clean latent of I⁰, (B, C, h, w); needed with `video`. With image_condition "every" it may be
-                (B, F, C, h, w), a latent for every frame.
+            image: clean latent of I⁰, (B, C, h, w); needed with `video`.
             pose: clean latent of P⁰, (B, motion_channels); needed with `motion`.
             motion_only: stop after the last block with a motion side; no video prediction.
-            visibility: (B, F, 1, h, w) in [0, 1], where an image for every frame counts; None: everywhere.
             camera: (B, F, 24, h, w) of `plucker_maps`; needed with `video` where camera_condition is set.
+            prior, visibility: what is known of every frame, clean latents (B, F, C, h, w), and where it counts,
+                (B, F, 1, h, w) in [0, 1]; both or neither. None: nothing is known.
+            gravity: unit vector down in the first head frame, (B, 3); needed with `motion` where gravity_condition is
+                set.
+            depth: (B, 16, h, w) of `inverse_depth_condition`; None: unknown.
 
         Returns:
             v of the video latents (B, F, C, h, w) or None, v of the motion latents (B, motion_channels, N) or None.
@@ -163,16 +169,17 @@ class EgoTwinTransformer(nn.Module):
         """
         c = self.config
         given = {"text": text, "video": video, "motion": motion, "t_video": t_video, "t_motion": t_motion}
-        check_inputs(c, {**given, "image": image, "pose": pose, "visibility": visibility, "camera": camera})
+        seen = VideoConditions(camera, prior, visibility, depth)
+        check_inputs(c, {**given, "image": image, "pose": pose, "gravity": gravity, **seen._asdict()})
         if motion_only and motion is None:
             raise ModelError("motion_only, but no motion latents were given; pass motion and pose")
         time = self.time_embedding.conditioning(t_video, t_motion if c.num_motion_layers else None, c.latent_frames)
         tokens = self.patch_embed.text(text)
         x = Streams(text=tokens, video=tokens[:, :0], motion=None)
         if video is not None and image is not None:
-            x = x._replace(video=self.patch_embed.video(video, image, visibility, camera))
+            x = x._replace(video=self.patch_embed.video(video, image, seen))
         if motion is not None and pose is not None and self.motion_head is not None:
-            x = x._replace(motion=self.motion_head.embed(motion, pose))
+            x = x._replace(motion=self.motion_head.embed(motion, pose, gravity))
         rotary = (self.rotary_cos[: x.video.shape[1]], self.rotary_sin[: x.video.shape[1]])
         layout = None
         if c.interaction and video is not None and motion is not None:
@@ -228,7 +235,8 @@ class EgoTwinTransformer(nn.Module):
             if isinstance(module, Modulation | OutputNorm):
                 nn.init.zeros_(module.linear.weight)
         embed, time, head = self.patch_embed, self.time_embedding, self.motion_head
-        silent = [self.proj_out, embed.visibility_proj, embed.camera_proj, None if head is None else head.proj_out]
+        silent = [self.proj_out, embed.camera_proj, embed.prior_proj, embed.depth_proj]
+        silent += [] if head is None else [head.proj_out, head.gravity_proj]
         silent += [time.linear_1_motion] if self.config.motion_gate else []
         for layer in silent:
             if layer is not None:
@@ -259,11 +267,12 @@ def check_inputs(config: EgoTwinConfig, given: dict[str, Tensor | None]) -> None
         "t_motion": [(), (c.motion_length,)],
         "image": [(c.latent_channels, *size)],
         "pose": [(c.motion_channels,)],
-        "visibility": [(c.latent_frames, 1, *size)] if c.image_condition == "every" else [],
         "camera": [(c.latent_frames, c.camera_channels, *size)] if c.camera_condition else [],
+        "prior": [(c.latent_frames, c.latent_channels, *size)] if c.prior_condition else [],
+        "visibility": [(c.latent_frames, 1, *size)] if c.prior_condition else [],
+        "gravity": [(3,)] if c.gravity_condition and c.num_motion_layers else [],
+        "depth": [(DEPTH_CHANNELS, *size)] if c.depth_condition else [],
     }
-    if c.image_condition == "every":
-        shapes["image"] += shapes["video"]
     for name, value in given.items():
         if value is None:
             continue
@@ -274,9 +283,10 @@ def check_inputs(config: EgoTwinConfig, given: dict[str, Tensor | None]) -> None
             raise ModelError(f"{name} has shape {tuple(value.shape)}; wanted {wanted}")
     if given["video"] is None and given["motion"] is None:
         raise ModelError("neither video nor motion latents were given; pass at least one")
-    if given["visibility"] is not None and given["image"] is not None and given["image"].ndim == 4:
-        raise ModelError("visibility marks places of an image for every frame, but image is one; pass (B, F, C, h, w)")
+    if (given["prior"] is None) != (given["visibility"] is None):
+        raise ModelError("prior and visibility belong together; pass both or neither")
     needs = [("video", "image"), ("motion", "pose"), *([("video", "camera")] if c.camera_condition else [])]
+    needs += [("motion", "gravity")] if c.gravity_condition else []
     for name, condition in needs:
         if given[name] is not None and given[condition] is None:
             raise ModelError(f"{name} latents need their condition: pass {condition} too")

@@ -10,6 +10,7 @@
 | video-only | CogVideoX | no motion branch |
 | camera | CameraCtrl on CogVideoX | no motion branch; the camera's rays are given |
 | motion-only | MLD | only the blocks that carry motion, called without video |
+| geometry | not in it | prior, gravity and depth as conditions; the other rows have none, whatever their base has |
 
 Models with one timestep (`asynchronous=False`) cannot mark a modality as absent: they are guided by text alone.
 """
@@ -31,7 +32,11 @@ VARIANTS = (
     "video-only",
     "camera",
     "motion-only",
+    "geometry",
 )
+
+GEOMETRY = {"prior_condition": True, "gravity_condition": True, "depth_condition": True}
+"""What is known of the views, where down is, and how far the first frame's places are."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def variant(name: str, base: EgoTwinConfig) -> Variant:
     """
     if name not in VARIANTS:
         raise ModelError(f"variant {name!r} is not one of {', '.join(VARIANTS)}")
+    base = replace(base, **(GEOMETRY if name == "geometry" else dict.fromkeys(GEOMETRY, False)))
     settings: dict[str, Any] = {}
     if name in ("vidmld", "without-interaction"):
         settings["interaction"] = False

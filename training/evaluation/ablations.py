@@ -76,7 +76,7 @@ class Plan:
 
     def recipes(self, row: str) -> dict[str, Recipe]:
         """The stages of a row by name, in order."""
-        return RECIPES[self.config if row == VARIANTS[0] else f"{self.config}/{row}"]
+        return RECIPES[f"{self.config}/{row}"]
 
     def steps_of(self, row: str, stage: str) -> int:
         """Steps of a row's stage 2 or 3."""
@@ -134,8 +134,7 @@ def _budget(recipe: DiffusionRecipe, steps: int) -> list[str]:
 
 
 def _train(plan: Plan, row: str, stage: str, runs: Path, overrides: list[str]) -> None:
-    config = plan.config if row == VARIANTS[0] else f"{plan.config}/{row}"
-    arguments = [stage, "--config", config, "--data", str(plan.data), "--runs", str(runs), *overrides]
+    arguments = [stage, "--config", f"{plan.config}/{row}", "--data", str(plan.data), "--runs", str(runs), *overrides]
     arguments += ["--pretrained", str(plan.pretrained)] if plan.pretrained else []
     print(f"{TITLES[row]}: {stage}", flush=True)
     if plan.processes == 1:
@@ -225,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
     add_measuring_options(parser)
     arguments = parser.parse_args(argv)
     try:
-        if f"{arguments.config}/{VARIANTS[1]}" not in RECIPES:
+        if f"{arguments.config}/{VARIANTS[0]}" not in RECIPES:
             sizes = sorted(name for name in RECIPES if "/" not in name)
             raise ModelError(f"no configuration {arguments.config!r} with all rows; there are {', '.join(sizes)}")
         plan = Plan(

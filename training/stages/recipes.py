@@ -110,12 +110,13 @@ def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
 
 
 def _with_variants(name: str, recipes: dict[str, Recipe]) -> dict[str, dict[str, Recipe]]:
-    """A size's recipes, and those of every ablation and baseline at that size, "mini/vidmld" and so on.
+    """A size's recipes, and those of every row of the paper's tables at that size, "mini/vidmld" and so on.
 
-    All train on the same clips for the same number of steps; a variant differs in its model alone.
+    All train on the same clips for the same number of steps; a row differs in its model alone. What a size trains by
+    its own name may have conditions that the paper's EgoTwin ("mini/egotwin") has not.
     """
     found = {name: recipes}
-    for row in VARIANTS[1:]:
+    for row in VARIANTS:
         found[f"{name}/{row}"] = {
             stage: changed for stage, recipe in recipes.items() if (changed := _as_variant(recipe, row)) is not None
         }

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.flops import evaluation_flops
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
-from egotwin_model.egotwin.variants import VARIANTS, variant
+from egotwin_model.egotwin.variants import GEOMETRY, VARIANTS, variant
 
 NARROW = EgoTwinConfig(
     num_layers=3, num_motion_layers=2, num_heads=2, head_dim=16, time_embed_dim=24, text_dim=40, text_length=7,
@@ -38,6 +38,13 @@ def counted(config: EgoTwinConfig, batch: int = 1, *, video: bool = True, motion
         }
         if c.camera_condition:
             call["camera"] = torch.empty(batch, c.latent_frames, c.camera_channels, *latent[1:])
+        if c.prior_condition:
+            call["prior"] = torch.empty(batch, c.latent_frames, c.latent_channels, *latent[1:])
+            call["visibility"] = torch.empty(batch, c.latent_frames, 1, *latent[1:])
+        if c.gravity_condition:
+            call["gravity"] = torch.empty(batch, 3)
+        if c.depth_condition:
+            call["depth"] = torch.empty(batch, 16, *latent[1:])
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(**inputs, **call)
     return counter.get_total_flops()
@@ -55,7 +62,7 @@ def test_formula_equals_the_counter_for_every_call(call: dict[str, Any]) -> None
     assert sum(evaluation_flops(NARROW, **call).values()) == counted(NARROW, **call)
 
 
-@pytest.mark.parametrize("changes", [{"motion_gate": True}, {"image_condition": "every"}, {"num_motion_layers": 3}])
+@pytest.mark.parametrize("changes", [{"motion_gate": True}, GEOMETRY, {"num_motion_layers": 3}])
 def test_formula_equals_the_counter_for_settings(changes: dict[str, Any]) -> None:
     config = replace(NARROW, **changes)
     assert sum(evaluation_flops(config).values()) == counted(config)

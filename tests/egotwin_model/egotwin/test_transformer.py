@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from egotwin_model.diffusion.positions import video_sinusoid
+from egotwin_model.egotwin import variants
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.errors import ModelError
@@ -149,12 +151,12 @@ def test_video_alone_equals_diffusers_cogvideox(reference: Any) -> None:
 
 def test_what_starts_at_zero_still_learns(reference: Any) -> None:
     """From step 0 on, the video's error reaches the gates, t_m's half and the other new inputs."""
-    ours = loaded(reference, replace(GATED, image_condition="every", camera_condition=True))
-    video, _ = ours(**inputs(NARROW), camera=torch.randn(2, 3, 24, 8, 12))
+    ours = loaded(reference, replace(GATED, camera_condition=True, **variants.GEOMETRY))
+    video, _ = ours(**inputs(NARROW), **geometry_inputs(), camera=torch.randn(2, 3, 24, 8, 12))
     video.square().mean().backward()
     silent = [block.motion.gate for block in ours.transformer_blocks[:2]]
-    silent += [ours.time_embedding.linear_1_motion.weight, ours.patch_embed.visibility_proj.weight]
-    silent += [ours.patch_embed.camera_proj.weight]
+    silent += [ours.time_embedding.linear_1_motion.weight, ours.patch_embed.camera_proj.weight]
+    silent += [ours.patch_embed.prior_proj.weight, ours.patch_embed.depth_proj.weight]
     for parameter in silent:
         assert parameter.abs().max() == 0
         assert parameter.grad.abs().min() > 0
@@ -291,40 +293,104 @@ def test_both_timesteps_and_all_conditions_matter(model: EgoTwinTransformer) -> 
         assert not torch.allclose(motion, other_motion), name
 
 
-EVERY = replace(NARROW, image_condition="every")
+# Conditions beyond the paper
+
+
+GEOMETRY = replace(NARROW, **variants.GEOMETRY)
+
+
+def geometry_inputs(seed: int = 2) -> dict[str, Tensor]:
+    """A prior that is visible in about half of its places, gravity, and the first frame's depth."""
+    g = torch.Generator().manual_seed(seed)
+    return {
+        "prior": torch.randn(2, 3, 4, 8, 12, generator=g),
+        "visibility": (torch.rand(2, 3, 1, 8, 12, generator=g) < 0.5).float(),
+        "gravity": functional.normalize(torch.randn(2, 3, generator=g), dim=1),
+        "depth": torch.rand(2, 16, 8, 12, generator=g),
+    }
 
 
 @torch.no_grad()
-def test_an_image_for_every_frame_starts_as_the_first_frame_alone(model: EgoTwinTransformer) -> None:
-    every = EgoTwinTransformer(EVERY).eval()
-    nn.init.zeros_(every.patch_embed.visibility_proj.weight)  # as it starts
-    missing, _ = every.load_state_dict(model.state_dict(), strict=False)
-    assert missing == ["patch_embed.visibility_proj.weight"]
+@pytest.mark.parametrize("gated", [False, True])
+def test_geometry_starts_without_effect(gated: bool) -> None:
+    """At step 0 the model is the one without it, bit for bit, whatever prior, gravity and depth are."""
+    plain = random_model(replace(NARROW, motion_gate=gated))
+    ours = EgoTwinTransformer(replace(GEOMETRY, motion_gate=gated)).eval()
+    missing, unexpected = ours.load_state_dict(plain.state_dict(), strict=False)
+    added = ["patch_embed.prior_proj.weight", "patch_embed.depth_proj.weight", "motion_head.gravity_proj.weight"]
+    assert (sorted(missing), unexpected) == (sorted(added), [])
+    assert set(added) <= set(ours.new_parameter_names())
     x = inputs(NARROW)
-    wanted = model(**x)
-    images = torch.randn(2, 3, 4, 8, 12)
-    images[:, 0] = x["image"]
-    first = torch.zeros(2, 3, 1, 8, 12)
-    first[:, 0] = 1.0
-    for found in (every(**x), every(**{**x, "image": images}, visibility=first)):
-        assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
-    shown = every(**{**x, "image": images})
-    assert not torch.allclose(shown[0], wanted[0])
-    assert torch.equal(shown[0], every(**{**x, "image": images}, visibility=torch.ones_like(first))[0])
+    for found, wanted in zip(ours(**x, **geometry_inputs()), plain(**x), strict=True):
+        assert torch.equal(found, wanted)
 
 
-def test_hidden_places_of_an_image_condition_have_no_effect() -> None:
-    every, x = random_model(EVERY), inputs(NARROW)
-    images = torch.randn(2, 3, 4, 8, 12, requires_grad=True)
-    visibility = (torch.rand(2, 3, 1, 8, 12) < 0.5).float()
-    video, _ = every(**{**x, "image": images}, visibility=visibility)
+@torch.no_grad()
+def test_every_geometry_condition_matters_and_reaches_both_modalities() -> None:
+    ours, x, given = random_model(GEOMETRY), inputs(NARROW), geometry_inputs()
+    before = ours(**x, **given)
+    for name in given:
+        after = ours(**x, **{**given, name: given[name].flip(0)})
+        assert not any(torch.allclose(a, b) for a, b in zip(after, before, strict=True)), name
+
+
+@torch.no_grad()
+def test_nothing_known_is_the_same_as_not_given() -> None:
+    ours, x, given = random_model(GEOMETRY), inputs(NARROW), geometry_inputs()
+    alone = {"gravity": given["gravity"]}
+    unseen = {"prior": given["prior"], "visibility": torch.zeros_like(given["visibility"])}
+    wanted = ours(**x, **alone)
+    for known in (unseen, {"depth": torch.zeros_like(given["depth"])}):
+        assert all(torch.equal(a, b) for a, b in zip(ours(**x, **alone, **known), wanted, strict=True))
+
+
+def test_hidden_places_of_a_prior_have_no_effect() -> None:
+    ours, x, given = random_model(GEOMETRY), inputs(NARROW), geometry_inputs()
+    given["prior"].requires_grad_()
+    video, _ = ours(**x, **given)
     video.square().sum().backward()
-    reached = images.grad.abs().amax(2, keepdim=True) > 0
-    assert torch.equal(reached, visibility > 0)
+    reached = given["prior"].grad.abs().amax(2, keepdim=True) > 0
+    assert torch.equal(reached, given["visibility"] > 0)
     with torch.no_grad():  # what is hidden differs from a visible zero
-        blank = torch.zeros_like(images)
-        hidden, shown = (every(**{**x, "image": blank}, visibility=v)[0] for v in (0 * visibility, visibility))
-    assert not torch.allclose(hidden, shown)
+        blank = torch.zeros_like(given["prior"])
+        seen = [
+            ours(**x, **{**given, "prior": blank, "visibility": v})[0]
+            for v in (0 * blank[:, :, :1], blank[:, :, :1] + 1)
+        ]
+    assert not torch.allclose(*seen)
+
+
+@torch.no_grad()
+def test_text_to_motion_knows_gravity_alone() -> None:
+    """Stage 2 has no video tokens, so prior and depth have no place to enter."""
+    ours, x, given = random_model(GEOMETRY), inputs(NARROW), geometry_inputs()
+    bodies = {**x, "video": None, "image": None}
+    _, wanted = ours(**bodies, gravity=given["gravity"])
+    _, found = ours(**bodies, **given)
+    assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"gravity": None}, "pass gravity too"),
+        ({"gravity": torch.zeros(2, 2)}, r"gravity has shape \(2, 2\); wanted \(B, 3\)"),
+        ({"visibility": None}, "prior and visibility belong together"),
+        ({"prior": None}, "prior and visibility belong together"),
+        ({"prior": torch.zeros(2, 4, 8, 12)}, r"prior has shape .* wanted \(B, 3, 4, 8, 12\)"),
+        ({"visibility": torch.zeros(2, 3, 8, 12)}, r"visibility has shape .* wanted \(B, 3, 1, 8, 12\)"),
+        ({"depth": torch.zeros(2, 1, 8, 12)}, r"depth has shape .* wanted \(B, 16, 8, 12\)"),
+    ],
+)
+def test_geometry_that_does_not_fit_is_refused_by_name(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ModelError, match=named):
+        EgoTwinTransformer(GEOMETRY)(**inputs(NARROW), **{**geometry_inputs(), **change})
+
+
+@pytest.mark.parametrize("name", ["prior", "visibility", "gravity", "depth"])
+def test_geometry_is_refused_by_a_model_without_it(model: EgoTwinTransformer, name: str) -> None:
+    with pytest.raises(ModelError, match=f"{name} was given to a model"):
+        model(**inputs(NARROW), **{name: geometry_inputs()[name]})
 
 
 # A timestep for every latent
@@ -482,8 +548,3 @@ def test_inputs_that_do_not_fit_are_refused_by_name(
     change(x)
     with pytest.raises(ModelError, match=named):
         model(**x)
-
-
-def test_visibility_of_a_single_image_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match=r"visibility.*image for every frame"):
-        EgoTwinTransformer(EVERY)(**inputs(NARROW), visibility=torch.ones(2, 3, 1, 8, 12))

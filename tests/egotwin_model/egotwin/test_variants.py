@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from egotwin_model.diffusion.attention.attend import interaction_mask
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
-from egotwin_model.egotwin.variants import VARIANTS, Variant, variant
+from egotwin_model.egotwin.variants import GEOMETRY, VARIANTS, Variant, variant
 from egotwin_model.errors import ModelError
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation_kinds import read_representation
@@ -45,6 +45,10 @@ def inputs(row: Variant, seed: int = 1) -> dict[str, Any]:
     if row.representation:
         x["motion"] = torch.randn(2, c.motion_channels, c.motion_length, generator=g)
         x["pose"], x["t_motion"] = torch.randn(2, c.motion_channels, generator=g), torch.tensor([10, 700])
+    if c.prior_condition:
+        x["prior"] = torch.randn(2, c.latent_frames, *latent, generator=g)
+        x["visibility"] = torch.rand(2, c.latent_frames, 1, *latent[1:], generator=g)
+        x["depth"], x["gravity"] = torch.rand(2, 16, *latent[1:], generator=g), torch.randn(2, 3, generator=g)
     if c.camera_condition:
         x["camera"] = torch.randn(2, c.latent_frames, c.camera_channels, *latent[1:], generator=g)
     return x
@@ -68,8 +72,14 @@ def test_the_full_model_and_vidmld_differ_in_three_settings() -> None:
     assert variant("vidmld", BASE) == Variant(
         replace(BASE, interaction=False, asynchronous=False), representation="root-centric"
     )
+    assert variant("geometry", BASE) == Variant(replace(BASE, **GEOMETRY), "head-centric")
     with pytest.raises(ModelError, match=r"'half'.*vidmld"):
         variant("half", BASE)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_geometry_is_one_row_alone_whatever_the_base_has(name: str) -> None:
+    assert variant(name, replace(BASE, **GEOMETRY)) == variant(name, BASE)
 
 
 def influence(model: EgoTwinTransformer, x: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ TITLES: dict[str, str] = {
     "egotwin": "EgoTwin", "vidmld": "VidMLD", "without-reformulation": "w/o motion reformulation",
     "without-interaction": "w/o interaction mechanism", "without-asynchronous": "w/o asynchronous diffusion",
     "video-only": "CogVideoX (video only)", "camera": "CameraCtrl (given the camera)",
-    "motion-only": "MLD (motion only)",
+    "motion-only": "MLD (motion only)", "geometry": "EgoTwin with geometry",
 }  # fmt: skip
 NINE: dict[str, str] = {
     "I-FID": "I-FID", "FVD": "FVD", "CLIP-SIM": "CLIP-SIM", "M-FID": "M-FID", "R-Precision top-3": "R-Prec",
@@ -38,8 +38,9 @@ PAPER: dict[str, tuple[float | None, ...]] = {
     "video-only": (182.97, 1793.79, 24.90, *_NONE, *_NONE),
     "camera": (120.48, 1263.90, 27.01, *_NONE, *_NONE),
     "motion-only": (*_NONE, 47.25, 0.39, 21.47, *_NONE),
+    "geometry": (*_NONE, *_NONE, *_NONE),
 }
-"""In the order of `NINE`."""
+"""In the order of `NINE`; our own row has none."""
 ARROWS = {metric.name: metric.arrow for metric in catalogue.metrics().values()}
 
 

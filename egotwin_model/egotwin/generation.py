@@ -18,7 +18,8 @@ from egotwin_model.egotwin.rolling import Continuity
 from egotwin_model.errors import GoalError
 from egotwin_model.geometry.plucker import plucker_maps
 from egotwin_model.geometry.prior import Prior
-from egotwin_model.latents.timing import FRAMES_PER_LATENT
+from egotwin_model.latents.cells import latent_visibility
+from egotwin_model.motion.gravity import gravity_in_head
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.runtimes.base import Runtime, to_numpy
 from egotwin_model.text.loading import GoalEncoder
@@ -118,32 +119,29 @@ class ClipGenerator:
         frames = _repeat(codec.encode_frames(start.frames), samples) if self.has_video else None
         poses = _repeat(codec.encode_motion(start.motion), samples) if self.has_motion else None
         context = None if start.known == 1 else Context(frames, poses, per_token=start.continuity == "clean")
-        image, extra = self._image_condition(None if frames is None else frames[:, 0], given.prior)
+        extra: dict[str, Latents] = {} if given.prior is None else self._prior(given.prior)
+        if self.config.gravity_condition and self.has_motion:
+            extra["gravity"] = gravity_in_head(np.asarray(start.motion.head_rotations[:, 0], dtype=np.float32))
         if (camera := self._camera(given, settings.mode)) is not None:
-            extra["camera"] = _repeat(camera, samples)
+            extra["camera"] = camera
         return Conditions(
             text=_repeat(to_numpy(encoder.cached(goal)), samples),
             empty=_repeat(to_numpy(encoder.cached("")), samples),
-            image=image,
+            image=None if frames is None else frames[:, 0],
             pose=None if poses is None else poses[..., 0],
             video=self._given_video(given, samples) if settings.mode == "motion" else None,
             motion=self._given_motion(given, samples) if settings.mode == "video" else None,
             context=context,
-            extra=extra,
+            extra={name: _repeat(value, samples) for name, value in extra.items()},
         )
 
-    def _image_condition(self, first: Latents | None, prior: Prior | None) -> tuple[Latents | None, dict[str, Latents]]:
-        """I⁰'s latent (S, C, h, w), or with a prior a latent for every frame (S, F', C, h, w) and their visibility."""
-        if first is None or prior is None:
-            return first, {}
-        latents = _repeat(self.codec.encode_frames(prior.frames[None]), len(first))
-        seen = np.asarray(prior.visibility, dtype=np.float32)
-        seen = _averaged(_averaged(seen, 1, self.config.latent_height), 2, self.config.latent_width)
-        # a latent is as visible as the frames behind it on average; the given image wholly
-        groups = seen[1:].reshape(-1, FRAMES_PER_LATENT, *seen.shape[1:]).mean(axis=1)
-        visibility = np.concatenate([np.ones_like(seen[:1]), groups])[None, :, None]
-        image = np.concatenate([first[:, None], latents[:, 1:]], axis=1)
-        return image, {"visibility": _repeat(visibility, len(first))}
+    def _prior(self, prior: Prior) -> dict[str, Latents]:
+        """What is known of every frame, latents (1, F', C, h, w), and where it is visible, (1, F', 1, h, w)."""
+        size = self.config.latent_height, self.config.latent_width
+        return {
+            "prior": self.codec.encode_frames(prior.frames[None]),
+            "visibility": latent_visibility(prior.visibility, *size)[None],
+        }
 
     def _given_video(self, given: GivenConditions, samples: int) -> Latents | None:
         return None if given.video is None else _repeat(self.codec.encode_frames(given.video[None]), samples)
@@ -188,10 +186,3 @@ class ClipGenerator:
 def _repeat(latents: Latents, samples: int) -> Latents:
     """(1, …) as (samples, …); (samples, …) as it is."""
     return latents if len(latents) == samples else np.repeat(latents, samples, axis=0)
-
-
-def _averaged(values: Latents, axis: int, cells: int) -> Latents:
-    """Means over `cells` equal parts of an axis; parts overlap by one where its length is not divisible."""
-    length = values.shape[axis]
-    parts = [(part * length // cells, -(-(part + 1) * length // cells)) for part in range(cells)]
-    return np.stack([values.take(range(*part), axis=axis).mean(axis=axis) for part in parts], axis=axis)

@@ -139,7 +139,7 @@ class EgoTwinPipeline:
                 "video" (the views along the given `motion`).
             video: uint8 (F, H, W, 3) for mode "motion".
             motion: (T, 23, …) in the caller's world for mode "video".
-            prior: views known beforehand and where, for models whose image condition covers every frame.
+            prior: views known beforehand and where, for models with a prior condition.
             num_samples: independent futures, made in one batch.
             num_steps, guidance, solver: default to the model's own.
             seed: repeats a generation; random where not given. Sample i of a seed is the same in any number of samples.
@@ -287,8 +287,8 @@ class EgoTwinPipeline:
     def _check_prior(self, prior: Prior | None) -> None:
         if prior is None:
             return
-        if self.config.image_condition != "every" or not self.has_video:
-            raise ImageError("this model takes an image for the first frame alone; leave prior out")
+        if not (self.config.prior_condition and self.has_video):
+            raise ImageError("this model knows no prior of its views; leave prior out")
         frames, seen = self._checked(prior.frames, 4), np.asarray(prior.visibility)
         if len(frames) != self.info.num_frames or seen.shape != frames.shape[:3]:
             raise ImageError(

@@ -35,7 +35,7 @@ VARIANTS = (
     "geometry",
 )
 
-GEOMETRY = {"prior_condition": True, "gravity_condition": True, "depth_condition": True}
+GEOMETRY: dict[str, Any] = {"prior_condition": True, "gravity_condition": True, "depth_condition": True}
 """What is known of the views, where down is, and how far the first frame's places are."""
 
 
@@ -56,7 +56,7 @@ def variant(name: str, base: EgoTwinConfig) -> Variant:
     """
     if name not in VARIANTS:
         raise ModelError(f"variant {name!r} is not one of {', '.join(VARIANTS)}")
-    base = replace(base, **(GEOMETRY if name == "geometry" else dict.fromkeys(GEOMETRY, False)))
+    base = replace(base, **{setting: name == "geometry" and on for setting, on in GEOMETRY.items()})
     settings: dict[str, Any] = {}
     if name in ("vidmld", "without-interaction"):
         settings["interaction"] = False

@@ -23,6 +23,7 @@ from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 128
 VALIDATION_SEED = 7
+CONDITIONS = ("camera", "gravity")  # by `EgoTwinTransformer.forward`'s names
 MODALITIES = {"text-to-motion": ("motion",), "joint": ("video", "motion"), "text-to-video": ("video",)}
 
 
@@ -108,7 +109,7 @@ class DiffusionStage(Stage):
         predicted = model(
             batch["text"], noisy.get("video"), noisy.get("motion"), t_video, t_motion,
             None if video is None else video[:, 0], None if motion is None else motion[..., 0],
-            camera=batch.get("camera"),
+            **{name: batch[name] for name in CONDITIONS if name in batch},
         )  # fmt: skip
         return {
             name: _per_clip(v, schedule.target(clean[name], noise[name], times[name]))
@@ -145,7 +146,7 @@ def target_shares(recipe: DiffusionRecipe) -> dict[str, float]:
 
 def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tensor]:
     batch = {"text": clips.texts[rows]}
-    for name, latents in (("video", clips.video), ("motion", clips.motion)):
+    for name, latents in (("video", clips.video), ("motion", clips.motion), ("gravity", clips.gravity)):
         if latents is not None:
             batch[name] = latents[indices]
     if clips.camera_poses is not None and clips.camera is not None:

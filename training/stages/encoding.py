@@ -22,6 +22,7 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import CONFIG, WEIGHTS, load_tensors, save_tensors
+from egotwin_model.motion.gravity import gravity_in_head
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
@@ -30,7 +31,7 @@ from egotwin_model.text.encoders import TextEncoder
 from egotwin_model.video.pixels import to_video
 from egotwin_model.video.vae import encode_video, load_video_vae
 from training.datasets.clips.cameras import ClipCameras
-from training.datasets.clips.dataset import ClipSet
+from training.datasets.clips.dataset import ClipSet, skeleton_of
 from training.datasets.latents.cache import (
     CachedShards,
     MappedRows,
@@ -68,6 +69,7 @@ class LatentClips:
         texts: (U, L, text_dim) float16, states of the U distinct texts; row 0 is the empty goal.
         text_index: (N,) row of each clip's text.
         camera_poses: (N, P, 4, 4) float32 T_world_camera of every frame. camera: their intrinsics.
+        gravity: (N, 3) float32 in the first head frame.
     """
 
     texts: Rows
@@ -76,6 +78,7 @@ class LatentClips:
     motion: Rows | None = None
     camera_poses: Tensor | None = None
     camera: Pinhole | None = None
+    gravity: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.text_index)
@@ -102,6 +105,7 @@ def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe
         motion=None if recipe.representation is None else motion_latents(clips, split, runs, recipe.representation),
         camera_poses=torch.from_numpy(clips.gather("camera_pose")) if posed else None,
         camera=ClipCameras(clips).shared().intrinsics if posed else None,
+        gravity=gravity(clips, split, runs) if recipe.model.gravity_condition else None,
     )
 
 
@@ -138,6 +142,19 @@ def motion_features(clips: ClipSet, split: str, runs: Path, representation: Head
 
     folder = latents_folder(runs, "features", split, representation.kind)
     return cache_shards(clips, folder, representation.describe(), encode, processes())
+
+
+def gravity(clips: ClipSet, split: str, runs: Path) -> MappedRows:
+    """Gravity in the first head frame (N, 3) float32 of one split."""
+    head = skeleton_of(clips).head_index
+
+    def encode(clips: ClipSet, rows: range) -> dict[str, Tensor]:
+        heads = np.stack([clips.tensor("rotations", row)[0, head] for row in rows])
+        return {"gravity": torch.from_numpy(gravity_in_head(heads).astype(np.float32))}
+
+    return cache_shards(clips, latents_folder(runs, "gravity", split), {"head": head}, encode, processes()).rows(
+        "gravity"
+    )
 
 
 @torch.no_grad()

@@ -47,15 +47,15 @@ class Preview:
         clips, generator, device = self.clips, torch.Generator().manual_seed(SEED), next(model.parameters()).device
         text = clips.texts[clips.text_index[self.rows]].float().to(device)
         video, motion = (None if z is None else z[self.rows].float().to(device) for z in (clips.video, clips.motion))
-        rays = {}
+        extra = {} if clips.gravity is None else {"gravity": clips.gravity[self.rows].to(device)}
         if video is not None and clips.camera is not None and clips.camera_poses is not None:
-            rays["camera"] = plucker_maps(clips.camera, clips.camera_poses[self.rows], *video.shape[-2:]).to(device)
+            extra["camera"] = plucker_maps(clips.camera, clips.camera_poses[self.rows], *video.shape[-2:]).to(device)
         conditions = Conditions(
             text=text,
             empty=clips.texts[:1].float().to(device).expand_as(text),
             image=None if video is None else video[:, 0],
             pose=None if motion is None else motion[..., 0],
-            extra=rays,
+            extra=extra,
         )
         noise_video, noise_motion = (
             None if z is None else torch.randn(z.shape, generator=generator).to(device) for z in (video, motion)

@@ -56,14 +56,15 @@ def variant(name: str, base: EgoTwinConfig) -> Variant:
     """
     if name not in VARIANTS:
         raise ModelError(f"variant {name!r} is not one of {', '.join(VARIANTS)}")
-    base = replace(base, **{setting: name == "geometry" and on for setting, on in GEOMETRY.items()})
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {setting: name == "geometry" and on for setting, on in GEOMETRY.items()}
     if name in ("vidmld", "without-interaction"):
         settings["interaction"] = False
     if name in ("vidmld", "without-asynchronous", "motion-only"):
         settings["asynchronous"] = False
     if name in ("video-only", "camera"):
-        return Variant(replace(base, num_motion_layers=0, camera_condition=name == "camera"), representation=None)
+        return Variant(
+            replace(base, num_motion_layers=0, camera_condition=name == "camera", **settings), representation=None
+        )
     if name == "motion-only":
         return Variant(replace(base, num_layers=base.num_motion_layers, **settings), with_video=False)
     root = name in ("vidmld", "without-reformulation")

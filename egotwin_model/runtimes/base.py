@@ -98,8 +98,16 @@ class Runtime(Protocol):
         """(B, 3, F, H, W) in [−1, 1], the first F = 1 + 4k frames of a clip, to latent means (B, C, 1 + k, h, w)."""
         ...
 
-    def decode_video(self, latents: Array) -> Array:
-        """(B, C, F', h, w) to (B, 3, F, H, W)."""
+    def decode_video(self, latents: Array, prior: Array | None = None, visibility: Array | None = None) -> Array:
+        """(B, C, F', h, w) to (B, 3, F, H, W).
+
+        Args:
+            prior, visibility: (B, 3, F, H, W) in [−1, 1] and (B, 1, F, H, W) in [0, 1], what is known of the result,
+                for a video VAE with `prior_condition`; None of either: nothing is visible.
+
+        Raises:
+            ModelError: a prior for a video VAE that takes none, or of another size.
+        """
         ...
 
     def encode_motion(self, features: Array) -> Array:

@@ -97,8 +97,17 @@ class OnnxRuntime:
             return self._run("image_encoder", video)[0] * self.video_scale
         return self._run_causal("video_encoder", video, axis=2) * self.video_scale
 
-    def decode_video(self, latents: Array) -> Array:
-        return self._run("video_decoder", latents / self.video_scale)[0]
+    def decode_video(self, latents: Array, prior: Array | None = None, visibility: Array | None = None) -> Array:
+        known: tuple[Array, ...] = () if prior is None or visibility is None else (prior, visibility)
+        _, *taken = self._session("video_decoder").get_inputs()
+        if known and not taken:
+            raise ModelError("this model's video decoder takes no prior (prior_condition is false); decode without one")
+        if taken and not known:
+            known = tuple(np.zeros((len(latents), *node.shape[1:]), np.float32) for node in taken)
+        for array, node in zip(known, taken, strict=True):
+            if list(array.shape[1:]) != node.shape[1:]:
+                raise ModelError(f"{node.name} has shape {list(array.shape)}; wanted {['B', *node.shape[1:]]}")
+        return self._run("video_decoder", latents / self.video_scale, *known)[0]
 
     def encode_motion(self, features: Array) -> Array:
         if features.shape[1] == 1:

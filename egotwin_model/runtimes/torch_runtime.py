@@ -118,10 +118,11 @@ class TorchRuntime:
         return _out(encode_video(self._bring("video_vae"), self._in(video)), video)
 
     @_without_gradients
-    def decode_video(self, latents: Array) -> Array:
+    def decode_video(self, latents: Array, prior: Array | None = None, visibility: Array | None = None) -> Array:
         from egotwin_model.video.vae import decode_video
 
-        return _out(decode_video(self._bring("video_vae"), self._in(latents)), latents)
+        known = (None if array is None else self._in(array) for array in (prior, visibility))
+        return _out(decode_video(self._bring("video_vae"), self._in(latents), *known), latents)
 
     @_without_gradients
     def encode_motion(self, features: Array) -> Array:

@@ -23,6 +23,8 @@ from egotwin_model.io.files import read_json
 from egotwin_model.io.modules import without_memory
 from egotwin_model.io.store import CONFIG, load_component, load_weights
 from egotwin_model.latents.distribution import LatentDistribution
+from egotwin_model.video.patches import fold, group_frames, refold, unfold
+from egotwin_model.video.prior_blend import PriorBlend
 
 INITIAL_LOGVAR = -5.0
 
@@ -33,6 +35,10 @@ class VideoVAEConfig:
 
     Widths and blocks are listed in the order data flows: the encoder's fine to coarse, the decoder's coarse to fine.
     The number of resolutions sets how many pixels the first layer folds: spatial_compression_ratio / 2^(resolutions-1).
+
+    Attributes:
+        prior_condition: the decoder takes what is known of the video beforehand (`prior_blend`), for instance views of
+            a scene memory.
     """
 
     in_channels: int = 3
@@ -45,6 +51,7 @@ class VideoVAEConfig:
     decoder_blocks: tuple[int, ...] = (4, 3)
     expansion: int = 2
     scaling_factor: float = 1.0
+    prior_condition: bool = False
 
     def __post_init__(self) -> None:
         for field in ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks"):
@@ -88,27 +95,6 @@ class EncoderOutput(NamedTuple):
 
 class DecoderOutput(NamedTuple):
     sample: Tensor
-
-
-def fold(x: Tensor, time: int, space: int) -> Tensor:
-    """(B, T, H, W, C) -> (B, T/time, H/space, W/space, time*space*space*C)."""
-    b, t, h, w, c = x.shape
-    x = x.reshape(b, t // time, time, h // space, space, w // space, space, c).permute(0, 1, 3, 5, 2, 4, 6, 7)
-    return x.reshape(b, t // time, h // space, w // space, time * space * space * c)
-
-
-def unfold(x: Tensor, time: int, space: int) -> Tensor:
-    """Inverse of `fold`: (B, T, H, W, time*space*space*C) -> (B, T*time, H*space, W*space, C)."""
-    b, t, h, w, c = x.shape
-    c //= time * space * space
-    x = x.reshape(b, t, h, w, time, space, space, c).permute(0, 1, 4, 2, 5, 3, 6, 7)
-    return x.reshape(b, t * time, h * space, w * space, c)
-
-
-def group_frames(video: Tensor, ratio: int) -> Tensor:
-    """(B, 3, F, H, W) -> channels-last (B, F+ratio-1, H, W, 3): the first frame repeated to fill a group of its own."""
-    x = video.permute(0, 2, 3, 4, 1)
-    return torch.cat([x[:, :1]] * (ratio - 1) + [x], dim=1)
 
 
 class CausalBlock(nn.Module):
@@ -178,7 +164,9 @@ class VideoEncoder(nn.Module):
 class VideoDecoder(nn.Module):
     """Latents (B, C, T, h, w) -> video (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1] and not clamped.
 
-    The video is a linear function of each latent (`shortcut`) plus what the blocks add to it.
+    The video is a linear function of each latent (`shortcut`) plus what the blocks add to it. With `prior_condition`
+    that function is blended, pixel by pixel, with a prior (B, 3, F, H, W) in [-1, 1] of visibility (B, 1, F, H, W) in
+    [0, 1], which the blocks see too; None of either: nothing is visible.
     """
 
     def __init__(self, config: VideoVAEConfig) -> None:
@@ -192,18 +180,51 @@ class VideoDecoder(nn.Module):
         self.conv_out = nn.Linear(widths[-1], config.patch_channels)
         self.shortcut = nn.Linear(config.latent_channels, config.block_channels)
         nn.init.trunc_normal_(self.conv_out.weight, std=0.1 * widths[-1] ** -0.5)
+        if config.prior_condition:
+            patch = config.patch_channels // config.in_channels
+            self.prior_blend = PriorBlend(widths[-1], patch, config.in_channels)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        ratio = self.config.temporal_compression_ratio
+    def forward(self, latents: Tensor, prior: Tensor | None = None, visibility: Tensor | None = None) -> Tensor:
+        c = self.config
+        ratio, space, last = c.temporal_compression_ratio, c.spatial_compression_ratio, len(self.stages) - 1
+        known = self._known(latents, prior, visibility)
         z = latents.permute(0, 2, 3, 4, 1)
-        linear = unfold(self.shortcut(z), ratio, self.config.spatial_compression_ratio)
+        linear = refold(self.shortcut(z), ratio, space, c.patch_size)
         x = self.conv_in(z)
         for i, stage in enumerate(self.stages):
             if i:
                 x = unfold(self.upsamplers[i - 1](x), 1, 2)
+            if i == last and known:
+                x = x + self.prior_blend.features(*known)
             x = stage(x)
-        x = linear + unfold(self.conv_out(self.norm_out(x)), ratio, self.config.patch_size)
-        return x[:, ratio - 1 :].permute(0, 4, 1, 2, 3)
+        x = self.norm_out(x)
+        base = self.prior_blend(x, linear, *known) if known else linear
+        video = unfold(base + self.conv_out(x), ratio, c.patch_size)
+        return video[:, ratio - 1 :].permute(0, 4, 1, 2, 3)
+
+    def _known(self, latents: Tensor, prior: Tensor | None, visibility: Tensor | None) -> tuple[Tensor, ...]:
+        """A prior and its visibility in patches; empty where nothing is visible.
+
+        Raises:
+            ModelError: a decoder that takes no prior, or a prior of another size than the output.
+        """
+        if prior is None or visibility is None:
+            return ()
+        c, (time, height, width) = self.config, latents.shape[2:]
+        if not c.prior_condition:
+            raise ModelError("this video VAE takes no prior (prior_condition is false); decode without one")
+        wanted = (
+            1 + c.temporal_compression_ratio * (time - 1),
+            height * c.spatial_compression_ratio,
+            width * c.spatial_compression_ratio,
+        )
+        if prior.shape[1:] != (c.in_channels, *wanted) or visibility.shape[1:] != (1, *wanted):
+            raise ModelError(
+                f"video VAE: prior {tuple(prior.shape)} and visibility {tuple(visibility.shape)}; wanted (B, "
+                f"{c.in_channels}, F, H, W) and (B, 1, F, H, W) with F, H, W = {', '.join(map(str, wanted))}"
+            )
+        ratio = c.temporal_compression_ratio
+        return tuple(fold(group_frames(x, ratio), ratio, c.patch_size) for x in (prior, visibility))
 
 
 class CausalVideoVAE(nn.Module):
@@ -219,11 +240,27 @@ class CausalVideoVAE(nn.Module):
         self.decoder = VideoDecoder(self.config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, video: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The training pass: video (B, 3, F, H, W) and unit noise (B, C, 1 + k, H/8, W/8) to the reconstruction and the
-        latents' means and log-variances (B, 2C, 1 + k, H/8, W/8), what `LatentDistribution` takes."""
+    def forward(
+        self,
+        video: Tensor,
+        noise: Tensor,
+        offset: Tensor | None = None,
+        prior: Tensor | None = None,
+        visibility: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The training pass.
+
+        Args:
+            video: (B, 3, F, H, W). noise: unit normal (B, C, 1 + k, H/8, W/8).
+            offset: added to the latents. prior, visibility: as `decode` takes them.
+
+        Returns:
+            The reconstruction, and the latents' means and log-variances (B, 2C, 1 + k, H/8, W/8), what
+            `LatentDistribution` takes.
+        """
         moments = self.encoder(video)
-        return self.decoder(LatentDistribution(moments).at(noise)), moments
+        latents = LatentDistribution(moments).at(noise)
+        return self.decoder(latents if offset is None else latents + offset, prior, visibility), moments
 
     def encode(self, x: Tensor, return_dict: bool = True) -> Any:
         """Video (B, 3, F, H, W) in [-1, 1], F = 1 + 4k -> `.latent_dist` over (B, C, 1 + k, H/8, W/8).
@@ -241,9 +278,19 @@ class CausalVideoVAE(nn.Module):
         posterior = LatentDistribution(self.encoder(x))
         return EncoderOutput(posterior) if return_dict else (posterior,)
 
-    def decode(self, z: Tensor, return_dict: bool = True) -> Any:
-        """Latents (B, C, T, h, w), not scaled -> `.sample` (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1], not clamped."""
-        sample = self.decoder(z)
+    def decode(
+        self, z: Tensor, prior: Tensor | None = None, visibility: Tensor | None = None, return_dict: bool = True
+    ) -> Any:
+        """Latents (B, C, T, h, w), not scaled -> `.sample` (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1], not clamped.
+
+        Args:
+            prior: what is known of the sample, its shape, in [-1, 1]. visibility: (B, 1, 1 + 4(T-1), 8h, 8w) in [0, 1],
+                where it is to be believed. None of either: nothing is known.
+
+        Raises:
+            ModelError: a prior for a VAE without `prior_condition`, or of another size.
+        """
+        sample = self.decoder(z, prior, visibility)
         return DecoderOutput(sample) if return_dict else (sample,)
 
 
@@ -252,9 +299,19 @@ def encode_video(vae: Any, video: Tensor) -> Tensor:
     return vae.encode(video).latent_dist.mode() * vae.config.scaling_factor
 
 
-def decode_video(vae: Any, latents: Tensor) -> Tensor:
-    """Inverse of `encode_video`: (B, C, F', h, w) -> (B, 3, F, H, W), about [-1, 1] and not clamped."""
-    return vae.decode(latents / vae.config.scaling_factor).sample
+def decode_video(vae: Any, latents: Tensor, prior: Tensor | None = None, visibility: Tensor | None = None) -> Tensor:
+    """Inverse of `encode_video`: (B, C, F', h, w) -> (B, 3, F, H, W), about [-1, 1] and not clamped.
+
+    Args:
+        prior, visibility: (B, 3, F, H, W) in [-1, 1] and (B, 1, F, H, W) in [0, 1], what is known of the result.
+
+    Raises:
+        ModelError: a prior for a VAE that takes none, or of another size.
+    """
+    known = {} if prior is None or visibility is None else {"prior": prior, "visibility": visibility}
+    if known and not getattr(vae.config, "prior_condition", False):
+        raise ModelError("this video VAE takes no prior (prior_condition is false); decode without one")
+    return vae.decode(latents / vae.config.scaling_factor, **known).sample
 
 
 def load_video_vae(folder: str | Path, dtype: torch.dtype = torch.float32, *, tiling: bool = False) -> Any:

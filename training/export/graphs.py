@@ -51,13 +51,16 @@ def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], 
     channels, channels_motion = c.latent_channels, c.motion_channels
     mean, mean_motion = (lambda m, x: m.encoder(x)[:, :channels]), (lambda m, x: m.encoder(x)[:, :channels_motion])
     latents = torch.randn(2, channels, c.latent_frames, *latent[1:])
+    prior = {"prior": torch.randn(2, 3, frames, *size), "visibility": torch.rand(2, 1, frames, *size)}
+    if networks.video_vae is None or not networks.video_vae.config.prior_condition:
+        prior = {}
     motion_latents = torch.randn(2, channels_motion, c.motion_length)
     return [
         ("transformer", "transformer", lambda m, *x: m(*x), step),
         ("transformer_motion", "transformer", lambda m, *x: m(*x, motion_only=True)[1], step),
         ("image_encoder", "video_vae", mean, {"video": torch.randn(2, 3, 1, *size)}),
         ("video_encoder", "video_vae", mean, {"video": torch.randn(2, 3, frames, *size)}),
-        ("video_decoder", "video_vae", lambda m, z: m.decoder(z), {"latents": latents}),
+        ("video_decoder", "video_vae", lambda m, *x: m.decoder(*x), {"latents": latents, **prior}),
         ("pose_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, 1, dim)}),
         ("motion_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, poses, dim)}),
         ("motion_decoder", "motion_vae", lambda m, z: m.decoder(z), {"latents": motion_latents}),
@@ -71,7 +74,7 @@ def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:
     components = networks.components()
     for graph, component, function, inputs in tqdm(_graph_list(networks), desc="ONNX graphs"):
         weights = f"{component}/{WEIGHTS}"
-        listed[graph] = _export(folder / f"{graph}.onnx", components[component], weights, function, inputs)
+        listed[graph] = export_graph(folder / f"{graph}.onnx", components[component], weights, function, inputs)
     listed[TEXT_GRAPH] = export_text_encoder(folder, networks.transformer.config.text_length)
     return listed
 
@@ -82,14 +85,14 @@ def export_text_encoder(folder: Path, length: int) -> dict[str, Any]:
     ids = torch.randint(1000, 2000, (2, length))
     mask = (torch.arange(length) < torch.tensor([[length], [length // 2]])).long()
     inputs = {"ids": ids, "mask": mask}
-    return _export(folder / f"{TEXT_GRAPH}.onnx", model, f"{TEXT_PACKAGE}/{TEXT_WEIGHTS}", _text_states, inputs)
+    return export_graph(folder / f"{TEXT_GRAPH}.onnx", model, f"{TEXT_PACKAGE}/{TEXT_WEIGHTS}", _text_states, inputs)
 
 
 def _text_states(model: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:
     return model(input_ids=ids, attention_mask=mask).last_hidden_state
 
 
-def _export(
+def export_graph(
     path: Path, module: nn.Module, weights: str, function: Callable[..., Any], inputs: dict[str, Tensor]
 ) -> dict[str, Any]:
     """Write one graph with its weights in `weights`, "component/file"; returns the graph's entry of the list."""

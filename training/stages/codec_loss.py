@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from egotwin_model.latents.distribution import LatentDistribution
-from egotwin_model.video.vae import CausalVideoVAE, fold, group_frames
+from egotwin_model.video.patches import fold, group_frames
+from egotwin_model.video.vae import CausalVideoVAE
 from training.stages.random_streams import RandomStreams
 
 

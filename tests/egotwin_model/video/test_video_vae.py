@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ TINY = VideoVAEConfig(
     latent_channels=4, encoder_widths=(8, 12), encoder_blocks=(1, 1), decoder_widths=(16, 8), decoder_blocks=(1, 1)
 )
 MINI = VideoVAEConfig()
+WITH_PRIOR = replace(
+    TINY, spatial_compression_ratio=16, encoder_widths=(8, 8, 12), encoder_blocks=(1, 1, 1),
+    decoder_widths=(16, 12, 8), decoder_blocks=(1, 1, 1), prior_condition=True,
+)  # fmt: skip
 
 
 def make(config: VideoVAEConfig = TINY, seed: int = 0) -> CausalVideoVAE:
@@ -241,6 +246,79 @@ def test_refuses_clips_that_do_not_divide(shape: tuple[int, ...]) -> None:
 def test_refuses_a_config_that_does_not_fit(settings: dict) -> None:
     with pytest.raises(ModelError, match="video VAE"):
         VideoVAEConfig(**settings)
+
+
+def known(latents: torch.Tensor, frames: int, seed: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    """A prior and its visibility, 0 or 1, for latents of `WITH_PRIOR`."""
+    prior = video(len(latents), frames, 16 * latents.shape[-1], seed)
+    return prior, (video(len(latents), frames, 16 * latents.shape[-1], seed + 1)[:, :1] > 0).float()
+
+
+def trained_to_use_priors(seed: int = 0) -> CausalVideoVAE:
+    """A VAE in which no weight of the prior's way into the output is zero."""
+    vae = make(WITH_PRIOR, seed)
+    for parameter in vae.decoder.prior_blend.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return vae
+
+
+@torch.no_grad()
+def test_without_a_prior_everything_is_as_in_a_vae_that_takes_none() -> None:
+    vae, plain = trained_to_use_priors(), make(replace(WITH_PRIOR, prior_condition=False))
+    weights = {name: value for name, value in vae.state_dict().items() if "prior_blend" not in name}
+    plain.load_state_dict(weights)
+    z = torch.randn(2, 4, 3, 2, 2, generator=torch.Generator().manual_seed(3))
+    prior, _ = known(z, 9)
+    wanted = plain.decode(z).sample
+    assert torch.equal(vae.decode(z).sample, wanted)
+    assert torch.equal(vae.decode(z, prior).sample, wanted)
+    assert torch.equal(vae.decode(z, prior, torch.zeros_like(prior[:, :1])).sample, wanted)
+    with pytest.raises(ModelError, match="takes no prior"):
+        plain.decode(z, prior, prior[:, :1])
+    with pytest.raises(ModelError, match=r"F, H, W = 9, 32, 32"):
+        vae.decode(z, prior[:, :, 1:], prior[:, :1])
+
+
+@torch.no_grad()
+def test_a_visible_prior_is_most_of_an_untrained_output_and_a_hidden_one_nothing() -> None:
+    vae, z = make(WITH_PRIOR), torch.zeros(1, 4, 3, 2, 2)
+    prior, visibility = known(z, 9)
+    alone, found = vae.decode(z).sample, vae.decode(z, prior, visibility).sample
+    linear = vae.decoder.shortcut(torch.zeros(4)).reshape(4, 16, 16, 3)[3].permute(2, 0, 1).repeat(1, 2, 2)
+    share = torch.sigmoid(torch.tensor(2.0)) * visibility[0, 0, 0]
+    torch.testing.assert_close((found - alone)[0, :, 0], share * (prior[0, :, 0] - linear), atol=1e-5, rtol=0)
+    hidden = visibility.expand_as(prior) == 0.0
+    assert torch.equal(found[hidden], alone[hidden])
+    other = torch.where(hidden, torch.randn_like(prior), prior)
+    trained = trained_to_use_priors()
+    torch.testing.assert_close(trained.decode(z, other, visibility).sample, trained.decode(z, prior, visibility).sample)
+
+
+@torch.no_grad()
+def test_frames_up_to_4k_see_the_prior_only_up_to_4k() -> None:
+    vae, z = trained_to_use_priors(), torch.randn(1, 4, 3, 2, 2, generator=torch.Generator().manual_seed(3))
+    prior, visibility = known(z, 9)
+    later, whole = prior.clone(), torch.ones_like(visibility)
+    later[:, :, 5:] *= -1.0
+    old, new = (vae.decode(z, each, whole).sample for each in (prior, later))
+    assert torch.equal(old[:, :, :5], new[:, :, :5])
+    assert (old[:, :, 5:] != new[:, :, 5:]).any(dim=(0, 1, 3, 4)).all()
+
+
+def test_learns_to_believe_a_prior_only_where_it_is_right() -> None:
+    """The right half of the prior is another video, which latents alone tell."""
+    vae, clip = make(WITH_PRIOR).train(), video(4, 5, 32)
+    prior, whole = clip.clone(), torch.ones(4, 1, 5, 32, 32)
+    prior[..., 16:] = video(4, 5, 32, seed=9)[..., 16:]
+    optimiser = torch.optim.Adam(vae.parameters(), lr=1e-2)
+    for _ in range(60):
+        decoded = vae.decode(vae.encode(clip).latent_dist.mode(), prior, whole).sample
+        optimiser.zero_grad()
+        (decoded - clip).square().mean().backward()
+        optimiser.step()
+    error = (decoded - clip).detach().square()
+    assert error[..., :14].mean() < 0.1 * (prior - clip)[..., 18:].square().mean()
+    assert error[..., 18:].mean() < 0.7 * (prior - clip)[..., 18:].square().mean()
 
 
 def test_learns_an_image() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from training.simulator.narration.pose_text import focus_text, head_yaw, posture
 from training.simulator.people.captured_gaits import gaits_of
 from training.simulator.people.gaits import WalkCycle
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
-from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
+from training.simulator.synthetic_motion import RATE_HZ, PastPoses, SyntheticMotion
 
 Array = NDArray[np.float64]
 
@@ -47,12 +47,19 @@ class CaptureLibrary:
         return cls(found, tuple(gait for some in gaits for gait in some))
 
     def play(
-        self, rng: np.random.Generator, room: RoomPlan, *, duration_s: float = 5.0, split: str = "train"
+        self,
+        rng: np.random.Generator,
+        room: RoomPlan,
+        *,
+        duration_s: float = 5.0,
+        split: str = "train",
+        before: Array | None = None,
     ) -> SyntheticMotion:
         """Plays part of a recording at a random place where the room has space for it.
 
         Args:
             rng: source of every choice. room: where. duration_s: how long. split: "train", "val" or "test".
+            before: (K,) s, rising, times of keyframes before the part; those that the recording has are its past.
 
         Raises:
             NoRoomError: no recording is that long, or none fits.
@@ -63,10 +70,15 @@ class CaptureLibrary:
             motion = motions[index]
             last = (len(motion.pelvis) - 1) / motion.rate_hz - duration_s
             begin = float(rng.uniform(0, last)) if last > 0 else 0.0
-            frames = np.rint((begin + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ) * motion.rate_hz)
-            placed = _place(rng, room, motion, np.minimum(frames, len(motion.pelvis) - 1).astype(int))
+            past = np.zeros(0) if before is None else before[before >= -begin]
+            times = np.concatenate([past, np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ])
+            frames = np.rint((begin + times) * motion.rate_hz).clip(0, len(motion.pelvis) - 1)
+            placed = _place(rng, room, motion, frames.astype(int))
             if placed is not None:
-                return _with_texts(rng, motion, self.folder.cuts[index], *placed, begin, duration_s, split)
+                positions, rotations, contacts = placed
+                clip = positions[len(past) :], rotations[len(past) :], contacts[len(past) :]
+                made = _with_texts(rng, motion, self.folder.cuts[index], *clip, begin, duration_s, split)
+                return replace(made, past=_past_of(past, positions, rotations)) if len(past) else made
         raise NoRoomError(f"room {room.seed}: no recording of {duration_s} s fits into its free area")
 
 
@@ -86,6 +98,13 @@ def _place(
     start = np.array([*motion.pelvis[frames[0], :2], 0.0])
     positions = (motion.positions()[frames] - start) @ turn.T + np.array([*places[chosen], 0.0])
     return positions, turn @ motion.rotations[frames], motion.contacts[frames]
+
+
+def _past_of(time: Array, positions: Array, rotations: Array) -> PastPoses:
+    count = len(time)
+    return PastPoses(
+        time, positions[:count].astype(np.float32), rotations[:count].astype(np.float32), np.zeros((count, 2))
+    )
 
 
 def _with_texts(

@@ -15,6 +15,7 @@ from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.rotations import rotation_angle
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
+from training.datasets.clips.shards import PAST_KEYFRAMES
 from training.simulator.capture_library import CaptureLibrary
 from training.simulator.render.canvas import RoomMotion
 from training.simulator.render.clothes import Clothing
@@ -23,9 +24,10 @@ from training.simulator.rooms.collisions import ALLOWED_M, penetration
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room, wall_style
 from training.simulator.synthesis import synthesise, synthesise_long_sequence
-from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
+from training.simulator.synthetic_motion import LEAST_PAST_S, RATE_HZ, PastPoses, SyntheticMotion
 
 POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz
+MOST_PAST_S = 8.0
 MOST_MOVED = 4  # articulations and objects whose states a clip holds
 MAX_TRIES = 40
 HEAD_SNAP_RPS, SNAP_RPS = float(np.radians(400)), float(np.radians(1000))  # over a sixteenth of a second
@@ -44,6 +46,8 @@ class ClipOptions:
             model's) for each clip; otherwise every clip has the mini model's camera.
         outside: also render each clip from a camera in a corner of the room.
         hand_pixels, depth, segmentation: labels that cost rendering time.
+        past_s: seconds of the longest past; half of the clips then have keyframes from before they begin.
+        keyframe_depth: depth of the first frame, and where it and the keyframes of the past show the wearer.
         mocap: folder of motion capture (`training.datasets.mocap`) used in addition; "" for none.
         ambiguous: share of texts made ambiguous on purpose, where they can be and are not anyway.
     """
@@ -56,6 +60,12 @@ class ClipOptions:
     segmentation: bool = False
     mocap: str = ""
     ambiguous: float = AMBIGUOUS_SHARE
+    past_s: float = 0.0
+    keyframe_depth: bool = False
+
+    def __post_init__(self) -> None:
+        if self.past_s and not LEAST_PAST_S <= self.past_s <= MOST_PAST_S:
+            raise ValueError(f"a past of {self.past_s:g} s: wanted 0 for none, or {LEAST_PAST_S} to {MOST_PAST_S} s")
 
     @property
     def labels(self) -> LabelOptions:
@@ -91,11 +101,13 @@ def sample_motion(
     library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
     long_s: float = 0.0,
+    past_s: float = 0.0,
 ) -> SyntheticMotion:
     """A random motion that stays inside the room and passes through nothing; `redrawn` counts rejected ones by reason.
 
     Args:
         long_s: seconds of a long sequence of random actions; 0 for a clip of 5 s.
+        past_s: of a clip: seconds of the longest past, see `synthesise`.
 
     Raises:
         NoRoomError: all of `MAX_TRIES` motions were rejected.
@@ -104,7 +116,7 @@ def sample_motion(
         if long_s:
             motion = synthesise_long_sequence(rng, plan, long_s, split=split)
         else:
-            motion = synthesise(rng, plan, split=split, library=library, ambiguous=ambiguous)
+            motion = synthesise(rng, plan, split=split, library=library, ambiguous=ambiguous, past_s=past_s)
         fault = fault_of(motion, plan)
         if not fault:
             return motion
@@ -113,17 +125,30 @@ def sample_motion(
 
 
 def fault_of(motion: SyntheticMotion, plan: RoomPlan) -> str:
-    """Why a motion is rejected: "outside", "snap" (a part turns faster than people can), "penetration"; else ""."""
-    half = np.array(plan.size) / 2
-    if (np.abs(motion.positions[..., :2]).reshape(-1, 2).max(axis=0) > half - 0.03).any() and not plan.rooms:
+    """Why a motion is rejected: "outside", "snap" (a part turns faster than people can), "penetration", "past" (either
+    of the first and the last, in its past); else ""."""
+    if _outside(motion.positions, plan):
         return "outside"
     turning = rotation_angle(motion.rotations[:-1], motion.rotations[1:]) * RATE_HZ
     if turning[:, HEAD].max() > HEAD_SNAP_RPS or turning.max() > SNAP_RPS:
         return "snap"
     steps = slice(None, None, POSES_PER_FRAME)
     parts = {name: values[steps] for name, values in motion.articulations.items()}
-    deep = penetration(plan, motion.positions[steps], motion.rotations[steps], parts)
-    return "penetration" if deep > ALLOWED_M else ""
+    if penetration(plan, motion.positions[steps], motion.rotations[steps], parts) > ALLOWED_M:
+        return "penetration"
+    past = motion.past
+    if past is not None and (
+        _outside(past.positions, plan)
+        or penetration(plan, past.positions, past.rotations, past.articulations) > ALLOWED_M
+    ):
+        return "past"
+    return ""
+
+
+def _outside(positions: NDArray[np.float32], plan: RoomPlan) -> bool:
+    """Whether any joint (T, 23, 3) is outside of a plan of one room."""
+    reach = np.abs(positions[..., :2]).reshape(-1, 2).max(axis=0)
+    return bool((reach > np.array(plan.size) / 2 - 0.03).any()) and not plan.rooms
 
 
 def sample_camera(rng: np.random.Generator, options: ClipOptions) -> tuple[Mount, Pinhole]:
@@ -136,13 +161,13 @@ def sample_camera(rng: np.random.Generator, options: ClipOptions) -> tuple[Mount
     return mount, Pinhole.from_fov(options.size, options.size, float(np.radians(rng.uniform(75, 105))))
 
 
-def room_motion_of(motion: SyntheticMotion) -> RoomMotion:
-    """What moves besides the wearer, one row per frame."""
-    step = POSES_PER_FRAME
+def room_motion_of(motion: SyntheticMotion, frames: int | None = None) -> RoomMotion:
+    """What moves besides the wearer, one row per frame; of the first frames only, where their number is given."""
+    rows = slice(0, frames and frames * POSES_PER_FRAME, POSES_PER_FRAME)
     return RoomMotion(
-        {name: values[::step] for name, values in motion.articulations.items()},
-        {name: poses[::step] for name, poses in motion.objects.items()},
-        motion.fingers[::step],
+        {name: values[rows] for name, values in motion.articulations.items()},
+        {name: poses[rows] for name, poses in motion.objects.items()},
+        motion.fingers[rows],
     )
 
 
@@ -150,7 +175,8 @@ def _clip(
     renderer: EgoRenderer, plan: RoomPlan, split: str, body_seed: int, options: ClipOptions, redrawn: Counter[str]
 ) -> dict[str, Any]:
     rng = np.random.default_rng(body_seed)
-    motion = sample_motion(rng, plan, split, redrawn, library_of(options.mocap), options.ambiguous)
+    library = library_of(options.mocap)
+    motion = sample_motion(rng, plan, split, redrawn, library, options.ambiguous, past_s=options.past_s)
     seen = render_view(renderer, motion, rng, options)
     room_motion = room_motion_of(motion)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
@@ -160,7 +186,7 @@ def _clip(
         "hand_visible": seen.hand_visible, "intrinsics": _intrinsics(seen.intrinsics),
         "mount": renderer.mount.matrix.astype(np.float32), "contacts": motion.contacts.astype(np.uint8),
         "step_phase": motion.step_phase.astype(np.float32), "fingers": motion.fingers.astype(np.float32),
-        **moved_states(motion), **optional_labels(seen),
+        **moved_states(motion), **optional_labels(seen), **keyframe_arrays(renderer, motion, options),
     }  # fmt: skip
     if options.outside:
         view = outside_camera(rng, plan, poses[0][:, HEAD])
@@ -181,6 +207,46 @@ def render_view(
     renderer.mount, renderer.camera = sample_camera(rng, options)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
     return renderer.render(*poses, room_motion_of(motion), options.labels)
+
+
+def keyframe_arrays(renderer: EgoRenderer, motion: SyntheticMotion, options: ClipOptions) -> dict[str, NDArray[Any]]:
+    """What a clip's first frame and the keyframes of its past show, as the options ask for (`shards`).
+
+    Args:
+        renderer: with the clip's wearer and camera, as `render_view` leaves it.
+    """
+    labels = LabelOptions(depth=True, body=options.keyframe_depth)
+    arrays: dict[str, NDArray[Any]] = {}
+    if options.keyframe_depth:
+        first = renderer.render(motion.positions[:1], motion.rotations[:1], room_motion_of(motion, 1), labels)
+        assert first.depth is not None
+        assert first.body is not None
+        arrays |= {"first_depth": first.depth[0], "first_body": first.body[0]}
+    if options.past_s:
+        arrays |= _past_arrays(renderer, motion.past, labels)
+    return arrays
+
+
+def _past_arrays(renderer: EgoRenderer, past: PastPoses | None, labels: LabelOptions) -> dict[str, NDArray[Any]]:
+    count, side = PAST_KEYFRAMES, renderer.size
+    arrays: dict[str, NDArray[Any]] = {
+        "past_frames": np.zeros((count, side, side, 3), np.uint8),
+        "past_depth": np.zeros((count, side, side), np.float16),
+        "past_camera_pose": np.zeros((count, 4, 4), np.float32),
+        "past_time": np.full(count, np.nan, np.float32),
+        **({"past_body": np.zeros((count, side, side), np.uint8)} if labels.body else {}),
+    }
+    if past is not None:
+        seen = renderer.render(
+            past.positions, past.rotations, RoomMotion(past.articulations, past.objects, past.fingers), labels
+        )
+        found = {
+            "past_frames": seen.images, "past_depth": seen.depth, "past_camera_pose": seen.camera_pose,
+            "past_time": past.time, "past_body": seen.body,
+        }  # fmt: skip
+        for name, rows in arrays.items():
+            rows[: len(past.time)] = found[name]
+    return arrays
 
 
 def origin_of(

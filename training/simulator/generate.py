@@ -29,12 +29,13 @@ from training.datasets.clips import clip_store
 from training.datasets.clips.cutting import Clip
 from training.datasets.clips.shards import SHARD_CLIPS, Manifest, shard_name, write_shard
 from training.datasets.mocap.capture_folder import checksum
-from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, library_of, room_clips
+from training.simulator.clip_maker import BODY_SEEDS, MOST_PAST_S, ClipOptions, library_of, room_clips
 from training.simulator.render.canvas import screenless
 from training.simulator.rooms.objects import pairs_of
 from training.simulator.rooms.plan import NoRoomError
 from training.simulator.rooms.scene import SPLIT_SEEDS
 from training.simulator.rooms.textures import WALL_STYLES
+from training.simulator.synthetic_motion import LEAST_PAST_S
 from training.workers.fanout import run_command, run_shards
 
 CLIPS_PER_ROOM = 8
@@ -221,6 +222,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", nargs="+", type=int, default=[1024], help="of 5 s, of each split (default: 1024)")
     add_options(parser)
     parser.add_argument("--outside", action="store_true", help="film every clip from a corner of the room too")
+    parser.add_argument(
+        "--past", type=float, default=0.0, metavar="SECONDS",
+        help=f"half of the clips also have keyframes of up to this long before them, at most {MOST_PAST_S:g}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keyframe-depth", action="store_true", help="label the first frame's depth, and where keyframes show the body"
+    )
     parser.add_argument("--mocap", default="", help="folder of .amc or .bvh motion capture to use as well")
     parser.add_argument(
         "--ambiguous", type=float, default=AMBIGUOUS_SHARE,
@@ -234,6 +242,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if len(options.clips) not in (1, len(options.split)):
         parser.error(f"--clips has {len(options.clips)} numbers for {len(options.split)} splits: one, or one for each")
+    if options.past and not LEAST_PAST_S <= options.past <= MOST_PAST_S:
+        parser.error(f"--past {options.past:g}: wanted 0 for none, or {LEAST_PAST_S:g} to {MOST_PAST_S:g} seconds")
     return run_command("egotwin data world", lambda: max([_make(options, *part) for part in _parts(options)]))
 
 
@@ -250,7 +260,7 @@ def _parts(options: argparse.Namespace) -> list[tuple[Path, str, int]]:
 def _make(options: argparse.Namespace, folder: Path, split: str, count: int) -> int:
     clip = ClipOptions(
         options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation,
-        options.mocap, options.ambiguous,
+        options.mocap, options.ambiguous, options.past, options.keyframe_depth,
     )  # fmt: skip
     compression = None if options.crf is None else Compression(crf=options.crf)
     made = generate(folder, split, count, options.seed, options.size, options.workers, clip, compression, options.ray)

@@ -17,6 +17,7 @@ from training.simulator.capture_library import CaptureLibrary
 from training.simulator.motion.animation import Pose, animate
 from training.simulator.motion.long_planner import compose_long_sequence
 from training.simulator.motion.outcome import find_fault, object_poses
+from training.simulator.motion.past import add_past
 from training.simulator.motion.performing import find_performance, performed_names
 from training.simulator.motion.roaming import is_roaming
 from training.simulator.motion.script_planner import compose
@@ -26,7 +27,7 @@ from training.simulator.narration.pose_text import head_yaw
 from training.simulator.people.motion_plan import PRE_S
 from training.simulator.people.person import Person, sample_person
 from training.simulator.rooms.plan import MissingTargetError, NoRoomError, RoomPlan
-from training.simulator.synthetic_motion import RATE_HZ, SyntheticMotion
+from training.simulator.synthetic_motion import PAST_SHARE, RATE_HZ, PastPoses, SyntheticMotion, past_times
 
 Array = NDArray[np.float64]
 
@@ -46,6 +47,7 @@ def synthesise(
     split: str = "train",
     library: CaptureLibrary | None = None,
     ambiguous: float = AMBIGUOUS_SHARE,
+    past_s: float = 0.0,
 ) -> SyntheticMotion:
     """One clip of a random person, at a random place of the room.
 
@@ -57,6 +59,7 @@ def synthesise(
         split: whose paraphrases and bodies to use, "train", "val" or "test".
         library: motion capture; some clips are then parts of it, and some people have gaits from it.
         ambiguous: share of texts made ambiguous on purpose, where they can be and are not anyway.
+        past_s: seconds of the longest past; half of the clips then have one. 0 for none.
 
     Raises:
         NoRoomError: the room has no place or target for the behaviour.
@@ -65,17 +68,23 @@ def synthesise(
     person = sample_person(rng, split, library.gaits if library else ())
     if behaviour is None and library is not None and rng.random() < _PLAYED_SHARE:
         with suppress(NoRoomError):
-            return library.play(rng, room, duration_s=CLIP_S, split=split)
+            return library.play(rng, room, duration_s=CLIP_S, split=split, before=_past_times(rng, past_s))
+    before = _past_times(rng, past_s)
     if behaviour is not None:
-        return _clip(rng, room, person, _script(behaviour), split, ambiguous)
+        return _clip(rng, room, person, _script(behaviour), split, ambiguous, before)
     scripts = clip_scripts()
     shares = np.array(list(scripts.values()))
     for name in rng.choice(tuple(scripts), size=len(scripts), replace=False, p=shares / shares.sum()):
         try:
-            return _clip(rng, room, person, str(name).split("+"), split, ambiguous, tries=6)
+            return _clip(rng, room, person, str(name).split("+"), split, ambiguous, before, tries=6)
         except NoRoomError:
             continue
     raise NoRoomError(f"room {room.seed} has no place for any behaviour; give it a free rectangle of 1 m or more")
+
+
+def _past_times(rng: np.random.Generator, past_s: float) -> Array:
+    """Times of a past's keyframes; none for half of the clips, and where no past is wanted."""
+    return past_times(rng, past_s) if past_s and rng.random() < PAST_SHARE else np.zeros(0)
 
 
 def _script(behaviour: str) -> list[str]:
@@ -94,14 +103,21 @@ def _clip(
     script: list[str],
     split: str,
     ambiguous: float,
+    before: Array,
     tries: int = _TRIES,
 ) -> SyntheticMotion:
-    """A script in a clip: it may begin in mid-walk, and pauses fill the remaining time."""
+    """A script in a clip: it may begin in mid-walk, and pauses fill the remaining time.
+
+    Args:
+        before: (K,) times of the past's keyframes, rising; empty for no past.
+    """
 
     def attempt() -> SyntheticMotion:
         line = compose(rng, room, person, script, CLIP_S)
         begin = _window(rng, line)
-        return _motion_of(rng, line, begin, CLIP_S, "+".join(script), split, ambiguous=ambiguous)
+        if len(before):
+            add_past(line, begin, -float(before[0]))
+        return _motion_of(rng, line, begin, CLIP_S, "+".join(script), split, ambiguous=ambiguous, before=before)
 
     return _first_that_fits(attempt, tries)
 
@@ -202,14 +218,17 @@ def _motion_of(
     split: str,
     plain: bool = False,
     ambiguous: float = AMBIGUOUS_SHARE,
+    before: Array | None = None,
 ) -> SyntheticMotion:
     """The motion in a window of a time line, with its texts and labels."""
-    time = begin_s + np.arange(round(duration_s * RATE_HZ) + 1) / RATE_HZ
-    pose = animate(line.person, line.motion_plan(), time, int(rng.integers(2)), float(rng.random()))
-    objects = object_poses(line, pose, time)
-    fault = find_fault(line, pose, time)
+    lead = 0 if before is None or not len(before) else -round(float(before[0]) * RATE_HZ)
+    life = begin_s + np.arange(-lead, round(duration_s * RATE_HZ) + 1) / RATE_HZ
+    lived = animate(line.person, line.motion_plan(), life, int(rng.integers(2)), float(rng.random()))
+    fault = find_fault(line, lived, life)
     if fault:
         raise NoRoomError(f"room {line.room.seed}: {fault}")
+    moved = object_poses(line, lived, life)
+    time, pose = life[lead:], lived[lead:]
     spans = [span for span in line.spans if _shown(span, begin_s, duration_s) >= _LEAST_S]
     words = describe_clip(rng, line, spans, pose, time, split, plain, ambiguous)
     return SyntheticMotion(
@@ -221,10 +240,25 @@ def _motion_of(
         meta={**_measured(pose, duration_s), **_about(line.person, spans), **words.meta},
         contacts=pose.contacts,
         articulations={part: line.state.values_at(part, time) for part in line.state.moved_parts},
-        objects=objects,
+        objects={name: path[lead:] for name, path in moved.items()},
         step_phase=pose.step_phase,
         fingers=pose.fingers,
         labels=_labels(line.spans, time),
+        past=_past_of(line, lived, moved, life, before) if before is not None and lead else None,
+    )
+
+
+def _past_of(line: Timeline, lived: Pose, moved: dict[str, Array], life: Array, before: Array) -> PastPoses:
+    """The keyframes at times ``before`` (K,) of a life (L,) that begins with the first of them."""
+    rows = np.rint((before - before[0]) * RATE_HZ).astype(int)
+    pose = lived[rows]
+    return PastPoses(
+        time=before,
+        positions=pose.positions.astype(np.float32),
+        rotations=pose.rotations.astype(np.float32),
+        fingers=pose.fingers,
+        articulations={part: line.state.values_at(part, life[rows]) for part in line.state.moved_parts},
+        objects={name: path[rows] for name, path in moved.items()},
     )
 
 

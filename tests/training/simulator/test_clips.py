@@ -28,7 +28,8 @@ from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
 from egotwin_model.io.videos import Compression, VideoFile, write_video
 from training.datasets.clips import card, dataset, facts
 from training.datasets.clips.dataset import open_clips
-from training.datasets.clips.shards import Manifest
+from training.datasets.clips.priors import clip_prior
+from training.datasets.clips.shards import PAST_KEYFRAMES, Manifest
 from training.simulator import generate, show
 from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, fault_of
 from training.simulator.rooms.collisions import penetration
@@ -220,6 +221,56 @@ def test_a_full_disk_leaves_finished_shards_and_is_reported(tmp_path: Path) -> N
     finished = open_clips(kept, verify=True)
     assert 0 < len(finished) < 12
     assert not [path for path in kept.iterdir() if path.name.startswith(".")]
+
+
+def test_keyframes_of_the_past_are_the_same_in_both_forms(tmp_path: Path) -> None:
+    options = ClipOptions(32, past_s=8.0, keyframe_depth=True)
+    generate.generate(tmp_path / "plain", "val", 6, seed=4, workers=1, options=options)
+    generate.generate(tmp_path / "tar", "val", 6, seed=4, workers=1, options=options, compression=Compression())
+    plain, tar = open_clips(tmp_path / "plain", verify=True), open_clips(tmp_path / "tar", verify=True)
+    names = ("past_frames", "past_depth", "past_body", "past_camera_pose", "past_time", "first_depth", "first_body")
+    streamed = next(iter(dataset.stream(tmp_path / "tar", names)))
+    counts = []
+    for k in range(6):
+        clip, other = plain[k], tar[k]
+        for name in names:
+            np.testing.assert_array_equal(clip[name], other[name], err_msg=name)
+            np.testing.assert_array_equal(clip[name], tar.tensor(name, k))
+            assert clip[name].dtype == other[name].dtype
+            if k == 0:
+                np.testing.assert_array_equal(clip[name], streamed[name])
+        assert clip["first_depth"].shape == clip["first_body"].shape == (32, 32)
+        assert clip["past_frames"].shape == (PAST_KEYFRAMES, 32, 32, 3)
+        assert clip["past_depth"].shape == clip["past_body"].shape == (PAST_KEYFRAMES, 32, 32)
+        assert clip["past_depth"].dtype == np.float16
+        used = np.isfinite(clip["past_time"])
+        counts.append(int(used.sum()))
+        assert (np.diff(clip["past_time"][used]) > 0).all()
+        assert (clip["past_time"][used] < 0).all()
+        assert not used[counts[-1] :].any()
+        for name in names[:4]:
+            assert not clip[name][~used].any()
+        assert (clip["past_depth"][used] > 0).all()
+        assert (clip["past_frames"][used].std(axis=(1, 2, 3)) > 5).all()
+    assert 0 in counts
+    assert max(counts) > 1
+    prior = clip_prior(plain[int(np.argmax(counts))])
+    assert prior.visibility[0].min() == 1.0
+
+
+def test_the_first_frames_depth_is_the_depth_label(tmp_path: Path) -> None:
+    options = ClipOptions(32, depth=True, keyframe_depth=True)
+    generate.generate(tmp_path, "val", 1, seed=4, workers=1, options=options)
+    clip = open_clips(tmp_path)[0]
+    assert "past_time" not in clip
+    np.testing.assert_array_equal(clip["first_depth"], clip["depth"][0])
+
+
+@pytest.mark.parametrize("seconds", ["0.2", "9"])
+def test_a_past_that_cannot_be_is_refused(seconds: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        generate.main(["--out", str(tmp_path), "--past", seconds])
+    assert f"--past {seconds}: wanted 0 for none, or 0.6 to 8 seconds" in capsys.readouterr().err
 
 
 def test_a_failed_shard_is_recorded_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

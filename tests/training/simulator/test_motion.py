@@ -18,6 +18,7 @@ from egotwin_model.geometry.rotations import rotation_y
 from training.actions.scripts import clip_scripts
 from training.actions.vocabulary import kind_of
 from training.actions.wording import Clause, goal_text, wordings
+from training.datasets.clips.shards import PAST_KEYFRAMES
 from training.simulator.people.gaits import SAMPLES, walk_cycle
 from training.simulator.people.hand_motion import finger_point, grip_point
 from training.simulator.people.person import sample_person
@@ -298,6 +299,54 @@ def test_the_pelvis_stays_in_the_free_area() -> None:
             path = motion.positions[:, None, 0, :2]
             outside = np.maximum(np.maximum(boxes[:, :2] - path, path - boxes[:, 2:]), 0)
             assert np.linalg.norm(outside, axis=-1).min(axis=1).max() < 0.25
+
+
+@pytest.mark.parametrize("behaviour", ["walk_forward", "turn_left", "walk_to+pick_up", "put_down", "stand_up", "close"])
+def test_a_past_leads_to_the_clips_first_pose(behaviour: str) -> None:
+    pasts, walked, turned = [], [], []
+    for seed in range(16):
+        motion = synthesise(np.random.default_rng(seed), ROOM, behaviour, past_s=8.0)
+        assert motion.positions.shape == (81, 23, 3)
+        past = motion.past
+        pasts.append(past is not None)
+        if past is None:
+            continue
+        count = len(past.time)
+        assert past.positions.shape == (count, 23, 3)
+        assert 1 <= count <= PAST_KEYFRAMES
+        assert -8.0 <= past.time[0] <= past.time[-1] <= -1 / RATE_HZ
+        gaps = np.diff(past.time)
+        assert gaps.min(initial=0.5) > 0.5 - 2 / RATE_HZ
+        assert gaps.max(initial=0.5) < 1.0 + 2 / RATE_HZ
+        seconds = np.diff(np.append(past.time, 0.0))
+        heads = np.concatenate([past.positions[:, HEAD], motion.positions[:1, HEAD]])
+        assert (np.linalg.norm(np.diff(heads, axis=0), axis=1) < 0.15 + 1.4 * seconds).all()
+        walked.append(np.linalg.norm(heads[-1] - heads[0]))
+        facing = past.rotations[:, HEAD, :, 0]
+        turned.append(float((facing @ motion.rotations[0, HEAD, :, 0]).min()))
+        again = forward_kinematics(past.positions[:, 0], past.rotations, motion.offsets)
+        assert np.abs(again - past.positions).max() < 1e-5
+        assert set(past.objects) == set(motion.objects)
+        for name, path in past.objects.items():  # what the hand holds at the start it has held before
+            if np.linalg.norm(motion.objects[name][0, :3, 3] - motion.positions[0, HEAD]) < 0.8:
+                assert np.linalg.norm(path[:, :3, 3] - past.positions[:, HEAD], axis=1).max() < 1.6
+    assert 4 < sum(pasts) < 12
+    if behaviour != "stand_up":
+        assert max(walked) > 0.8
+    assert min(turned) < 0.7
+
+
+def test_a_clip_may_begin_in_mid_movement_after_a_past() -> None:
+    """Without a past a clip of handling begins at rest; after one, many begin while the body still steps or turns."""
+    moving: dict[float, list[float]] = {0.0: [], 8.0: []}
+    for past_s, speeds in moving.items():
+        for seed in range(24):
+            motion = synthesise(np.random.default_rng(seed), ROOM, "reach", past_s=past_s)
+            if bool(past_s) == (motion.past is not None):
+                steps = np.linalg.norm(np.diff(motion.positions[:3], axis=0), axis=-1)
+                speeds.append(float(steps.max() * RATE_HZ))
+    assert max(moving[0.0]) < 0.25
+    assert np.mean(np.array(moving[8.0]) > 0.5) > 0.25
 
 
 def test_the_same_seed_gives_the_same_clip() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -146,6 +147,43 @@ def test_every_hand_pixel_is_counted_and_the_wrist_projects_onto_its_hand() -> N
         on_it = seen.depth[0][seen.segmentation[0] == row].astype(float)
         assert (on_it > optical[:, 2].min() - 0.03).all()
         assert (on_it < optical[:, 2].max() + 0.03).all()
+
+
+@pytest.mark.parametrize("supersample", [1, 2])
+def test_depth_is_that_of_the_pixels_centres(supersample: int) -> None:
+    spec, turn = empty_spec(), np.radians(60.0)
+    Frame(Site(spec), np.array([3.0, 0.0, 1.0]), turn).box((0.0, -9.0, -9.0), (0.1, 9.0, 9.0), (0.5, 0.5, 0.5))
+    renderer = EgoRenderer(spec, size=64, supersample=supersample)
+    seen = renderer.render(*stand(), labels=LabelOptions(depth=True))
+    renderer.close()
+    assert seen.depth is not None
+    camera, view = seen.intrinsics, seen.camera_pose[0].astype(float)
+    normal = np.array([np.cos(turn), np.sin(turn), 0.0])
+    rows, columns = np.mgrid[:64, :64]
+    rays = np.stack([(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones((64, 64))], axis=-1)
+    true = normal @ (np.array([3.0, 0.0, 1.0]) - view[:3, 3]) / (rays @ (view[:3, :3].T @ normal))
+    wall = (true > 0.3) & (true < 4.0) & (np.abs(seen.depth[0] - true) < 0.1 * true)
+    assert wall.mean() > 0.3
+    assert (np.abs(seen.depth[0] - true)[wall] < 2e-3 * true[wall]).all()  # a quarter of a pixel is up to 1.6 %
+
+
+def test_the_wearers_own_body_is_masked() -> None:
+    renderer = EgoRenderer(empty_spec(), size=64)
+    renderer.wear(reference_offsets(), PLAIN)
+    everything = LabelOptions(segmentation=True, body=True)
+    (positions, rotations), (hanging, turned) = stand("forward"), stand("down")
+    seen = renderer.render(np.concatenate([positions, hanging]), np.concatenate([rotations, turned]), labels=everything)
+    bodies = [1 + row for row, name in enumerate(renderer.things) if name.startswith("body_")]
+    renderer.close()
+    assert seen.segmentation is not None
+    assert seen.body is not None
+    shown = np.isin(seen.segmentation, bodies)
+    assert shown[0].sum() > 100 > shown[1].sum()
+    assert (seen.body[shown] == 1).all()
+    rim = np.ones((3, 3), np.uint8)
+    for mask, inside in zip(seen.body, shown, strict=True):  # a pixel of which the wearer covers a part counts too
+        assert (mask <= cv2.dilate(inside.astype(np.uint8), rim)).all()
+        assert mask.sum() >= inside.sum()
 
 
 def test_doors_open_and_objects_move_in_the_image() -> None:

@@ -3,14 +3,14 @@
 ```
 DIR/manifest.json    settings of the clips; each finished shard's clips, bytes and SHA-256; what was left out and why
 DIR/NAME.tar         for each clip: KEY.mp4 (H.264) · KEY.safetensors (all other arrays) · KEY.json (its record); and
-                     KEY.outside.mp4 of an outside camera
+                     KEY.outside.mp4 of an outside camera; KEY.first_depth.png, KEY.past_frames.png, ... of `PICTURES`
 DIR/NAME.json        the shard's records in order, so that texts are read without the tar
 ```
 
 Arrays of a clip: frames uint8 (41, H, W, 3) · frame_times float32 (41,) s · positions float32 (81, 23, 3) m · rotations
 float32 (81, 23, 3, 3) global · offsets float32 (23, 3) m · camera_pose float32 (41, 4, 4) T_world_camera, optical ·
-intrinsics float32 (4,) fx fy cx cy pixels · and labels, for instance hand_visible uint8 (41, 2).
-World: z up, metres.
+intrinsics float32 (4,) fx fy cx cy pixels · and labels, for instance hand_visible uint8 (41, 2). World: z up, metres.
+Pictures are lossless: rows below each other in one image, half-precision depth as the bits of its numbers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -34,11 +35,16 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import sha256, write_atomically, write_text
 from egotwin_model.io.videos import Compression, decode_clip, encode_clip
 from training.datasets.clips.cutting import Clip
+from training.datasets.clips.shards import PAST_KEYFRAMES
 
 FORMAT = "egotwin-clips/2"
 ARRAYS, RECORD = "safetensors", "json"
 VIDEOS = {"frames": "mp4", "outside_frames": "outside.mp4"}
 """Arrays that are kept as video, and their extensions."""
+PICTURES = {
+    name: f"{name}.png" for name in ("first_depth", "first_body", "past_frames", "past_depth", "past_body")
+}  # fmt: skip
+"""Arrays that are kept as one image each, and their extensions."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
@@ -125,10 +131,16 @@ def write_shard(
     def write(temporary: Path) -> None:
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
             for clip in clips:
-                arrays = {k: np.ascontiguousarray(v) for k, v in clip.arrays.items() if k not in VIDEOS}
+                kept_apart = VIDEOS.keys() | PICTURES.keys()
+                arrays = {k: np.ascontiguousarray(v) for k, v in clip.arrays.items() if k not in kept_apart}
                 files = {
                     extension: encode_clip(clip.arrays[name], frame_rate, compression)
                     for name, extension in VIDEOS.items()
+                    if name in clip.arrays
+                }
+                files |= {
+                    extension: encode_picture(clip.arrays[name])
+                    for name, extension in PICTURES.items()
                     if name in clip.arrays
                 }
                 files |= {ARRAYS: save(arrays), RECORD: json.dumps(clip.record, ensure_ascii=False).encode()}
@@ -164,7 +176,37 @@ def decode_sample(sample: Mapping[str, Any], names: Iterable[str] | None = None)
     for name, extension in VIDEOS.items():
         if extension in sample and (wanted is None or name in wanted):
             result[name] = decode_clip(sample[extension])
+    for name, extension in PICTURES.items():
+        if extension in sample and (wanted is None or name in wanted):
+            result[name] = decode_picture(name, sample[extension])
     return result
+
+
+def encode_picture(rows: NDArray[Any]) -> bytes:
+    """An array of `PICTURES` as one PNG: uint8 (..., H, W, 3) or (..., H, W), or float16 (..., H, W)."""
+    colour = rows.ndim > 3 and rows.shape[-1] == 3
+    stacked = rows.reshape(-1, *rows.shape[-2:] if colour else rows.shape[-1:])
+    if rows.dtype == np.float16:
+        stacked = stacked.view(np.uint16)
+    elif colour:
+        stacked = cv2.cvtColor(stacked, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".png", stacked)
+    return encoded.tobytes()
+
+
+def decode_picture(name: str, data: bytes) -> NDArray[Any]:
+    """The array that `encode_picture` was given.
+
+    Raises:
+        RecordingError: the image is damaged.
+    """
+    stacked = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if stacked is None:
+        raise RecordingError(f"{PICTURES[name]} of a clip is damaged: make or prepare the clip again")
+    found: NDArray[Any] = cv2.cvtColor(stacked, cv2.COLOR_BGR2RGB) if stacked.ndim == 3 else np.asarray(stacked)
+    if name.endswith("depth"):
+        found = found.view(np.float16)
+    return found.reshape(PAST_KEYFRAMES, -1, *found.shape[1:]) if name.startswith("past") else found
 
 
 def members(path: Path) -> dict[str, dict[str, tuple[int, int]]]:

@@ -22,7 +22,16 @@ from egotwin_model.errors import PoseError, RecordingError
 from egotwin_model.geometry.skeleton import Skeleton
 from egotwin_model.io.files import sha256
 from egotwin_model.io.videos import decode_clip
-from training.datasets.clips.clip_store import ARRAYS, FORMAT, VIDEOS, ClipManifest, decode_sample, members
+from training.datasets.clips.clip_store import (
+    ARRAYS,
+    FORMAT,
+    PICTURES,
+    VIDEOS,
+    ClipManifest,
+    decode_picture,
+    decode_sample,
+    members,
+)
 from training.datasets.clips.shards import Manifest, TensorClips
 
 
@@ -133,12 +142,15 @@ class TarClips:
         """One clip's array, for instance ``tensor("frames", 5)`` (41, H, W, 3)."""
         if name in VIDEOS:
             return decode_clip(self._read(clip, VIDEOS[name]))
+        if name in PICTURES:
+            return decode_picture(name, self._read(clip, PICTURES[name]))
         return load(self._read(clip, ARRAYS))[name]
 
     def _arrays(self, clip: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The named arrays of one clip, each file read once."""
-        arrays = load(self._read(clip, ARRAYS)) if set(names) - set(VIDEOS) else {}
-        return {name: self.tensor(name, clip) if name in VIDEOS else arrays[name] for name in names}
+        apart = VIDEOS.keys() | PICTURES.keys()
+        arrays = load(self._read(clip, ARRAYS)) if set(names) - apart else {}
+        return {name: self.tensor(name, clip) if name in apart else arrays[name] for name in names}
 
     def __getitem__(self, clip: int) -> dict[str, Any]:
         """All arrays of one clip and its record's entries."""

@@ -12,13 +12,18 @@ DIR/clips-00000.safetensors   frames uint8 (N,41,H,W,3) · positions float32 (N,
                               parts and objects that the record names, else 0
   optional:                   hand_pixels float32 (N,41,2) · depth float16 (N,41,H,W) m · segmentation uint16
                               (N,41,H,W) · outside_frames, outside_pose, outside_intrinsics: another camera's
+                              first_depth float16 (N,H,W) m, of frame 0 · first_body uint8 (N,H,W), 1 where it shows
+                              the wearer · of keyframes before the clip (K = 8; unused rows are 0, their time NaN):
+                              past_frames uint8 (N,K,H,W,3) · past_depth float16 (N,K,H,W) · past_body uint8
+                              (N,K,H,W) · past_camera_pose float32 (N,K,4,4) · past_time float32 (N,K) s from frame 0
 DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", "room_kind", "wall_style", "things",
                               "articulations", "objects", ...}, ...]
 ```
 
-Everything is in the room's frame (z up, floor at 0). A file under its final name is complete; a shard is finished
-once the manifest lists it, which may be while later shards are still being made. Where frames are compressed, the same
-arrays are in WebDataset shards (`training.datasets.clips.clip_store`) beside the same manifest.
+Everything is in the room's frame (z up, floor at 0); depth is along the optical axis. A file under its final name is
+complete; a shard is finished once the manifest lists it, which may be while later shards are still being made. Where
+frames are compressed, the same arrays are in WebDataset shards (`training.datasets.clips.clip_store`) beside the same
+manifest.
 """
 
 from __future__ import annotations
@@ -42,6 +47,7 @@ from egotwin_model.io.files import sha256, write_atomically, write_text
 
 GENERATOR_VERSION = 2
 SHARD_CLIPS = 64
+PAST_KEYFRAMES = 8
 _NAME = re.compile(r"clips-\d{5,}")
 
 

@@ -47,6 +47,11 @@ class Pose:
     step_phase: Array
     fingers: Array
 
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> Pose:
+        return Pose(
+            self.positions[rows], self.rotations[rows], self.contacts[rows], self.step_phase[rows], self.fingers[rows]
+        )
+
 
 @dataclass(frozen=True)
 class _PoseInputs:

@@ -12,6 +12,7 @@ from training.simulator.motion.timeline import Timeline
 from training.simulator.people.easing import GRID_HZ, integrate
 from training.simulator.people.motion_plan import PRE_S, RoamingSegment
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
+from training.simulator.rooms.routes import WalkableArea
 
 Array = NDArray[np.float64]
 Placed = tuple[list[RoamingSegment], Array, float]
@@ -91,14 +92,14 @@ def continue_roaming(line: Timeline, action: str, duration_s: float) -> None:
         if not _turned_enough(segment, 0):
             continue
         way = line.here + integrate(line.heading + segment.heading - segment.heading[0], segment.speed)
-        if _free(line, way[::8]):
+        if is_free(line.walkable, line.room, way[::8]):
             line.roam(segment)
             return
     raise NoRoomError(f"room {line.room.seed} has no space to continue with {action!r} at {line.here.round(2)}")
 
 
-def _free(line: Timeline, way: Array) -> bool:
+def is_free(walkable: WalkableArea, room: RoomPlan, way: Array) -> bool:
     """Whether a way is free; where it begins it may be as near to furniture as a body stands to use it."""
     leaving = np.linalg.norm(way - way[0], axis=1) < _LEAVING_M
-    free = line.walkable.clear(way) | (leaving & (line.room.distance_to_solids(way) > _BODY_M))
+    free = walkable.clear(way) | (leaving & (room.distance_to_solids(way) > _BODY_M))
     return bool(free.all())

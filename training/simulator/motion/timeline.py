@@ -56,6 +56,7 @@ class Timeline:
         held: objects in the "left" and "right" hand. grasps: how they are held.
         seat: what the body sits on at the end, seated_since: from when on. sittings: times of sitting that are over.
         shown_s: a clip must show what comes before this time.
+        lead_s: seconds of path before time 0.
     """
 
     person: Person
@@ -78,6 +79,7 @@ class Timeline:
     seated_since: float = -np.inf
     sittings: list[tuple[float, float]] = field(default_factory=list)
     shown_s: float = 0.0
+    lead_s: float = PRE_S
 
     @classmethod
     def begin(
@@ -128,6 +130,17 @@ class Timeline:
         self.heading_, self.path_ = [np.array([heading])], [np.array(here, dtype=float)[None]]
         self.speed_, self.now = [np.zeros(1)], -PRE_S
         self.wait(PRE_S)
+
+    def course(self) -> tuple[Array, Array, Array]:
+        """Headings (N,), path (N, 2) and speeds (N,) so far; the first row is of time ``-lead_s``."""
+        return np.concatenate(self.heading_), np.concatenate(self.path_), np.concatenate(self.speed_)
+
+    def precede(self, heading: Array, path: Array, speed: Array, until_s: float) -> None:
+        """Replaces what comes before a time by n grid steps: heading (n,) rad, path (n, 2) m, speed (n,) m/s."""
+        kept = round((until_s + self.lead_s) * GRID_HZ)
+        own_heading, own_path, own_speed = (own[kept:] for own in self.course())
+        self.heading_, self.path_, self.speed_ = [heading, own_heading], [path, own_path], [speed, own_speed]
+        self.lead_s = len(heading) / GRID_HZ - until_s
 
     def brake(self) -> None:
         """Stops the body; raises `NoRoomError` where there is no space for that."""
@@ -194,7 +207,7 @@ class Timeline:
 
     def where(self, time: float) -> tuple[Array, float]:
         """Place (2,) and heading of the body at a time."""
-        index = round((time + PRE_S) * GRID_HZ)
+        index = round((time + self.lead_s) * GRID_HZ)
         for heading, path in zip(self.heading_, self.path_, strict=True):
             if index < len(heading):
                 return path[max(index, 0)], float(heading[max(index, 0)])
@@ -242,12 +255,16 @@ class Timeline:
     def motion_plan(self) -> MotionPlan:
         """The whole plan, extended by `POST_S` of standing, or of walking where the body walks at the end."""
         post = round(POST_S * GRID_HZ)
-        heading = np.concatenate([*self.heading_, np.full(post, self.heading)])
+        heading, path, speed = self.course()
         ahead = self.speed * np.array([np.cos(self.heading), np.sin(self.heading)]) / GRID_HZ
         onward = self.here + np.arange(1, post + 1)[:, None] * ahead
-        speed = np.concatenate([*self.speed_, np.full(post, self.speed)])
-        time = np.arange(len(heading)) / GRID_HZ - PRE_S
+        time = np.arange(len(heading) + post) / GRID_HZ - self.lead_s
         return MotionPlan(
-            time, heading, speed, np.concatenate([*self.path_, onward]),
-            EasedChanges.of(self.posture_changes, len(STANDING)), tuple(self.tasks), tuple(self.gazes),
-        )  # fmt: skip
+            time,
+            np.append(heading, np.full(post, self.heading)),
+            np.append(speed, np.full(post, self.speed)),
+            np.concatenate([path, onward]),
+            EasedChanges.of(self.posture_changes, len(STANDING)),
+            tuple(self.tasks),
+            tuple(self.gazes),
+        )

@@ -89,6 +89,7 @@ class Canvas:
         bodies = (self.model.body(i) for i in range(self.model.nbody))
         self._rows = {body.name: int(body.mocapid[0]) for body in bodies}
         self._quat = np.empty(4)
+        self.of_wearer = self._find_wearer()
 
     def _find_insides(self) -> dict[tuple[str, ...], list[int]]:
         """Geoms that only open doors and drawers reveal, by the articulations of which one must be open."""
@@ -98,6 +99,11 @@ class Canvas:
             if name.startswith(INSIDE):
                 found.setdefault(tuple(name.split("/")[1].split(",")), []).append(geom)
         return found
+
+    def _find_wearer(self) -> NDArray[np.bool_]:
+        """Which geoms are the wearer's; one more row, for pixels that show none (-1)."""
+        wearer = np.isin(self.model.body_mocapid, self._joints)
+        return np.append(wearer[self.model.geom_bodyid], False)
 
     def _bounds(self) -> NDArray[np.float64]:
         """Radius of the sphere around each geom as it is now: also of planes, which MuJoCo regards as infinite, and of

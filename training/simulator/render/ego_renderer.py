@@ -7,7 +7,7 @@ down.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import mujoco
@@ -35,12 +35,18 @@ class LabelOptions:
 
     Attributes:
         hand_pixels: number of pixels of each hand. depth: metres for every pixel. segmentation: the thing that every
-            pixel shows.
+            pixel shows. body: where the image shows the wearer.
     """
 
     hand_pixels: bool = False
     depth: bool = False
     segmentation: bool = False
+    body: bool = False
+
+    @property
+    def of_things(self) -> bool:
+        """Whether any label tells what a pixel shows."""
+        return self.hand_pixels or self.segmentation or self.body
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,10 @@ class RenderedFrames:
         intrinsics: the images' pinhole.
         hand_visible: uint8 (F, 2), whether any of the left and right hand is seen.
         hand_pixels: float32 (F, 2), pixels of each hand, with fractions; None unless asked for.
-        depth: float16 (F, H, W) metres along the optical axis; None unless asked for.
-        segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`; None unless asked
-            for.
+        depth: float16 (F, H, W) metres along the optical axis, at the pixels' centres; None unless asked for.
+        segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`, at the pixels' centres;
+            None unless asked for.
+        body: uint8 (F, H, W), 1 where a pixel shows any of the wearer; None unless asked for.
     """
 
     images: NDArray[np.uint8]
@@ -64,6 +71,7 @@ class RenderedFrames:
     hand_pixels: NDArray[np.float32] | None = None
     depth: NDArray[np.float16] | None = None
     segmentation: NDArray[np.uint16] | None = None
+    body: NDArray[np.uint8] | None = None
 
 
 def smooth(spec: mujoco.MjSpec) -> None:
@@ -154,6 +162,8 @@ class EgoRenderer:
         pixels = np.zeros((count, 2), np.float32) if labels.hand_pixels else None
         depth = np.empty((count, side, side), np.float16) if labels.depth else None
         things = np.empty((count, side, side), np.uint16) if labels.segmentation else None
+        body = np.empty((count, side, side), np.uint8) if labels.body else None
+        centred = self._centred(fine)
         quaternions = body_geoms.quaternions(rotations)
         at, distance, inside = self._hand_points(fine, poses, positions, rotations, room_motion)
         for i in range(count):
@@ -163,17 +173,25 @@ class EgoRenderer:
             if inside[i].any():  # a hand is visible where nothing is in front of any of its points
                 drawn = canvas.depth_at(at[i, ..., 0], at[i, ..., 1])
                 seen[i] = (inside[i] & (distance[i] < drawn + DEPTH_TOLERANCE)).any(axis=-1)
+            if labels.depth or labels.of_things:
+                canvas.draw(centred, poses[i], own_head, segmentation=labels.of_things)
             if depth is not None:
                 depth[i] = self._middle(canvas.read_depth()[::-1])
-            if pixels is not None or things is not None:
-                canvas.draw(fine, poses[i], own_head, segmentation=True)
+            if labels.of_things:
                 ids = canvas.geom_ids()[::-1]
                 if pixels is not None:
                     pixels[i] = [np.isin(ids, hand).sum() / self._supersample**2 for hand in canvas.hands]
                 if things is not None:
                     bodies = np.append(canvas.model.geom_bodyid, -1)
                     things[i] = self._middle(bodies[ids] + 1)
-        return RenderedFrames(images, np.asarray(poses, dtype=np.float32), camera, seen, pixels, depth, things)
+                if body is not None:
+                    body[i] = self._any(canvas.of_wearer[ids])
+        return RenderedFrames(images, np.asarray(poses, dtype=np.float32), camera, seen, pixels, depth, things, body)
+
+    def _centred(self, fine: Pinhole) -> Pinhole:
+        """The camera of labels: of an even number of samples a pixel, one would lie beside its centre."""
+        shift = 0.5 * (1 - self._supersample % 2)
+        return replace(fine, cx=fine.cx + shift, cy=fine.cy + shift)
 
     def _shrink(self, drawn: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
         if self._supersample == 1:
@@ -185,6 +203,11 @@ class EgoRenderer:
         """One sample per pixel: labels are not averaged."""
         start, step = self._supersample // 2, self._supersample
         return drawn[start::step, start::step]
+
+    def _any(self, drawn: NDArray[np.bool_]) -> NDArray[np.generic]:
+        """Whether any sample of a pixel is set, those on its edge included."""
+        window = np.ones((2 * (self._supersample // 2) + 1,) * 2, np.uint8)
+        return self._middle(cv2.dilate(drawn.astype(np.uint8), window))
 
     def _hand_points(
         self, camera: Pinhole, poses: Matrix, positions: Matrix, rotations: Matrix, room_motion: RoomMotion | None

@@ -13,6 +13,7 @@ COMMANDS = (
         EXTRA,
     ),
     Command("tune", "training.evaluation.tune", "choose sampler steps and guidance by measurement", EXTRA),
+    Command("tune goals", "training.evaluation.tune_goals", "calibrate how sure a model is of goals", EXTRA),
     Command("ablations", "training.evaluation.ablations", "train and compare every row of the paper's tables", EXTRA),
     Command(
         "train evaluators",

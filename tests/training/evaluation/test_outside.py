@@ -17,7 +17,7 @@ from egotwin_model.egotwin.pipeline import EgoTwinPipeline, SamplingDefaults
 from egotwin_model.geometry.skeleton import HEAD
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.outside import command
-from training.evaluation.outside.captured_motion import captured_windows
+from training.evaluation.outside.motion_codec import captured_windows
 from training.evaluation.outside.recordings import first_observation
 from training.evaluation.outside.tilted_starts import Tilt, tilted
 from training.evaluation.user_goals import load_user_goals

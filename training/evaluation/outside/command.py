@@ -24,7 +24,7 @@ from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.run import without_nan
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
-from training.evaluation.outside.captured_motion import codec_on_captures
+from training.evaluation.outside.motion_codec import codec_on_captures
 from training.evaluation.outside.recordings import turns_on_recordings
 from training.evaluation.outside.tilted_starts import tilted_starts
 from training.evaluation.outside.typed_goals import typed_goals

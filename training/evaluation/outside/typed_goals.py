@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -16,8 +16,6 @@ from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.intervals import share_of_clips
 from training.evaluation.metrics.predicted_clip import RealClip
 from training.evaluation.user_goals import UserGoal, load_user_goals, measure_quantities, misses
-from training.simulator.rooms.plan import RoomPlan
-from training.simulator.rooms.scene import build_room
 
 TURNS = ("heading_deg", "abs_heading_deg")
 LEAST_CONFIDENCE = 0.5
@@ -25,11 +23,11 @@ LEAST_CONFIDENCE = 0.5
 
 
 class Start(NamedTuple):
-    """A test clip to begin with; where the goal is about a thing, its name and place (3,) m in the clip's world."""
+    """A test clip to begin with; for goals about a thing, its name and place (x, y) in the clip's world, metres."""
 
     clip: RealClip
     thing: str = ""
-    place: tuple[float, float, float] | None = None
+    place: tuple[float, ...] | None = None
 
 
 class Answer(NamedTuple):
@@ -95,19 +93,12 @@ def _standing(benchmark: Benchmark, count: int) -> list[Start]:
 
 
 def _beside_things(benchmark: Benchmark, count: int) -> list[Start]:
-    """Clips that look at or walk to an object whose name is clear, with the object's place."""
+    """Clips that look at or walk to a thing whose name is clear, with its place."""
     found: list[Start] = []
     for number in benchmark.numbers:
         record = benchmark.record(number)
-        kind, name = kind_of(str(record.get("behaviour")))[0], str(record.get("target"))
-        if len(found) < count and kind in ("reach", "look_at", "pick_up") and not record.get("ambiguous"):
-            _, plan = build_room(int(record["room_seed"]), benchmark.name)
-            if (place := _place(plan, name)) is not None:
-                found.append(Start(benchmark.clip(number), name, place))
+        first: dict[str, Any] = next(iter(record.get("actions", [])), {})
+        named = not record.get("ambiguous") and kind_of(str(first.get("action")))[0] in ("look_at", "walk_to")
+        if len(found) < count and named and first.get("target_place"):
+            found.append(Start(benchmark.clip(number), str(first["target"]), tuple(first["target_place"])))
     return found
-
-
-def _place(plan: RoomPlan, name: str) -> tuple[float, float, float] | None:
-    """Where the only object of a name is."""
-    places = [target.position for target in plan.of_kind("object") if target.name == name]
-    return places[0] if len(places) == 1 else None

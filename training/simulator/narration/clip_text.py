@@ -68,6 +68,7 @@ def describe_clip(
             "action": span.action, "start_s": round(float(max(span.start_s - time[0], 0.0)), 4),
             "end_s": round(float(min(span.end_s, time[-1]) - time[0]), 4), "side": span.side,
             "target": span.target.name if span.target else "", "target_id": span.target.id if span.target else "",
+            "target_place": [] if span.target_place is None else np.round(span.target_place, 3).tolist(),
             "support": span.support, "text": goal_text(rng, [alone], wording, plain=True)[0],
             **_pose_texts(rng, line, pose, time, shown, yaw, wording),
         })  # fmt: skip

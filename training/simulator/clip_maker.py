@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from training.simulator.capture_library import CaptureLibrary
 from training.simulator.render.canvas import RoomMotion
 from training.simulator.render.clothes import Clothing
 from training.simulator.render.ego_renderer import FOV, EgoRenderer, LabelOptions, RenderedFrames, outside_camera
+from training.simulator.render.photometry import Photometry
 from training.simulator.rooms.collisions import ALLOWED_M, penetration
 from training.simulator.rooms.plan import NoRoomError, RoomPlan
 from training.simulator.rooms.scene import SPLIT_SEEDS, build_room, wall_style
@@ -44,6 +45,7 @@ class ClipOptions:
         size: side of the square frames, pixels.
         vary_camera: a random field of view (75 … 105 degrees) and mount (within 3 cm and 8 degrees of the mini
             model's) for each clip; otherwise every clip has the mini model's camera.
+        vary_look: another exposure, white balance, tone, blur, noise, vignette and JPEG for each clip (`photometry`).
         outside: also render each clip from a camera in a corner of the room.
         hand_pixels, depth, segmentation: labels that cost rendering time.
         past_s: seconds of the longest past; half of the clips then have keyframes from before they begin.
@@ -62,6 +64,7 @@ class ClipOptions:
     ambiguous: float = AMBIGUOUS_SHARE
     past_s: float = 0.0
     keyframe_depth: bool = False
+    vary_look: bool = False
 
     def __post_init__(self) -> None:
         if self.past_s and not LEAST_PAST_S <= self.past_s <= MOST_PAST_S:
@@ -202,11 +205,16 @@ def _clip(
 def render_view(
     renderer: EgoRenderer, motion: SyntheticMotion, rng: np.random.Generator, options: ClipOptions
 ) -> RenderedFrames:
-    """The wearer's view at 8 Hz, with random clothes and camera; the renderer keeps the camera."""
+    """The wearer's view at 8 Hz, with random clothes and camera; the renderer keeps the camera and its photometry."""
     renderer.wear(motion.offsets, Clothing.sample(rng))
     renderer.mount, renderer.camera = sample_camera(rng, options)
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-    return renderer.render(*poses, room_motion_of(motion), options.labels)
+    renderer.photometry = None
+    seen = renderer.render(*poses, room_motion_of(motion), options.labels)
+    if not options.vary_look:
+        return seen
+    renderer.photometry = Photometry.sample(rng, seen.images)
+    return replace(seen, images=renderer.photometry(seen.images))
 
 
 def keyframe_arrays(renderer: EgoRenderer, motion: SyntheticMotion, options: ClipOptions) -> dict[str, NDArray[Any]]:

@@ -207,6 +207,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--size", type=int, default=64, help="side of the frames, pixels (default: %(default)s)")
     parser.add_argument("--vary-camera", action="store_true", help="another field of view and mount for every wearer")
+    parser.add_argument(
+        "--vary-look", action="store_true", help="another exposure, white balance, blur, noise and JPEG for every clip"
+    )
     parser.add_argument("--hand-pixels", action="store_true", help="label how many pixels each hand takes")
     parser.add_argument("--depth", action="store_true", help="label every pixel's depth")
     parser.add_argument("--segmentation", action="store_true", help="label the thing every pixel shows")
@@ -261,6 +264,7 @@ def _make(options: argparse.Namespace, folder: Path, split: str, count: int) -> 
     clip = ClipOptions(
         options.size, options.vary_camera, options.outside, options.hand_pixels, options.depth, options.segmentation,
         options.mocap, options.ambiguous, options.past, options.keyframe_depth,
+        vary_look=options.vary_look,
     )  # fmt: skip
     compression = None if options.crf is None else Compression(crf=options.crf)
     made = generate(folder, split, count, options.seed, options.size, options.workers, clip, compression, options.ray)

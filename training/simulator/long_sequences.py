@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make(given: argparse.Namespace) -> int:
     options = ClipOptions(
         given.size, given.vary_camera, hand_pixels=given.hand_pixels, depth=given.depth,
-        segmentation=given.segmentation,
+        segmentation=given.segmentation, vary_look=given.vary_look,
     )  # fmt: skip
     made = record_sequences(
         given.out, given.split, given.count, given.seconds, given.seed, options, given.workers, given.ray

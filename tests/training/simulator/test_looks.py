@@ -7,11 +7,13 @@ import pytest
 
 import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
 
-from ...shared_data import missing_extra
+from ...shared_data import missing_extra, require_opengl
 
 pytest.importorskip("mujoco", reason=missing_extra("world"))
 
+from training.simulator.clip_maker import ClipOptions, room_clips
 from training.simulator.render.clothes import PATTERNS, Clothing, pattern
+from training.simulator.render.photometry import Photometry
 from training.simulator.rooms.lighting import RoomLight, Window
 from training.simulator.rooms.photographs import ASSETS, PHOTOGRAPHS, names_of, photograph, relief
 from training.simulator.rooms.plan import Solids
@@ -100,3 +102,72 @@ def test_wearers_differ_in_sleeves_of_many_colours_and_patterns() -> None:
     assert np.mean(saturation > 0.3) > 0.15
     for name in PATTERNS[1:]:
         assert 100 < pattern(name).mean() < 245, name
+
+
+def _scene() -> np.ndarray:
+    """Frames (4, 64, 64, 3) of a dim slope with a skin-coloured square that moves."""
+    frames = np.zeros((4, 64, 64, 3), np.uint8) + np.linspace(40, 170, 64, dtype=np.uint8)[None, None, :, None]
+    for k, frame in enumerate(frames):
+        frame[20:40, 8 * k : 8 * k + 20] = (190, 140, 115)
+    return frames
+
+
+def test_a_camera_is_the_same_for_all_frames_of_a_clip_and_from_a_seed() -> None:
+    frames = _scene()
+    camera = Photometry.sample(np.random.default_rng(3), frames)
+    assert camera == Photometry.sample(np.random.default_rng(3), frames)
+    np.testing.assert_array_equal(camera(frames), camera(frames))
+    still = np.repeat(frames[:1], 4, axis=0)
+    quiet = Photometry(0.8, (1.05, 1, 0.95), 1.1, 1.1, 0.7, 0.004, 0.3)
+    assert (quiet(still) == quiet(still)[:1]).all()
+    np.testing.assert_allclose(Photometry()(frames[..., :1].repeat(3, -1)).mean(), frames[..., :1].mean(), atol=2)
+
+
+def test_recorded_frames_are_never_black_or_blown_out_and_keep_their_contrast() -> None:
+    frames, rng = _scene(), np.random.default_rng(0)
+    looks = [(gain, Photometry.sample(rng, (gain * frames).astype(np.uint8))) for gain in (0.3, 0.5, 1.0, 1.4) * 60]
+    means = []
+    for gain, camera in looks:
+        recorded = camera((gain * frames).astype(np.uint8)).astype(float)
+        means.append(recorded.mean() / 255)
+        assert (recorded > 250).mean() < 0.1, camera
+        assert (recorded < 4).mean() < 0.3, camera
+        skin, around = recorded[0, 24:36, 4:16].mean(axis=(0, 1)), recorded[0, 24:36, 30:44].mean(axis=(0, 1))
+        assert np.abs(skin - around).max() > 8, camera
+    assert 0.1 < min(means) < 0.3
+    assert 0.4 < max(means) < 0.7
+    assert np.std(means) > 0.05
+
+
+def test_each_part_of_a_camera_does_what_it_says() -> None:
+    frames = _scene()
+    grey = np.full((2, 64, 64, 3), 110, np.uint8)
+    assert Photometry(exposure=0.5)(grey).mean() == pytest.approx(55, abs=2)
+    red, _, blue = Photometry(balance=(1.2, 1.0, 0.8))(grey).mean(axis=(0, 1, 2))
+    assert red > 1.3 * blue
+    chroma = Photometry(saturation=0.0)(frames)
+    assert np.ptp(chroma.astype(int), axis=-1).max() <= 1
+    shaded = Photometry(vignette=0.4)(grey).astype(float)
+    assert shaded[:, 0, 0].mean() < 0.65 * shaded[:, 32, 32].mean()
+    noisy = Photometry(noise=0.02, seed=1)(grey).astype(float)
+    assert noisy.std() == pytest.approx(5.1, abs=1)
+    assert np.abs(noisy[0] - noisy[1]).max() > 5
+    sharp, soft = (np.abs(np.diff(Photometry(defocus=d)(frames).astype(float), axis=2)).max() for d in (0.0, 0.01))
+    assert soft < 0.8 * sharp
+    packed = Photometry(quality=60)(frames).astype(float)
+    assert 0.2 < np.abs(packed - frames).mean() < 8
+    assert packed[0, 30, 10, 0] > packed[0, 30, 10, 2] + 30  # red and blue stay where they are
+
+
+def test_vary_look_changes_how_a_clip_is_recorded_and_nothing_else() -> None:
+    require_opengl()
+    made = [
+        room_clips("train", 3, np.random.default_rng(5), 2, ClipOptions(32, vary_look=vary))[0]
+        for vary in (False, True)
+    ]
+    for plain, varied in zip(*made, strict=True):
+        assert plain["record"] == varied["record"]
+        for name in plain.keys() - {"frames", "record"}:
+            np.testing.assert_array_equal(plain[name], varied[name], err_msg=name)
+        assert np.abs(plain["frames"].astype(float) - varied["frames"]).mean() > 2
+        assert 0.1 < varied["frames"].mean() / 255 < 0.7

@@ -21,6 +21,7 @@ from training.simulator.render import body_geoms
 from training.simulator.render.canvas import Canvas, RoomMotion
 from training.simulator.render.clothes import Clothing
 from training.simulator.render.hand_asset import FINGER_POSES
+from training.simulator.render.photometry import Photometry
 from training.simulator.rooms.plan import Articulation, RoomPlan
 
 Matrix = NDArray[np.floating]
@@ -93,6 +94,7 @@ class EgoRenderer:
     Attributes:
         mount: where the camera sits on the head. camera: its intrinsics at `size`. Both may be set; at first they are
             the mini model's: 90 degrees, centred.
+        photometry: how the head camera records what is rendered; None for as it is rendered. May be set.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class EgoRenderer:
         articulations: Mapping[str, Articulation] | None = None,
     ) -> None:
         self.mount, self.camera = Mount(), Pinhole.from_fov(size, size, FOV)
+        self.photometry: Photometry | None = None
         self.size, self._supersample = size, supersample
         body_geoms.add_body(spec)
         if fine:
@@ -136,7 +139,8 @@ class EgoRenderer:
         """
         camera_pose = self.mount.camera_pose(positions[:, HEAD], rotations[:, HEAD])
         labels = labels or LabelOptions()
-        return self._render(self.camera, camera_pose, positions, rotations, room_motion, labels, own_head=False)
+        seen = self._render(self.camera, camera_pose, positions, rotations, room_motion, labels, own_head=False)
+        return seen if self.photometry is None else replace(seen, images=self.photometry(seen.images))
 
     def render_outside(
         self,

@@ -57,9 +57,9 @@ class Photometry:
             gamma=gamma,
             contrast=float(rng.uniform(0.85, 1.2)),
             saturation=float(rng.uniform(0.5, 1.15)),
-            defocus=float(rng.uniform(0, 0.007)) if rng.uniform() < 0.6 else 0.0,
+            defocus=float(rng.uniform(0, 0.005)) if rng.uniform() < 0.6 else 0.0,
             vignette=vignette,
-            noise=float(rng.uniform(0, 0.022)) if rng.uniform() < 0.7 else 0.0,
+            noise=float(rng.uniform(0, 0.018)) if rng.uniform() < 0.7 else 0.0,
             quality=int(rng.integers(45, 95)) if rng.uniform() < 0.25 else 0,
             seed=int(rng.integers(2**31)),
         )

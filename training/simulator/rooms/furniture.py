@@ -132,7 +132,7 @@ def plant(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> 
     """A pot with a few large leaves."""
     y = depth / 2
     frame.geom(CYLINDER, (0, y, 0.2), (0.17, 0.2), fabric(rng))
-    green = hsv(rng.uniform(0.25, 0.4), 0.7, rng.uniform(0.35, 0.6))
+    green = hsv(rng.uniform(0.2, 0.36), rng.uniform(0.3, 0.65), rng.uniform(0.2, 0.5))
     for _ in range(5):
         x, dy = rng.uniform(-0.1, 0.1, 2)
         size = (rng.uniform(0.1, 0.17), rng.uniform(0.1, 0.17), rng.uniform(0.2, 0.32))

@@ -52,7 +52,7 @@ def panorama(path: Path) -> NDArray[np.uint8]:
         with OpenEXR.File(file.name) as opened:
             channels: dict[str, Any] = opened.channels()
             planes = channels["RGB"].pixels if "RGB" in channels else np.stack([channels[c].pixels for c in "RGB"], -1)
-    light = np.asarray(planes, np.float32)
+    light = np.nan_to_num(np.asarray(planes, np.float32), nan=1e4, posinf=1e4)
     top, bottom = (round(share * len(light)) for share in _HORIZON)
     strip = cv2.resize(light[top:bottom], STRIP, interpolation=cv2.INTER_AREA)
     exposed = np.clip(strip / np.percentile(strip.max(axis=-1), 90), 0, 1) ** (1 / 2.2)

@@ -29,6 +29,7 @@ from training.simulator.rooms.photographs import ASSETS, PHOTOGRAPHS
 
 SIDE, STRIP = 256, (512, 128)
 QUALITY = 88
+_SUN = 25.0  # brighter pixels are white; around the sun the package's compression left single channels
 _HORIZON = (0.26, 0.64)  # shares of a panorama's height from zenith to nadir that the strip shows
 
 
@@ -52,7 +53,8 @@ def panorama(path: Path) -> NDArray[np.uint8]:
         with OpenEXR.File(file.name) as opened:
             channels: dict[str, Any] = opened.channels()
             planes = channels["RGB"].pixels if "RGB" in channels else np.stack([channels[c].pixels for c in "RGB"], -1)
-    light = np.nan_to_num(np.asarray(planes, np.float32), nan=1e4, posinf=1e4)
+    light = np.asarray(planes, np.float32)
+    light = np.where(np.abs(light).max(axis=-1, keepdims=True) > _SUN, _SUN, light)
     top, bottom = (round(share * len(light)) for share in _HORIZON)
     strip = cv2.resize(light[top:bottom], STRIP, interpolation=cv2.INTER_AREA)
     exposed = np.clip(strip / np.percentile(strip.max(axis=-1), 90), 0, 1) ** (1 / 2.2)

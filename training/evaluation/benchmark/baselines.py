@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.dataset import ClipSet, goals_checksum
+from training.datasets.clips.priors import FIRST_DEPTH, clip_prior
 from training.evaluation.benchmark.predictions import PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
@@ -29,6 +30,7 @@ from training.evaluation.metrics.predicted_clip import Mode, Prediction, RealCli
 
 Array = NDArray[np.float64]
 THUMBNAIL = 8
+LEAST_VISIBLE, INPAINT_RADIUS = 0.5, 3.0  # of a prior's pixels that are kept; pixels
 LIBRARY_CLIPS = 4000
 
 
@@ -52,8 +54,23 @@ def baselines(benchmark: Benchmark) -> dict[str, Baseline]:
         Baseline("mean path of the behaviour", "T2M", "the behaviour's name", library.mean_path),
         Baseline("nearest neighbour", "joint", "the training clips", library.nearest, ("train",)),
         Baseline("first frame turned with the head", "TM2V", "the true camera", turned),
+        *(_geometry() if benchmark.arrays & set(FIRST_DEPTH) else ()),
     )
     return {entry.name: entry for entry in entries}
+
+
+def _geometry() -> tuple[Baseline, ...]:
+    """Those that need the first frame's depth."""
+    return (
+        Baseline(
+            "first frame warped and inpainted", "TM2V", "the true camera, the first frame's depth",
+            partial(warped, with_past=False),
+        ),
+        Baseline(
+            "past warped and inpainted", "TM2V", "the true camera, up to 8 s of past frames, depth",
+            partial(warped, with_past=True),
+        ),
+    )  # fmt: skip
 
 
 def write_baseline(baseline: Baseline, benchmark: Benchmark, folder: Path) -> Path:
@@ -90,16 +107,31 @@ def constant_motion(clip: RealClip) -> Prediction:
 
 
 def turned(clip: RealClip) -> Prediction:
-    """The first frame warped to each later camera pose: by rotation alone, or by depth where the data has it.
+    """The first frame turned to each later camera pose, by rotation alone.
 
     What was not in the first frame takes the colour of its nearest edge.
     """
     if clip.camera_pose is None:
         raise PredictionError("these clips have no camera_pose, which the first frame turned with the head needs")
     poses = np.asarray(clip.camera_pose, dtype=np.float64)
-    warp = by_rotation if clip.depth is None else _by_depth
-    frames = [warp(clip, np.linalg.inv(pose) @ poses[0]) for pose in poses]
+    frames = [by_rotation(clip, np.linalg.inv(pose) @ poses[0]) for pose in poses]
     return Prediction(np.stack([clip.frames[0], *frames[1:]]), None)
+
+
+def warped(clip: RealClip, *, with_past: bool) -> Prediction:
+    """Views of the scene memory along the true camera path, holes inpainted (Telea 2004): geometry without a network.
+
+    Args:
+        with_past: the memory holds the past keyframes too, where the clip has some, and not the first frame alone.
+    """
+    arrays = {name: values for name, values in clip.arrays.items() if with_past or not name.startswith("past_")}
+    prior = clip_prior(arrays)
+    holes = (np.asarray(prior.visibility) < LEAST_VISIBLE).astype(np.uint8)
+    filled = [
+        cv2.inpaint(frame, hole, INPAINT_RADIUS, cv2.INPAINT_TELEA)
+        for frame, hole in zip(prior.frames, holes, strict=True)
+    ]
+    return Prediction(np.stack([clip.frames[0], *filled[1:]]), None)
 
 
 def by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
@@ -113,23 +145,6 @@ def by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     y = np.clip(camera.fy * source[..., 1] / depth + camera.cy, -0.5, height - 0.5)
     maps = x.astype(np.float32), y.astype(np.float32)
     return np.asarray(cv2.remap(clip.frames[0], *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-
-
-def _by_depth(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
-    """Every pixel of the first frame moved to where its point is now, nearest last; gaps are filled by rotation."""
-    assert clip.depth is not None
-    camera, (height, width) = clip.camera, clip.frames.shape[1:3]
-    u, v = np.meshgrid(np.arange(width), np.arange(height))
-    depth = np.asarray(clip.depth[0], dtype=np.float64)
-    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(depth)], axis=-1)
-    points = (rays * depth[..., None]) @ T_now_first[:3, :3].T + T_now_first[:3, 3]
-    pixels, seen = camera.project(points)
-    warped = by_rotation(clip, T_now_first)
-    far_first = np.argsort(-points[..., 2], axis=None)
-    far_first = far_first[seen.ravel()[far_first] & (depth.ravel()[far_first] > 0)]
-    places = np.rint(pixels.reshape(-1, 2)[far_first]).astype(int)
-    warped[places[:, 1].clip(0, height - 1), places[:, 0].clip(0, width - 1)] = clip.frames[0].reshape(-1, 3)[far_first]
-    return warped
 
 
 class Library:

@@ -67,6 +67,11 @@ class Benchmark:
         """The camera of each clip of the benchmark's split, by its number."""
         return ClipCameras(self._splits[self.name])
 
+    @cached_property
+    def arrays(self) -> set[str]:
+        """Names of the arrays that the clips hold."""
+        return set(self._splits[self.name][self.numbers[0]]) - self.record(self.numbers[0]).keys()
+
     @property
     def frame_rate(self) -> float:
         return self._splits[self.name].manifest.frame_rate
@@ -92,7 +97,7 @@ class Benchmark:
         camera = camera_of(entry, frames.shape[1:3], clips.manifest.pose_rate, where)
         return RealClip(
             split, number, record, frames, entry["positions"], entry["rotations"], camera.intrinsics, camera.mount,
-            entry.get("camera_pose"), entry.get("depth"),
+            entry.get("camera_pose"), {name: values for name, values in entry.items() if name not in record},
         )  # fmt: skip
 
     def identity(self) -> dict[str, Any]:

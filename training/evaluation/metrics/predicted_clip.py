@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -34,7 +35,8 @@ class RealClip:
         split, number: its place in the data folder. record: text, behaviour, ...
         frames: uint8 (F, H, W, 3). positions: (T, 23, 3) metres. rotations: (T, 23, 3, 3).
         camera, mount: the frames' intrinsics, and where the camera sits on the head.
-        camera_pose: (F, 4, 4) T_world_camera, optical; None where the data has none. depth: (F, H, W) metres or None.
+        camera_pose: (F, 4, 4) T_world_camera, optical; None where the data has none.
+        arrays: all that the data holds of the clip, by name (`training.datasets.clips.shards`).
     """
 
     split: str
@@ -46,7 +48,7 @@ class RealClip:
     camera: Pinhole
     mount: Mount
     camera_pose: NDArray[np.float32] | None = None
-    depth: NDArray[np.floating] | None = None
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

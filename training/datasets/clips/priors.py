@@ -60,35 +60,48 @@ def clip_prior(clip: Mapping[str, Any], error: float = 0.0, rng: np.random.Gener
         RecordingError: the clip holds no depth.
     """
     names = prior_arrays(clip)
-    height, width = clip["frames"].shape[1:3]
-    camera = Pinhole(width, height, *map(float, clip["intrinsics"]))
-    first = np.asarray(clip["frames"][0])
+    rng = np.random.default_rng(0) if rng is None else rng
+    memory, first = past_memory(clip, error, rng), np.asarray(clip["frames"][0])
     depth = np.asarray(clip["first_depth"] if "first_depth" in names else clip["depth"][0], np.float32)
-    images, depths, poses, stamps = first[None], depth[None], clip["camera_pose"][:1], np.zeros(1)
-    masks = np.asarray(clip["first_body"])[None] if "first_body" in names else np.zeros((1, height, width), np.uint8)
-    if "past_time" in names:
-        used = np.flatnonzero(np.isfinite(clip["past_time"]))
-        past_masks = clip["past_body"] if "past_body" in names else np.zeros(clip["past_depth"].shape, np.uint8)
-        images, depths, poses, stamps, masks = (
-            np.concatenate([past[used], now])
-            for past, now in zip(
-                (clip["past_frames"], clip["past_depth"], clip["past_camera_pose"], clip["past_time"], past_masks),
-                (images, depths, poses, stamps, masks),
-                strict=True,
-            )
-        )
-    if error > 0.0:
-        rng = np.random.default_rng(0) if rng is None else rng
-        depths = depths.astype(np.float32) * np.exp(error * smooth_noise(len(depths), height, width, rng))
-    memory = SceneMemory(max_age_s=np.inf, depth_tolerance=min(_TOLERANCE + error, _MOST_TOLERANCE))
-    for image, view, pose, stamp, mask in zip(images, depths, poses, stamps, masks, strict=True):
-        # a body's edge pixels mix with what is behind it
-        ignore = cv2.dilate(np.ascontiguousarray(mask, np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        memory.add(image, view, camera, pose, float(stamp), ignore if ignore.any() else None)
-    prior = memory.render(camera, clip["camera_pose"])
+    depth = _disturbed(depth[None], error, rng)[0]
+    mask = clip["first_body"] if "first_body" in names else np.zeros(depth.shape, np.uint8)
+    memory.add(first, depth, clip_camera(clip), clip["camera_pose"][0], 0.0, _ignored(mask))
+    prior = memory.render(clip_camera(clip), clip["camera_pose"])
     assert prior.depth is not None
     prior.frames[0], prior.visibility[0], prior.depth[0] = first, 1.0, depth
     return prior
+
+
+def past_memory(clip: Mapping[str, Any], error: float = 0.0, rng: np.random.Generator | None = None) -> SceneMemory:
+    """A scene memory of a clip's past keyframes; empty where it has none. Arguments as of `clip_prior`."""
+    memory = SceneMemory(max_age_s=np.inf, depth_tolerance=min(_TOLERANCE + error, _MOST_TOLERANCE))
+    if not set(PAST) <= set(clip):
+        return memory
+    used = np.flatnonzero(np.isfinite(clip["past_time"]))
+    depths = _disturbed(np.asarray(clip["past_depth"][used], np.float32), error, rng or np.random.default_rng(0))
+    masks = clip["past_body"] if "past_body" in clip else np.zeros(clip["past_depth"].shape, np.uint8)
+    for row, depth in zip(used, depths, strict=True):
+        image, pose, stamp = (clip[name][row] for name in ("past_frames", "past_camera_pose", "past_time"))
+        memory.add(image, depth, clip_camera(clip), pose, float(stamp), _ignored(masks[row]))
+    return memory
+
+
+def clip_camera(clip: Mapping[str, Any]) -> Pinhole:
+    """The intrinsics of a clip's frames."""
+    height, width = clip["frames"].shape[1:3]
+    return Pinhole(width, height, *map(float, clip["intrinsics"]))
+
+
+def _disturbed(depths: NDArray[np.float32], error: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Depths (N, H, W) with a smooth error of that standard deviation of their logarithm."""
+    return depths if error == 0.0 else depths * np.exp(error * smooth_noise(*depths.shape, rng))
+
+
+def _ignored(body: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    """Pixels (H, W) that are left out for the wearer's body, one more on each side: its edges mix with what is behind
+    it."""
+    ignore = cv2.dilate(np.ascontiguousarray(body, np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    return ignore if ignore.any() else None
 
 
 def smooth_noise(count: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -94,7 +94,8 @@ def clip_camera(clip: Mapping[str, Any]) -> Pinhole:
 
 def _disturbed(depths: NDArray[np.float32], error: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Depths (N, H, W) with a smooth error of that standard deviation of their logarithm."""
-    return depths if error == 0.0 else depths * np.exp(error * smooth_noise(*depths.shape, rng))
+    count, height, width = depths.shape
+    return depths if error == 0.0 else depths * np.exp(error * smooth_noise(count, height, width, rng))
 
 
 def _ignored(body: NDArray[np.uint8]) -> NDArray[np.bool_] | None:

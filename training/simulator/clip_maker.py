@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
-from egotwin_model.geometry.rotations import rotation_angle
+from egotwin_model.geometry.rotations import rotation_angle, rotation_z
 from egotwin_model.geometry.skeleton import HEAD
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.datasets.clips.shards import PAST_KEYFRAMES
@@ -31,6 +31,7 @@ POSES_PER_FRAME = 2  # motion at 16 Hz, video at 8 Hz
 MOST_PAST_S = 8.0
 MOST_MOVED = 4  # articulations and objects whose states a clip holds
 MAX_TRIES = 40
+FOV_DEG, DOWN_DEG, ROLL_DEG, SHIFT_M = (55, 120), (-10, 45), (-5, 5), 0.03  # of varied cameras
 HEAD_SNAP_RPS, SNAP_RPS = float(np.radians(400)), float(np.radians(1000))  # over a sixteenth of a second
 SUPERSAMPLE = 2
 BODY_SEEDS = {split: range(k << 40, (k + 1) << 40) for k, split in enumerate(SPLIT_SEEDS)}
@@ -43,8 +44,8 @@ class ClipOptions:
 
     Attributes:
         size: side of the square frames, pixels.
-        vary_camera: a random field of view (75 … 105 degrees) and mount (within 3 cm and 8 degrees of the mini
-            model's) for each clip; otherwise every clip has the mini model's camera.
+        vary_camera: a random field of view (`FOV_DEG`) and mount (within 3 cm of the mini model's, `DOWN_DEG` and
+            `ROLL_DEG`) for each clip; otherwise every clip has the mini model's camera.
         vary_look: another exposure, white balance, tone, blur, noise, vignette and JPEG for each clip (`photometry`).
         outside: also render each clip from a camera in a corner of the room.
         hand_pixels, depth, segmentation: labels that cost rendering time.
@@ -159,9 +160,11 @@ def sample_camera(rng: np.random.Generator, options: ClipOptions) -> tuple[Mount
     default = Mount()
     if not options.vary_camera:
         return default, Pinhole.from_fov(options.size, options.size, FOV)
-    shift = np.array(default.translation) + rng.uniform(-0.03, 0.03, 3) * (1, 1, 0.7)
-    mount = Mount.looking_forward(shift.tolist(), float(np.radians(15 + rng.uniform(-8, 8))))
-    return mount, Pinhole.from_fov(options.size, options.size, float(np.radians(rng.uniform(75, 105))))
+    shift = np.array(default.translation) + rng.uniform(-SHIFT_M, SHIFT_M, 3)
+    level = Mount.looking_forward(shift.tolist(), float(np.radians(rng.uniform(*DOWN_DEG))))
+    rolled = np.array(level.rotation) @ rotation_z(float(np.radians(rng.uniform(*ROLL_DEG))))  # about the optical axis
+    fov = float(np.radians(rng.uniform(*FOV_DEG)))
+    return replace(level, rotation=rolled), Pinhole.from_fov(options.size, options.size, fov)
 
 
 def room_motion_of(motion: SyntheticMotion, frames: int | None = None) -> RoomMotion:

@@ -24,6 +24,7 @@ pytest.importorskip("mujoco", reason=missing_extra("world"))
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError
+from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.skeleton import HEAD, forward_kinematics
 from egotwin_model.io.videos import Compression, VideoFile, write_video
 from training.datasets.clips import card, dataset, facts
@@ -31,7 +32,7 @@ from training.datasets.clips.dataset import open_clips
 from training.datasets.clips.priors import clip_prior
 from training.datasets.clips.shards import PAST_KEYFRAMES, Manifest
 from training.simulator import generate, show
-from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, fault_of
+from training.simulator.clip_maker import BODY_SEEDS, ClipOptions, fault_of, sample_camera
 from training.simulator.rooms.collisions import penetration
 from training.simulator.rooms.plan import RoomPlan, Solids
 from training.simulator.rooms.scene import SPLIT_SEEDS
@@ -99,9 +100,9 @@ def test_a_shard_resumes_and_holds_every_label(tmp_path: Path) -> None:
         head[:3, :3], head[:3, 3] = clip["rotations"][0, HEAD], clip["positions"][0, HEAD]
         np.testing.assert_allclose(head @ clip["mount"], clip["camera_pose"][0], atol=1e-5)
         assert (
-            32 / 2 / np.tan(np.radians(105 / 2)) - 1e-3
+            32 / 2 / np.tan(np.radians(120 / 2)) - 1e-3
             <= clip["intrinsics"][0]
-            <= 32 / 2 / np.tan(np.radians(75 / 2)) + 1e-3
+            <= 32 / 2 / np.tan(np.radians(55 / 2)) + 1e-3
         )
         assert clip["contacts"].shape == clip["step_phase"].shape == clip["fingers"].shape == (81, 2)
         for row, _ in enumerate(clips.records[k]["objects"]):
@@ -221,6 +222,24 @@ def test_a_full_disk_leaves_finished_shards_and_is_reported(tmp_path: Path) -> N
     finished = open_clips(kept, verify=True)
     assert 0 < len(finished) < 12
     assert not [path for path in kept.iterdir() if path.name.startswith(".")]
+
+
+def test_varied_cameras_are_those_that_people_wear() -> None:
+    rng, options = np.random.default_rng(0), ClipOptions(32, vary_camera=True)
+    mounts, cameras = zip(*(sample_camera(rng, options) for _ in range(400)), strict=True)
+    axes = np.array([mount.rotation for mount in mounts])
+    down, roll = np.degrees(np.arcsin(-axes[:, 2, 2])), np.degrees(np.arctan2(axes[:, 2, 0], -axes[:, 2, 1]))
+    shift = np.array([mount.translation for mount in mounts]) - Mount().translation
+    for values, low, high in (
+        (np.degrees([camera.fov_x for camera in cameras]), 55, 120),
+        (down, -10, 45),
+        (roll, -5, 5),
+        (shift[:, 0], -0.03, 0.03),
+        (shift[:, 2], -0.03, 0.03),
+    ):
+        assert low - 1e-6 <= np.min(values) < low + 0.05 * (high - low)
+        assert high - 0.05 * (high - low) < np.max(values) <= high + 1e-6
+    assert sample_camera(rng, ClipOptions(32))[0] == Mount()
 
 
 def test_keyframes_of_the_past_are_the_same_in_both_forms(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def rotation_y(angle: Array) -> Array:
     return matrix
 
 
+def rotation_x(angle: Array) -> Array:
+    """Rotations (..., 3, 3) about the x axis by angles (...)."""
+    angle = np.asarray(angle, dtype=np.float64)
+    c, s = np.cos(angle), np.sin(angle)
+    zero, one = np.zeros_like(c), np.ones_like(c)
+    return np.stack([one, zero, zero, zero, c, -s, zero, s, c], axis=-1).reshape(*angle.shape, 3, 3)
+
+
 def rotation_about(axis: Array, angle: NDArray[np.floating]) -> Array:
     """Rotations (..., 3, 3) about one unit vector (3,) by angles (...) in radians (Rodrigues)."""
     skew = _cross_product_matrix(axis)

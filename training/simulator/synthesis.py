@@ -21,6 +21,7 @@ from training.simulator.motion.past import add_past
 from training.simulator.motion.performing import find_performance, performed_names
 from training.simulator.motion.roaming import is_roaming
 from training.simulator.motion.script_planner import compose
+from training.simulator.motion.starting_pose import begin_at_ease_or_not, only_at_targets
 from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.narration.clip_text import describe_clip
 from training.simulator.narration.pose_text import head_yaw
@@ -115,8 +116,9 @@ def _clip(
     def attempt() -> SyntheticMotion:
         line = compose(rng, room, person, script, CLIP_S)
         begin = _window(rng, line)
+        leans = begin_at_ease_or_not(line, script, begin, len(before) > 0)
         if len(before):
-            add_past(line, begin, -float(before[0]))
+            add_past(line, begin, -float(before[0]), leans, only_at_targets(script))
         return _motion_of(rng, line, begin, CLIP_S, "+".join(script), split, ambiguous=ambiguous, before=before)
 
     return _first_that_fits(attempt, tries)

@@ -14,7 +14,7 @@ from ...shared_data import missing_extra
 
 pytest.importorskip("pybullet_data", reason=missing_extra("world"))
 
-from egotwin_model.geometry.rotations import rotation_y
+from egotwin_model.geometry.rotations import rotation_angle, rotation_y
 from training.actions.scripts import clip_scripts
 from training.actions.vocabulary import kind_of
 from training.actions.wording import Clause, goal_text, wordings
@@ -347,6 +347,46 @@ def test_a_clip_may_begin_in_mid_movement_after_a_past() -> None:
                 speeds.append(float(steps.max() * RATE_HZ))
     assert max(moving[0.0]) < 0.25
     assert np.mean(np.array(moving[8.0]) > 0.5) > 0.25
+
+
+def start_angles(motions: list[SyntheticMotion]) -> tuple[np.ndarray, np.ndarray]:
+    """How far the head looks down and is tilted in the first poses, degrees."""
+    heads = np.stack([motion.rotations[0, HEAD] for motion in motions]).astype(float)
+    return np.degrees(np.arcsin(-heads[:, 2, 0])), np.degrees(np.arctan2(heads[:, 2, 1], heads[:, 2, 2]))
+
+
+def test_clips_begin_with_heads_held_as_people_do() -> None:
+    motions = [synthesise(np.random.default_rng(seed), ROOM) for seed in range(160)]
+    down, roll = start_angles(motions)
+    shares = (1, 10, 25, 50, 75, 90, 99)
+    print(
+        f"percentiles {shares}: looking down {np.percentile(down, shares).round()}, roll {np.percentile(roll, shares)}"
+    )
+    assert 0.3 < (np.abs(roll) > 1).mean() < 0.6
+    assert np.percentile(roll, 3) < -12
+    assert np.percentile(roll, 97) > 12
+    assert np.percentile(down, 5) < -8
+    assert np.percentile(down, 95) > 30
+    assert down.min() > -36
+    assert down.max() < 61
+    assert np.abs(roll).max() < 26
+    lean = np.degrees(np.arccos([motion.rotations[0, JOINT["T8"], 2, 2] for motion in motions]))
+    assert 0.05 < (lean > 12).mean() < 0.4
+    snaps = 0
+    for motion in motions:
+        speed = rotation_angle(motion.rotations[:-1, HEAD], motion.rotations[1:, HEAD]) * RATE_HZ
+        snaps += np.degrees(speed.max()) > 400
+        neck = motion.rotations[:, JOINT["T8"]].swapaxes(-1, -2).astype(float) @ motion.rotations[:, HEAD].astype(float)
+        assert np.degrees(np.arccos(np.clip((np.trace(neck, axis1=1, axis2=2) - 1) / 2, -1, 1))).max() < 95
+    assert snaps < 0.02 * len(motions)  # the clip maker rejects these
+
+
+def test_a_body_that_stands_still_keeps_its_head_still() -> None:
+    motions = clips("stand_still")
+    assert np.abs(start_angles(motions)[1]).max() > 5
+    for motion in motions:
+        turn = rotation_angle(motion.rotations[:1, HEAD], motion.rotations[:, HEAD])
+        assert np.degrees(turn.max()) < 12
 
 
 def test_the_same_seed_gives_the_same_clip() -> None:

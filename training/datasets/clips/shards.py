@@ -45,7 +45,7 @@ from safetensors.numpy import save_file
 from egotwin_model.errors import RecordingError
 from egotwin_model.io.files import sha256, write_atomically, write_text
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 SHARD_CLIPS = 64
 PAST_KEYFRAMES = 8
 _NAME = re.compile(r"clips-\d{5,}")

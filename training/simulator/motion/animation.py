@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.geometry.inverse_kinematics import hinge_frames, supported_height, two_bone
-from egotwin_model.geometry.rotations import cross, partway, rotation_y, rotation_z, unit
+from egotwin_model.geometry.rotations import cross, partway, rotation_x, rotation_y, rotation_z, unit
 from egotwin_model.geometry.skeleton import HEAD, XSENS_PARENTS, forward_kinematics
 from egotwin_model.motion.head_path import heading
 from training.simulator.people import hand_motion as hands
@@ -60,7 +60,7 @@ class _PoseInputs:
     Attributes:
         look: heading the head aims at. walk: 0 standing … 1 walking. shift: weight, -1 on the right … 1 on the left
             foot. phase: of the walk cycle. sway: see `person.sway`.
-        drop, lean, turn, forward: see `posture.POSTURE`.
+        drop, lean, turn, forward: see `posture.POSTURE`. carriage: (T, 4), see `motion_plan.CARRIAGE`.
     """
 
     time: Array
@@ -75,6 +75,7 @@ class _PoseInputs:
     lean: Array
     turn: Array
     forward: Array
+    carriage: Array
 
     @property
     def still(self) -> Array:
@@ -161,6 +162,7 @@ def _pose_inputs(
         lean=held[:, 1],
         turn=held[:, 2],
         forward=held[:, 3],
+        carriage=plan.carriage.at(time),
     )
 
 
@@ -176,7 +178,7 @@ def _layers(person: Person, f: _PoseInputs) -> Array:
     still = f.still[:, None]
     blended[:, SPINE, 2] += (twist / 4)[:, None]
     blended[:, SPINE, 1] += still * f.sway[:, 2:3] / 2
-    blended[:, SPINE, 0] += still * f.sway[:, 3:4] / 2
+    blended[:, SPINE, 0] += still * f.sway[:, 3:4] / 2 + f.carriage[:, 3:] / 4
     return Rotation.from_rotvec(blended.reshape(-1, 3)).as_matrix().reshape(-1, 23, 3, 3)
 
 
@@ -206,8 +208,9 @@ def _place_leg(person: Person, rotations: Array, pelvis: Array, ankle: Array, fo
 
 def _gaze(person: Person, f: _PoseInputs, gazes: tuple[Gaze, ...], positions: Array, rotations: Array) -> None:
     """Aims the head: ahead of turns, level while walking, at gaze targets and a little at the hand that acts."""
-    yaw = f.look + f.sway[:, 4]
-    pitch = person.gaze_pitch + f.sway[:, 5] + 0.01 * np.minimum(f.walk, 1) * np.cos(4 * np.pi * f.phase)
+    held_yaw, held_pitch, roll, _ = f.carriage.T
+    yaw = f.look + f.sway[:, 4] + held_yaw
+    pitch = person.gaze_pitch + held_pitch + f.sway[:, 5] + 0.01 * np.minimum(f.walk, 1) * np.cos(4 * np.pi * f.phase)
     trunk_yaw = heading(rotations[:, JOINT["T8"]])
     trunk_yaw += np.round((f.heading - trunk_yaw) / (2 * np.pi)) * 2 * np.pi
     for gaze in gazes:
@@ -226,7 +229,8 @@ def _gaze(person: Person, f: _PoseInputs, gazes: tuple[Gaze, ...], positions: Ar
         aim_pitch = np.arctan2(-away[:, 2], np.hypot(away[:, 0], away[:, 1])) - CAMERA_PITCH
         yaw = yaw + weight * np.arctan2(np.sin(aim_yaw - yaw), np.cos(aim_yaw - yaw))
         pitch = pitch + weight * (aim_pitch - pitch)
+        roll = roll * (1 - 0.7 * weight)
     yaw = trunk_yaw + _MOST_NECK * np.tanh((yaw - trunk_yaw) / _MOST_NECK)
-    head = rotation_z(yaw) @ rotation_y(np.clip(pitch, np.radians(-35), np.radians(60)))
+    head = rotation_z(yaw) @ rotation_y(np.clip(pitch, np.radians(-35), np.radians(60))) @ rotation_x(roll)
     rotations[:, JOINT["Neck"]] = partway(rotations[:, JOINT["T8"]], head, _NECK_SHARE)
     rotations[:, HEAD] = head

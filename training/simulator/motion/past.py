@@ -6,6 +6,8 @@ and glances that are still under way.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,29 +31,39 @@ _AT_REST_MPS = 0.02
 _LOW_M = 0.1  # metres the pelvis is lower than in a stand from which on a body stays where it is
 _NEAR_M, _FAR_M = 0.8, 4.0  # distances of what is glanced at
 _LEAST_STEADY_S = 0.3
+_UNSETTLED_RAD, _UNSETTLED_M = np.radians(10), 0.12
 
 
-def add_past(line: Timeline, begin_s: float, past_s: float) -> None:
+def add_past(line: Timeline, begin_s: float, past_s: float, leans: bool, free: bool) -> None:
     """Gives a time line a past of a clip that begins at ``begin_s``: the course before that, and glances.
+
+    Args:
+        leans: whether the body leans as the clip begins, so that it has arrived before that.
+        free: whether turns and glances that are still under way then leave what the clip shows as it is.
 
     Raises:
         NoRoomError: the body is walking at the start, and nowhere is there space to come from.
     """
-    rng = line.rng
     heading, path, speed = line.course()
-    latest = max(begin_s + 0.6, 0.0)  # what the clip's text tells of begins at time 0
-    until = min(_steady_until(line, heading, speed), latest, begin_s + float(rng.uniform(-0.8, 1.3)))
-    until = round(until * GRID_HZ) / GRID_HZ
-    at = round((until + line.lead_s) * GRID_HZ)
-    time = np.arange(-round((until - begin_s + past_s + _SETTLE_S) * GRID_HZ), 1) / GRID_HZ
-    low = line.postures_at(np.array([until]))[0, 0] > _LOW_M
-    if low:
-        turned, speeds = np.zeros_like(time), np.zeros_like(time)
-        way = np.repeat(path[at][None], len(time), axis=0)
-    else:
+    rests = speed[0] < _AT_REST_MPS
+    latest = max(begin_s + 0.6, 0.0) if rests else begin_s  # what the clip's text tells of begins at time 0
+    latest = begin_s - 0.8 if leans else latest
+    until = min(_steady_until(line, heading, speed), latest, begin_s + float(line.rng.uniform(-0.8, 1.3)))
+    at = math.floor((until + line.lead_s) * GRID_HZ)
+    until, count = at / GRID_HZ - line.lead_s, round((until - begin_s + past_s + _SETTLE_S) * GRID_HZ)
+    if count > 0:  # else all of the past lies in what the time line has already
+        time = np.arange(-count, 1) / GRID_HZ
         turned, speeds, way = _find_course(line, time, path[at], float(heading[at]), float(speed[at]))
-    line.precede(heading[at] + turned[:-1], way[:-1], speeds[:-1], until)
-    _glance_about(line, begin_s - past_s, begin_s, speed[at] < _AT_REST_MPS)
+        if rests and not free:
+            until = min(until, math.floor((begin_s - _settled_s(time, turned, way)) * GRID_HZ) / GRID_HZ)
+        line.precede(heading[at] + turned[:-1], way[:-1], speeds[:-1], until)
+    _glance_about(line, begin_s - past_s, begin_s, begin_s + (0.4 if free and rests else -0.7))
+
+
+def _settled_s(time: Array, turned: Array, way: Array) -> float:
+    """From when on a course of times up to 0, at whose end the body rests, hardly turns and goes on."""
+    unsettled = (np.abs(turned) > _UNSETTLED_RAD) | (np.linalg.norm(way - way[-1], axis=1) > _UNSETTLED_M)
+    return float(time[np.flatnonzero(unsettled)[-1]] if unsettled.any() else time[0])
 
 
 def _steady_until(line: Timeline, heading: Array, speed: Array) -> float:
@@ -66,6 +78,8 @@ def _steady_until(line: Timeline, heading: Array, speed: Array) -> float:
 def _find_course(line: Timeline, time: Array, place: Array, heading: float, speed: float) -> tuple[Array, Array, Array]:
     """Turns (N,) relative to the end, speeds (N,) and path (N, 2) of a course that is free and ends as it is to."""
     walkable, rng = _walkable_before(line), line.rng
+    if line.postures_at(time[-1:] - line.lead_s)[0, 0] > _LOW_M:
+        return np.zeros_like(time), np.zeros_like(time), np.repeat(place[None], len(time), axis=0)
     moving = speed > _AT_REST_MPS
     walks = moving or rng.random() < _WALKING_SHARE
     arrival = None if moving or not walks else _arrival(line, walkable, time, place, heading)
@@ -142,15 +156,15 @@ def _course(rng: np.random.Generator, time: Array, speed: float, slow: float, wa
     return turned, speeds
 
 
-def _glance_about(line: Timeline, first_s: float, begin_s: float, at_rest: bool) -> None:
-    """Adds glances at things and at places in between; the last may last until a little after the clip's begin."""
+def _glance_about(line: Timeline, first_s: float, begin_s: float, last_s: float) -> None:
+    """Adds glances at things and at places in between; the last ends at ``last_s``."""
     rng = line.rng
     busy = min([gaze.start_s for gaze in line.gazes], default=np.inf)
     things = [line.state.place_of(target)[:3, 3] for target in line.room.targets if target.kind != "spot"]
     start, glances = first_s + float(rng.exponential(1.0)), []
     while start < begin_s - 0.3:
         stay = float(rng.uniform(0.7, 2.2))
-        end = min(start + stay, begin_s + float(rng.uniform(-0.6, 0.4 if at_rest else 0.1)), busy - 0.2)
+        end = min(start + stay, last_s - float(rng.uniform(0, 1.0)), busy - 0.2)
         if end - start > 0.4:
             glances.append(Gaze(_glanced_at(line, start + stay / 2, things)[None], np.zeros(1), start, end))
         start = end + float(rng.exponential(1.2)) + 0.3

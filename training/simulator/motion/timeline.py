@@ -14,7 +14,7 @@ from training.simulator.motion.grasps import Grasp
 from training.simulator.motion.room_state import RoomState
 from training.simulator.people.easing import GRID_HZ, EasedChanges, ease, integrate
 from training.simulator.people.hand_task import HandTask
-from training.simulator.people.motion_plan import POST_S, PRE_S, Gaze, MotionPlan, RoamingSegment
+from training.simulator.people.motion_plan import CARRIAGE, POST_S, PRE_S, Gaze, MotionPlan, RoamingSegment
 from training.simulator.people.person import Person
 from training.simulator.people.posture import STANDING, ReachTable
 from training.simulator.rooms.plan import NoRoomError, RoomPlan, Target
@@ -53,6 +53,7 @@ class Timeline:
 
     Attributes:
         state: of the room at the end. posture: (5,) of `posture.POSTURE`, at the end.
+        carriage_changes: start, end and change (4,) of `motion_plan.CARRIAGE`.
         held: objects in the "left" and "right" hand. grasps: how they are held.
         seat: what the body sits on at the end, seated_since: from when on. sittings: times of sitting that are over.
         shown_s: a clip must show what comes before this time.
@@ -70,6 +71,7 @@ class Timeline:
     now: float = -PRE_S
     posture: Array = field(default_factory=lambda: STANDING.copy())
     posture_changes: list[tuple[float, float, Array]] = field(default_factory=list)
+    carriage_changes: list[tuple[float, float, Array]] = field(default_factory=list)
     tasks: list[HandTask] = field(default_factory=list)
     gazes: list[Gaze] = field(default_factory=list)
     held: dict[str, Target] = field(default_factory=dict)
@@ -265,6 +267,7 @@ class Timeline:
             np.append(speed, np.full(post, self.speed)),
             np.concatenate([path, onward]),
             EasedChanges.of(self.posture_changes, len(STANDING)),
+            EasedChanges.of(self.carriage_changes, len(CARRIAGE)),
             tuple(self.tasks),
             tuple(self.gazes),
         )

@@ -15,6 +15,9 @@ Array = NDArray[np.float64]
 
 PRE_S = 2.5  # a plan starts this long before its clip, so that a clip can start in mid-step
 POST_S = 2.0
+CARRIAGE = ("yaw", "pitch", "roll", "side")
+"""How head and trunk are held besides posture and gaze, rad: the head turned to the left, bent down, and tilted to the
+right; the trunk leaning to the right."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class MotionPlan:
 
     Attributes:
         time: (N,) s. heading: (N,) rad. speed: (N,) m/s along the heading, signed. path: (N, 2) m, world.
-        posture: changes of `posture.POSTURE`. hands: tasks of both hands. gazes: what is looked at.
+        posture: changes of `posture.POSTURE`. carriage: changes of `CARRIAGE`. hands: tasks of both hands.
+        gazes: what is looked at.
     """
 
     time: Array
@@ -57,6 +61,7 @@ class MotionPlan:
     speed: Array
     path: Array
     posture: EasedChanges
+    carriage: EasedChanges
     hands: tuple[HandTask, ...] = ()
     gazes: tuple[Gaze, ...] = ()
 

@@ -6,6 +6,7 @@
 #   CONFIG=mini-128 SIZE=128 CPU=false examples/train_mini.sh    on a GPU
 #
 # Settings, from the environment:
+#   MOCAP      a folder of motion capture to train on too, none by default
 #   CONFIG     a configuration of docs/training.md        SIZE   pixels along a side of its frames
 #   CLIPS      of train, val and test                     DATA, RUNS, OUT   folders of clips, stages, the model
 #   PROCESSES  that share a batch; CPU=true trains without a GPU
@@ -17,8 +18,11 @@ DATA=${DATA:-data/world} RUNS=${RUNS:-runs/$CONFIG} OUT=${OUT:-models/egotwin-$C
 PROCESSES=${PROCESSES:-$([ "$CPU" = true ] && echo 2 || echo 1)} EXPORT=${EXPORT:-}
 PYTHON=${PYTHON:-.venv/bin/python} EGOTWIN=${EGOTWIN:-.venv/bin/egotwin}
 
-# shellcheck disable=SC2086  # CLIPS and EXPORT are lists of words
-"$EGOTWIN" data world --out "$DATA" --split train val test --clips $CLIPS --size "$SIZE" --hand-pixels
+mocap=()
+if [ -n "${MOCAP:-}" ]; then mocap=(--mocap "$MOCAP"); fi
+read -r train val test <<<"$CLIPS"
+"$EGOTWIN" data world --out "$DATA/train" --split train --clips "$train" --size "$SIZE" --hand-pixels "${mocap[@]}"
+"$EGOTWIN" data world --out "$DATA" --split val test --clips "$val" "$test" --size "$SIZE" --hand-pixels
 
 launch=("$PYTHON")
 if [ "$PROCESSES" -gt 1 ]; then
@@ -27,10 +31,9 @@ if [ "$PROCESSES" -gt 1 ]; then
 fi
 if [ "$CPU" = true ]; then export ACCELERATE_USE_CPU=true; fi
 for stage in video-codec motion-vae motion-decoder text-to-motion joint; do
-  "${launch[@]}" -m training.stages.command "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS"
+  "${launch[@]}" -m training.stages.command "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS" "${mocap[@]}"
 done
 
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086  # EXPORT is a list of words
 "$EGOTWIN" export --runs "$RUNS" --out "$OUT" --name "egotwin-$CONFIG" $EXPORT
-read -r _ val _ <<<"$CLIPS"
 "$EGOTWIN" tune --model "$OUT" --data "$DATA" --clips $((val < 64 ? val : 64)) --record

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
 from egotwin_model.egotwin.pretrained import cogvideox_schedule
-from egotwin_model.errors import ModelError
+from egotwin_model.errors import ModelError, RecordingError
+from egotwin_model.geometry.skeleton import XSENS
 from egotwin_model.io.files import read_json
 from egotwin_model.io.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.runtimes.base import RuntimeOptions
 from egotwin_model.text.encoders import TextEncoder, load_text_encoder
-from training.datasets.clips.dataset import ClipSet, open_clips
+from training.datasets.clips.dataset import ClipSet, open_clips, skeleton_of
+from training.datasets.mocap.capture_folder import CaptureFolder
 from training.stages.checkpoints import differences
 from training.stages.codec import VideoCodecStage
 from training.stages.compatibility import check_cameras, check_sizes, check_statistics
@@ -25,6 +28,8 @@ from training.stages.representations import check_feature_dim, check_representat
 from training.stages.run_folder import codec_folder, diffusion_folder, motion_vae_folder, progress, stage_folder
 from training.stages.stage import Stage
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -33,11 +38,13 @@ class RunPaths:
     Attributes:
         data: folder with ``train`` and ``val`` clips. runs: folder that holds the stages.
         pretrained: a CogVideoX-5b-I2V pipeline folder; without one the text and video branch is initialised randomly.
+        mocap: a folder of motion capture that the motion VAE is trained on too.
     """
 
     data: Path
     runs: Path
     pretrained: Path | None = None
+    mocap: Path | None = None
 
     @cached_property
     def clips(self) -> dict[str, ClipSet]:
@@ -68,12 +75,12 @@ def build(recipe: Recipe, paths: RunPaths, folder: Path) -> Stage:
             whole = motion_vae_folder(runs, recipe.representation)
             _check_finished(whole, "motion-vae", ("MotionVAE",))
             _check_configuration(whole, recipe, "motion-vae")
-            stage = MotionDecoderStage(recipe, train, validation, runs, folder)
+            stage = MotionDecoderStage(recipe, train, validation, runs, folder, _captures(train, paths))
             check_statistics(stage.features, stage.statistics, stage.representation, train.folder, whole)
             return stage
         case MotionVAERecipe():
             check_feature_dim(train, recipe)
-            return MotionVAEStage(recipe, train, validation, runs, folder)
+            return MotionVAEStage(recipe, train, validation, runs, folder, _captures(train, paths))
         case DiffusionRecipe():
             return _diffusion(recipe, paths)
 
@@ -104,6 +111,22 @@ def _diffusion(recipe: DiffusionRecipe, paths: RunPaths) -> DiffusionStage:
     train, validation = (encode_split(part, split, runs, recipe, encoder) for split, part in clips.items())
     texts = [str(record["text"]) for record in clips["val"].records]
     return DiffusionStage(recipe, train, validation, start_from, Preview(recipe, runs, validation, texts))
+
+
+def _captures(clips: ClipSet, paths: RunPaths) -> CaptureFolder | None:
+    """The motion capture to train on, if any; `RecordingError` where it is not of the clips' body."""
+    if paths.mocap is None:
+        return None
+    if skeleton_of(clips) != XSENS:
+        raise RecordingError(
+            f"{paths.mocap}: motion capture is retargeted to the Xsens body, and {clips.folder} has another; leave out "
+            "--mocap"
+        )
+    found = CaptureFolder.load(paths.mocap)
+    if found.skipped and processes().is_main_process:
+        log.warning("%s: %d of %d recordings are left out: %s", paths.mocap, len(found.skipped),
+                    len(found.skipped) + len(found.motions), found.skipped)  # fmt: skip
+    return found
 
 
 def _check_finished(folder: Path, stage: str, classes: tuple[str, ...]) -> None:

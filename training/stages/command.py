@@ -12,10 +12,11 @@ import tyro
 from egotwin_model.errors import EgoTwinError, ModelError
 from egotwin_model.io.files import NO_ROOM, read_json
 from training.datasets.clips.identity import clips_identity
+from training.datasets.mocap.capture_folder import checksum
 from training.stages.building import RunPaths, build
 from training.stages.checkpoints import differences
 from training.stages.compatibility import check_clips
-from training.stages.recipes import RECIPES, STAGES, DiffusionRecipe, Recipe
+from training.stages.recipes import RECIPES, STAGES, DiffusionRecipe, MotionVAERecipe, Recipe
 from training.stages.run_folder import CLIPS, RECIPE
 from training.stages.trainer import train
 from training.workers.stopping import Stopped
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/ clips")
     parser.add_argument("--runs", type=Path, default=Path("runs/mini"), help="folder that holds one folder per stage")
     parser.add_argument("--pretrained", type=Path, help="CogVideoX-5b-I2V's folder, for the paper's size")
+    parser.add_argument("--mocap", type=Path, help="folder of motion capture for motion-vae and motion-decoder")
     arguments, overrides = parser.parse_known_args(argv)
     overrides = [word for word in overrides if word != "--"]  # which hides --help from argparse
     try:
@@ -47,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         if named is None:
             raise ModelError(f"configuration {arguments.config} has no stage {arguments.stage}")
         recipe = tyro.cli(type(named), default=named, args=overrides, prog=f"egotwin train {arguments.stage}")
-        paths = RunPaths(arguments.data, arguments.runs, arguments.pretrained)
+        paths = RunPaths(arguments.data, arguments.runs, arguments.pretrained, arguments.mocap)
         run(recipe, paths, paths.stage(arguments.stage, recipe))
     except EgoTwinError as error:
         print(f"egotwin train: {error}")
@@ -68,6 +70,8 @@ def run(recipe: Recipe, paths: RunPaths, folder: Path) -> None:
     for clips in paths.clips.values():
         check_clips(clips)
     identity = clips_identity(paths.clips["train"], with_goals=isinstance(recipe, DiffusionRecipe))
+    if isinstance(recipe, MotionVAERecipe) and paths.mocap is not None:
+        identity["mocap_sha256"] = checksum(paths.mocap)
     notes = {RECIPE: asdict(recipe), CLIPS: identity}
     _check_notes(folder, notes)
     stage = build(recipe, paths, folder)

@@ -28,6 +28,8 @@ from egotwin_model.motion.vae import (
 )
 from training.datasets.clips.dataset import ClipSet, skeleton_of
 from training.datasets.latents.cache import CachedShards
+from training.datasets.mocap.capture_folder import CaptureFolder
+from training.stages.captures import Captures
 from training.stages.encoding import motion_features
 from training.stages.motion_augmentation import varied
 from training.stages.random_streams import RandomStreams
@@ -58,11 +60,20 @@ class MotionVAEStage(Stage):
 
     name = "motion-vae"
 
-    def __init__(self, recipe: MotionVAERecipe, train: ClipSet, validation: ClipSet, runs: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        recipe: MotionVAERecipe,
+        train: ClipSet,
+        validation: ClipSet,
+        runs: Path,
+        folder: Path,
+        captures: CaptureFolder | None = None,
+    ) -> None:
         self.recipe = recipe
         self.representation = kind = clips_representation(train, recipe.representation)
         self.feet = skeleton_of(train).foot_indices
         cached, held_out = motion_features(train, "train", runs, kind), motion_features(validation, "val", runs, kind)
+        self.captures = None if captures is None else Captures(captures, kind, train.manifest.pose_rate)
         self.statistics = self._statistics(cached, runs)
         save_tensors(folder / STATISTICS, self.statistics.to_tensors())
         save_representation(folder, kind)
@@ -74,6 +85,7 @@ class MotionVAEStage(Stage):
         self.model: nn.Module = self._start(sample, runs)
 
     def _statistics(self, features: CachedShards, runs: Path) -> MotionStatistics:
+        """Of the clips alone, since later stages know no others."""
         return MotionStatistics.fit((part["features"] for part in features.shards()), self.representation.slices)
 
     def _start(self, sample: Tensor, runs: Path) -> MotionVAE:
@@ -88,6 +100,8 @@ class MotionVAEStage(Stage):
 
     def batch(self, indices: Tensor, streams: RandomStreams) -> dict[str, Tensor]:
         features = self.features[indices]
+        if self.captures is not None:
+            features = self.captures.mixed_in(features, self.recipe.mocap_share, streams)
         if self.recipe.variety:
             features = varied(features, self.representation, self.recipe.variety, streams)
         return {"features": self.statistics.normalise(features)}
@@ -123,18 +137,27 @@ class MotionVAEStage(Stage):
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MotionVAE)
-        decoded = _reconstructed(model, self.validation)
-        truth, found = self._motion(self.validation), self._motion(decoded)
+        real = [self.statistics.normalise(part) for part in self.captures.held_out] if self.captures else []
+        parts = [self._errors(model, part, "val_real") for part in real]
+        poses = [part.shape[1] for part in real]
+        return self._errors(model, self.validation, "val") | {
+            name: float(np.average([part[name] for part in parts], weights=poses)) for name in (parts or [{}])[0]
+        }
+
+    def _errors(self, model: MotionVAE, features: Tensor, prefix: str) -> dict[str, float]:
+        """Mean errors of standardised features (N, T, D) that went through the VAE."""
+        decoded = _reconstructed(model, features)
+        truth, found = self._motion(features), self._motion(decoded)
         cosine = ((truth.head_rotations * found.head_rotations).sum((-1, -2)) - 1) / 2
         steps = (truth.head_positions - found.head_positions).diff(dim=1)
         foot_steps = (truth.positions - found.positions)[..., self.feet, :].diff(dim=1).norm(dim=-1)
-        feet = {"val_foot_step_error_cm": float(foot_steps.mean()) * 100} if self.feet else {}
+        feet = {f"{prefix}_foot_step_error_cm": float(foot_steps.mean()) * 100} if self.feet else {}
         return {
-            "val_joint_error_cm": float((truth.positions - found.positions).norm(dim=-1).mean()) * 100,
-            "val_head_error_cm": float((truth.head_positions - found.head_positions).norm(dim=-1).mean()) * 100,
-            "val_head_step_error_cm": float(steps.norm(dim=-1).mean()) * 100,
+            f"{prefix}_joint_error_cm": float((truth.positions - found.positions).norm(dim=-1).mean()) * 100,
+            f"{prefix}_head_error_cm": float((truth.head_positions - found.head_positions).norm(dim=-1).mean()) * 100,
+            f"{prefix}_head_step_error_cm": float(steps.norm(dim=-1).mean()) * 100,
             **feet,
-            "val_head_error_deg": float(torch.rad2deg(cosine.clamp(-1, 1).arccos()).mean()),
+            f"{prefix}_head_error_deg": float(torch.rad2deg(cosine.clamp(-1, 1).arccos()).mean()),
         }
 
     def sheet(self, model: nn.Module, path: Path) -> None:

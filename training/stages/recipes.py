@@ -36,6 +36,8 @@ class MotionVAERecipe:
             place of a sampler's errors. 0 in the paper's.
         variety: share of the clips that are augmented (`training.stages.motion_augmentation`), 0 where the data
             are recordings of people.
+        mocap_share: share of the clips of a batch that are drawn from motion capture instead, where `egotwin train` is
+            given a folder of it (--mocap), before they are augmented.
         representation: "head-centric" (the paper's) or "root-centric" (its ablation).
         place_weight: weight of position errors in the clip frame [per cm]: of joints, of their steps from pose to
             pose, of the feet's steps again, and of points 1 m from the head along its axes. For a foot to stand still,
@@ -51,6 +53,7 @@ class MotionVAERecipe:
     change_weight: float = 0.0
     latent_offset: float = 0.0
     variety: float = 0.0
+    mocap_share: float = 0.0
     representation: str = "head-centric"
     place_weight: float = 0.0
     decoder_only: bool = False
@@ -170,7 +173,7 @@ _PAPER: dict[str, Recipe] = {
 }  # fmt: skip
 _MINI_VAE = MotionVAERecipe(
     TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
-    MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
+    MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, mocap_share=0.3,
 )  # fmt: skip
 _MINI: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500)),
@@ -196,7 +199,7 @@ _MODEL_128 = EgoTwinConfig.mini(
 )
 _MINI_128_VAE = MotionVAERecipe(
     TrainConfig(10_000, 128, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
-    MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5,
+    MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, mocap_share=0.3,
 )  # fmt: skip
 _MINI_128: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(

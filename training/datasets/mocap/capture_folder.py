@@ -14,6 +14,8 @@ from training.datasets.mocap.formats import READERS, read
 from training.datasets.mocap.retarget import retarget
 from training.datasets.mocap.segments import Cut, cut
 
+HELD_OUT_EVERY = 12
+
 
 @dataclass(frozen=True, eq=False)
 class CaptureFolder:
@@ -48,6 +50,12 @@ class CaptureFolder:
         if not motions:
             raise RecordingError(f"none of the {len(paths)} recordings in {folder} can be used: {skipped}")
         return cls(tuple(motions), tuple(tuple(cut(motion)) for motion in motions), skipped)
+
+
+def training_and_held_out(folder: CaptureFolder) -> tuple[tuple[CapturedMotion, ...], tuple[CapturedMotion, ...]]:
+    """The motions to train on, and for validation every twelfth by path: none where there are fewer."""
+    held_out = folder.motions[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+    return tuple(motion for motion in folder.motions if motion not in held_out), held_out
 
 
 def checksum(folder: Path | str) -> str:

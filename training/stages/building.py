@@ -20,7 +20,8 @@ from training.stages.checkpoints import differences
 from training.stages.codec import VideoCodecStage
 from training.stages.compatibility import check_cameras, check_sizes, check_statistics
 from training.stages.diffusion import DiffusionStage
-from training.stages.encoding import encode_split, processes
+from training.stages.encoding import encode_split
+from training.stages.frame_latents import processes
 from training.stages.motion import MotionDecoderStage, MotionVAEStage
 from training.stages.preview import Preview
 from training.stages.recipes import TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe

@@ -23,7 +23,7 @@ from training.stages.stage import Stage
 
 VALIDATION_CLIPS = 128
 VALIDATION_SEED = 7
-CONDITIONS = ("camera", "gravity")  # by `EgoTwinTransformer.forward`'s names
+CONDITIONS = ("camera", "gravity", "prior", "visibility", "depth")  # by `EgoTwinTransformer.forward`'s names
 MODALITIES = {"text-to-motion": ("motion",), "joint": ("video", "motion"), "text-to-video": ("video",)}
 
 
@@ -61,6 +61,7 @@ class DiffusionStage(Stage):
     def loss(self, model: nn.Module, batch: dict[str, Tensor], streams: RandomStreams) -> dict[str, Tensor]:
         batch, device = _in_float(batch), batch["text"].device
         t_video, t_motion = (t.to(device) for t in draw_timesteps(self.recipe, streams))
+        batch = as_known(self.recipe, batch, t_motion, streams)
         noise = {name: streams.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
         errors = self._errors(model, batch, noise, t_video, t_motion)
         if len(self.modalities) == 1:
@@ -71,7 +72,8 @@ class DiffusionStage(Stage):
         return {"loss": means["video"] + means["motion"], **means}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Losses at fixed timesteps and noise: all modalities at t, and video at t with the motion clean."""
+        """Losses at fixed timesteps and noise: all modalities at t, video at t with the motion clean, also with its
+        prior."""
         count = min(VALIDATION_CLIPS, len(self.validation))
         device = next(model.parameters()).device
         indices = torch.arange(count)
@@ -80,10 +82,12 @@ class DiffusionStage(Stage):
         streams = RandomStreams(VALIDATION_SEED, 0, range(count))
         noise = {name: streams.normal(*batch[name].shape[1:]).to(device) for name in self.modalities}
         t = torch.linspace(0, PURE_NOISE, count).long().to(device)
-        metrics = {f"val_{name}": float(e.mean()) for name, e in self._errors(model, batch, noise, t, t).items()}
+        unseen = without_prior(batch)
+        metrics = {f"val_{name}": float(e.mean()) for name, e in self._errors(model, unseen, noise, t, t).items()}
         if len(self.modalities) == 2 and self.recipe.model.asynchronous:
-            given = self._errors(model, batch, noise, t, torch.zeros_like(t))["video"]
-            metrics["val_video_given_motion"] = float(given.mean())
+            given = {"val_video_given_motion": unseen} | ({"val_video_given_prior": batch} if "prior" in batch else {})
+            for name, known in given.items():
+                metrics[name] = float(self._errors(model, known, noise, t, torch.zeros_like(t))["video"].mean())
         return metrics
 
     def shipped(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -134,6 +138,30 @@ def draw_timesteps(recipe: DiffusionRecipe, streams: RandomStreams) -> tuple[Ten
     return t_video, t_motion
 
 
+def as_known(
+    recipe: DiffusionRecipe, batch: dict[str, Tensor], t_motion: Tensor, streams: RandomStreams
+) -> dict[str, Tensor]:
+    """The batch with prior and depth hidden in those clips that are trained without them.
+
+    A prior is rendered along the true head path, so motion that is still noisy would read its answer from it: it is
+    known only where the motion is, up to `prior_until`, as when sampling.
+    """
+    if "prior" not in batch and "depth" not in batch:
+        return batch
+    u_prior, u_depth = streams.uniform(2).T.to(t_motion.device)
+    if "prior" in batch:
+        known = (t_motion <= recipe.prior_until) & (u_prior < recipe.prior_given)
+        batch = {**batch, "visibility": batch["visibility"] * known[:, None, None, None, None]}
+    if "depth" in batch:
+        batch = {**batch, "depth": batch["depth"] * (u_depth < recipe.depth_given)[:, None, None, None]}
+    return batch
+
+
+def without_prior(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with no prior in any clip."""
+    return {name: value for name, value in batch.items() if name not in ("prior", "visibility")}
+
+
 def target_shares(recipe: DiffusionRecipe) -> dict[str, float]:
     """Share of the clips in which a modality is a target; in the others it is clean or absent."""
     if not recipe.model.asynchronous:
@@ -146,9 +174,9 @@ def target_shares(recipe: DiffusionRecipe) -> dict[str, float]:
 
 def _gather(clips: LatentClips, indices: Tensor, rows: Tensor) -> dict[str, Tensor]:
     batch = {"text": clips.texts[rows]}
-    for name, latents in (("video", clips.video), ("motion", clips.motion), ("gravity", clips.gravity)):
-        if latents is not None:
-            batch[name] = latents[indices]
+    for name in ("video", "motion", "gravity", "prior", "visibility", "depth"):
+        if (rows_of := getattr(clips, name)) is not None:
+            batch[name] = rows_of[indices]
     if clips.camera_poses is not None and clips.camera is not None:
         batch["camera"] = plucker_maps(clips.camera, clips.camera_poses[indices], *batch["video"].shape[-2:])
     return batch

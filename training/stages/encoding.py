@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from safetensors import safe_open
 from torch import Tensor
 
@@ -22,16 +20,14 @@ from egotwin_model.errors import ModelError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import sha256
 from egotwin_model.io.store import CONFIG, WEIGHTS, load_tensors, save_tensors
-from egotwin_model.motion.gravity import gravity_in_head
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.motion.vae import load_motion_vae
 from egotwin_model.text.encoders import TextEncoder
-from egotwin_model.video.pixels import to_video
-from egotwin_model.video.vae import encode_video, load_video_vae
+from egotwin_model.video.vae import load_video_vae
 from training.datasets.clips.cameras import ClipCameras
-from training.datasets.clips.dataset import ClipSet, skeleton_of
+from training.datasets.clips.dataset import ClipSet
 from training.datasets.latents.cache import (
     CachedShards,
     MappedRows,
@@ -41,7 +37,9 @@ from training.datasets.latents.cache import (
     pieces_of,
 )
 from training.stages.codec import frames_of
-from training.stages.compatibility import check_statistics
+from training.stages.compatibility import FRAMES, check_statistics
+from training.stages.frame_latents import clips_at_once, frame_latents, processes
+from training.stages.known_views import gravity, known_views
 from training.stages.recipes import DiffusionRecipe
 from training.stages.representations import check_representation, clips_representation
 from training.stages.run_folder import (
@@ -52,7 +50,6 @@ from training.stages.run_folder import (
     motion_vae_folder,
 )
 
-PIXELS_AT_ONCE = 16 * 41 * 64 * 64  # of video through the codec: 16 clips at 64 px, one at 480 px
 TEXTS_AT_ONCE, TEXTS_A_PIECE = 64, 128
 
 Rows = Tensor | MappedRows
@@ -70,6 +67,7 @@ class LatentClips:
         text_index: (N,) row of each clip's text.
         camera_poses: (N, P, 4, 4) float32 T_world_camera of every frame. camera: their intrinsics.
         gravity: (N, 3) float32 in the first head frame.
+        prior, visibility, depth: as `known_views` has them.
     """
 
     texts: Rows
@@ -79,14 +77,12 @@ class LatentClips:
     camera_poses: Tensor | None = None
     camera: Pinhole | None = None
     gravity: Rows | None = None
+    prior: Rows | None = None
+    visibility: Rows | None = None
+    depth: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.text_index)
-
-
-def processes() -> PartialState:
-    """The processes of this run, and the device of this one."""
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe, encoder: TextEncoder) -> LatentClips:
@@ -94,10 +90,12 @@ def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe
 
     Raises:
         ModelError: the cache is damaged, or the clips' motion is unlike that the motion VAE was trained on.
-        RecordingError: the recipe wants the camera's rays, and the clips' cameras differ.
+        RecordingError: the recipe wants the camera's rays, and the clips' cameras differ; or it wants a prior or depth,
+            and the clips hold no depth.
     """
     states, rows = text_states(encoder, [str(record["text"]) for record in clips.records], split, runs)
     posed = recipe.model.camera_condition
+    views = _known_views(clips, split, runs, recipe)
     return LatentClips(
         texts=states,
         text_index=rows,
@@ -106,25 +104,30 @@ def encode_split(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe
         camera_poses=torch.from_numpy(clips.gather("camera_pose")) if posed else None,
         camera=ClipCameras(clips).shared().intrinsics if posed else None,
         gravity=gravity(clips, split, runs) if recipe.model.gravity_condition else None,
+        **views,
     )
 
 
-@torch.no_grad()
+def _known_views(clips: ClipSet, split: str, runs: Path, recipe: DiffusionRecipe) -> dict[str, MappedRows]:
+    """Those of `known_views` that a recipe's model takes; none where it has no video tokens."""
+    c = recipe.model
+    wanted = [*(["prior", "visibility"] if c.prior_condition else []), *(["depth"] if c.depth_condition else [])]
+    if recipe.kind == "text-to-motion" or not wanted:
+        return {}
+    views = known_views(clips, split, runs)
+    return {name: views[name] for name in wanted}
+
+
 def video_latents(clips: ClipSet, split: str, runs: Path) -> MappedRows:
     """Video latents (N, F, C, h, w) float16 of one split by the codec in ``runs/video-codec``."""
     folder, team = codec_folder(runs), processes()
     vae = load_video_vae(folder).to(team.device)
     height, width = clips.tensor("frames", 0).shape[1:3]
-    at_once = max(1, PIXELS_AT_ONCE // (41 * height * width))
+    at_once = clips_at_once(FRAMES, height, width)
 
     def encode(clips: ClipSet, rows: range) -> dict[str, Tensor]:
-        parts = []
-        for first in range(rows.start, rows.stop, at_once):
-            frames = frames_of(clips, range(first, min(first + at_once, rows.stop))).to(team.device)
-            with torch.autocast(team.device.type, torch.bfloat16):
-                mean = encode_video(vae, to_video(frames))
-            parts.append(mean.transpose(1, 2).half().cpu())
-        return {"video": torch.cat(parts)}
+        parts = (range(first, min(first + at_once, rows.stop)) for first in range(rows.start, rows.stop, at_once))
+        return {"video": torch.cat([frame_latents(vae, frames_of(clips, part)) for part in parts])}
 
     made_by = {"codec": sha256(folder / WEIGHTS), "config": sha256(folder / CONFIG)}
     return cache_shards(clips, latents_folder(runs, "video", split), made_by, encode, team).rows("video")
@@ -142,19 +145,6 @@ def motion_features(clips: ClipSet, split: str, runs: Path, representation: Head
 
     folder = latents_folder(runs, "features", split, representation.kind)
     return cache_shards(clips, folder, representation.describe(), encode, processes())
-
-
-def gravity(clips: ClipSet, split: str, runs: Path) -> MappedRows:
-    """Gravity in the first head frame (N, 3) float32 of one split."""
-    head = skeleton_of(clips).head_index
-
-    def encode(clips: ClipSet, rows: range) -> dict[str, Tensor]:
-        heads = np.stack([clips.tensor("rotations", row)[0, head] for row in rows])
-        return {"gravity": torch.from_numpy(gravity_in_head(heads).astype(np.float32))}
-
-    return cache_shards(clips, latents_folder(runs, "gravity", split), {"head": head}, encode, processes()).rows(
-        "gravity"
-    )
 
 
 @torch.no_grad()

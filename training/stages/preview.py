@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,15 @@ class Preview:
         self.representation = None if kind is None else trained_representation(runs, kind)
 
     def samples(self, model: nn.Module) -> list[Sample]:
-        """One future of every preview clip, without guidance."""
+        """One future of every preview clip, without guidance; with a prior, the video is that of the true motion."""
         clips, generator, device = self.clips, torch.Generator().manual_seed(SEED), next(model.parameters()).device
         text = clips.texts[clips.text_index[self.rows]].float().to(device)
         video, motion = (None if z is None else z[self.rows].float().to(device) for z in (clips.video, clips.motion))
-        extra = {} if clips.gravity is None else {"gravity": clips.gravity[self.rows].to(device)}
+        extra = {
+            name: rows[self.rows].float().to(device)
+            for name, rows in (("gravity", clips.gravity), ("depth", clips.depth))
+            if rows is not None
+        }
         if video is not None and clips.camera is not None and clips.camera_poses is not None:
             extra["camera"] = plucker_maps(clips.camera, clips.camera_poses[self.rows], *video.shape[-2:]).to(device)
         conditions = Conditions(
@@ -61,10 +66,17 @@ class Preview:
             None if z is None else torch.randn(z.shape, generator=generator).to(device) for z in (video, motion)
         )
         sampler = Sampler(model, self.recipe.schedule, asynchronous=self.recipe.model.asynchronous)
-        mode = MODES[self.recipe.kind]
-        found_video, found_motion = sampler.sample(
-            mode, conditions, noise_video, noise_motion, NUM_STEPS, Guidance(1.0, 1.0, 1.0)
-        )
+
+        def sample(mode: Mode, conditions: Conditions) -> tuple[Any, Any]:
+            return sampler.sample(mode, conditions, noise_video, noise_motion, NUM_STEPS, Guidance(1.0, 1.0, 1.0))
+
+        if clips.prior is None or clips.visibility is None:
+            found_video, found_motion = sample(MODES[self.recipe.kind], conditions)
+        else:  # a prior belongs to a head path: that of the clip
+            known = {"prior": clips.prior, "visibility": clips.visibility}
+            seen = extra | {name: rows[self.rows].float().to(device) for name, rows in known.items()}
+            _, found_motion = sample("motion", conditions)
+            found_video, _ = sample("video", replace(conditions, motion=motion, extra=seen))
         frames, true_frames = self._frames(found_video, video)
         bodies, true_bodies = self._bodies(found_motion, motion)
         skeleton = XSENS if self.representation is None else self.representation.skeleton

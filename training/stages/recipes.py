@@ -7,7 +7,7 @@ from typing import Literal
 
 from egotwin_model.diffusion.sampler import Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
-from egotwin_model.egotwin.variants import VARIANTS, variant
+from egotwin_model.egotwin.variants import GEOMETRY, VARIANTS, variant
 from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.vae import MotionVAEConfig
 from egotwin_model.video.vae import VideoVAEConfig
@@ -73,6 +73,10 @@ class DiffusionRecipe:
         motion_absent, video_absent: share of clips whose motion (video) is pure noise, t = T, for guidance.
         video_noise_bias: t_v = T(1 − u^bias) for uniform u; 1 is the paper's uniform t_v. Above 1 trains more at
             high noise, where a small model that samples in few steps decides the content of the frames.
+        prior_given: share of clips that know their prior, of those whose motion is clean up to prior_until, for models
+            with a prior condition; others never know it (`training.stages.diffusion.as_known`).
+        prior_until: the largest t_m at which motion counts as clean there.
+        depth_given: share of clips that know the first frame's depth, for models with a depth condition.
         freeze_text: freeze the text and video branch (the paper's stage 2; needs pretrained weights).
         adapter_rank: above 0, the text and video branch is trained by low-rank adapters of this rank alone (LoRA, by
             `peft`), in its attention and MLPs. Shipped weights have them merged.
@@ -90,6 +94,9 @@ class DiffusionRecipe:
     motion_absent: float = 0.05
     video_absent: float = 0.05
     video_noise_bias: float = 1.0
+    prior_given: float = 0.85
+    prior_until: int = 50
+    depth_given: float = 0.7
     freeze_text: bool = False
     adapter_rank: int = 0
 
@@ -112,16 +119,22 @@ def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
     )
 
 
-def _with_variants(name: str, recipes: dict[str, Recipe]) -> dict[str, dict[str, Recipe]]:
+def _with_variants(
+    name: str, recipes: dict[str, Recipe], plain: dict[str, Recipe] | None = None
+) -> dict[str, dict[str, Recipe]]:
     """A size's recipes, and those of every row of the paper's tables at that size, "mini/vidmld" and so on.
 
     All train on the same clips for the same number of steps; a row differs in its model alone. What a size trains by
     its own name may have conditions that the paper's EgoTwin ("mini/egotwin") has not.
+
+    Args:
+        plain: stages of the rows without geometry, where they are not those of `recipes`.
     """
     found = {name: recipes}
     for row in VARIANTS:
+        stages = recipes if row == "geometry" else {**recipes, **(plain or {})}
         found[f"{name}/{row}"] = {
-            stage: changed for stage, recipe in recipes.items() if (changed := _as_variant(recipe, row)) is not None
+            stage: changed for stage, recipe in stages.items() if (changed := _as_variant(recipe, row)) is not None
         }
     return found
 
@@ -151,6 +164,12 @@ def _further(whole: MotionVAERecipe, train: TrainConfig) -> MotionVAERecipe:
     return replace(whole, train=train, latent_offset=0.5, place_weight=0.05, decoder_only=True)
 
 
+def _with_geometry(recipe: Recipe, **changes: float) -> DiffusionRecipe:
+    """A diffusion recipe whose model knows prior, gravity and depth."""
+    assert isinstance(recipe, DiffusionRecipe)
+    return replace(recipe, model=replace(recipe.model, **GEOMETRY), **changes)
+
+
 # **Our decisions** throughout: the paper gives no learning rates, batch sizes or steps.
 _PAPER: dict[str, Recipe] = {
     "motion-vae": MotionVAERecipe(
@@ -175,7 +194,7 @@ _MINI_VAE = MotionVAERecipe(
     TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
     MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, mocap_share=0.3,
 )  # fmt: skip
-_MINI: dict[str, Recipe] = {
+_MINI_64: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500)),
     "motion-vae": _MINI_VAE,
     "motion-decoder": _further(
@@ -193,9 +212,25 @@ _MINI: dict[str, Recipe] = {
         EgoTwinConfig.mini(), "joint", motion_clean=0.4, video_noise_bias=2.0,
     ),
 }  # fmt: skip
+# 128 px of as many video tokens, and geometry. Half of the clips are trained as the sampler works: motion first, with
+# pure noise for the video, then the video with its motion and a prior. A fifth is the paper's joint denoising.
+_LEADING = {"motion_clean": 0.45, "video_clean": 0.05, "motion_absent": 0.03, "video_absent": 0.25}
+_MINI: dict[str, Recipe] = {
+    "video-codec": VideoCodecRecipe(
+        TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500),
+        VideoVAEConfig(
+            spatial_compression_ratio=16, encoder_widths=(48, 96, 192), encoder_blocks=(1, 2, 2),
+            decoder_widths=(256, 128, 64), decoder_blocks=(3, 3, 2),
+        ),
+    ),
+    "motion-vae": _MINI_64["motion-vae"],
+    "motion-decoder": _MINI_64["motion-decoder"],
+    "text-to-motion": _with_geometry(_MINI_64["text-to-motion"]),
+    "joint": _with_geometry(_MINI_64["joint"], **_LEADING),
+}  # fmt: skip
 # For one GPU: 59 M parameters, 49 M of them the transformer's, at 128 px. Its sizes are computed, not trained.
 _MODEL_128 = EgoTwinConfig.mini(
-    num_layers=10, num_motion_layers=5, num_heads=8, motion_width=320, latent_height=16, latent_width=16
+    num_layers=10, num_motion_layers=5, num_heads=8, motion_width=320, latent_height=16, latent_width=16, **GEOMETRY
 )
 _MINI_128_VAE = MotionVAERecipe(
     TrainConfig(10_000, 128, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
@@ -212,12 +247,12 @@ _MINI_128: dict[str, Recipe] = {
     "motion-vae": _MINI_128_VAE,
     "motion-decoder": _further(_MINI_128_VAE, replace(_MINI_128_VAE.train, steps=5000, learning_rate=5e-4, warmup=100)),
     "text-to-motion": DiffusionRecipe(
-        TrainConfig(5000, 256, 1e-3, warmup=500, save_every=1000, validate_every=1000), _MODEL_128, "text-to-motion"
+        TrainConfig(5000, 256, 1e-3, warmup=500, save_every=1000, validate_every=1000), _MODEL_128, "text-to-motion",
     ),
     "joint": DiffusionRecipe(
         TrainConfig(40_000, 256, 1e-3, warmup=1000, optimizer="muon", save_every=500, validate_every=1000,
                     sheet_every=5000),
-        _MODEL_128, "joint", motion_clean=0.4, video_noise_bias=2.0,
+        _MODEL_128, "joint", **_LEADING, video_noise_bias=2.0,
     ),
 }  # fmt: skip
 _SMOKE_VAE = MotionVAERecipe(
@@ -235,8 +270,8 @@ _SMOKE: dict[str, Recipe] = {
 }
 RECIPES: dict[str, dict[str, Recipe]] = {
     **_with_variants("paper", _PAPER),
-    **_with_variants("mini", _MINI),
-    **_with_variants("mini-64", _MINI),  # the same: 64 px is what "mini" is where there is no GPU
+    **_with_variants("mini", _MINI, {stage: _MINI_64[stage] for stage in ("text-to-motion", "joint")}),
+    **_with_variants("mini-64", _MINI_64),
     **_with_variants("mini-128", _MINI_128),
     **_with_variants("smoke", _SMOKE),
 }

@@ -6,7 +6,7 @@
                 motion-vae-root-centric/                                    stage 1 of the rows without reformulation
                 variants/vidmld/  text-to-motion/  joint/                   every other row's stages 2 and 3
                 latents/video/train/clips-00000.safetensors …               outputs of networks for clips, in pieces
-                latents/{text,motion,features,gravity,motion-root-centric,…}/{train,val}/
+                latents/{text,motion,features,prior,gravity,…}/{train,val}/
 """
 
 from __future__ import annotations

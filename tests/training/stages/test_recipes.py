@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ pytest.importorskip("accelerate", reason=missing_extra("train"))
 
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
-from egotwin_model.egotwin.variants import VARIANTS
+from egotwin_model.egotwin.variants import GEOMETRY, VARIANTS
 from egotwin_model.motion.vae import MotionVAE
 from egotwin_model.video.vae import CausalVideoVAE
 from training.stages.compatibility import FRAMES, POSES
@@ -25,7 +25,7 @@ from training.stages.recipes import (
     VideoCodecRecipe,
 )
 
-SIZES = {"paper": 480, "mini": 64, "mini-64": 64, "mini-128": 128, "smoke": 64}
+SIZES = {"paper": 480, "mini": 128, "mini-64": 64, "mini-128": 128, "smoke": 64}
 
 
 def recipe_of(name: str) -> DiffusionRecipe:
@@ -40,15 +40,14 @@ def test_every_size_has_every_row_of_the_papers_tables() -> None:
         own = "video-codec" not in name and not name.startswith("paper")
         assert [stage for stage in STAGES if stage in recipes] == list(recipes)
         assert ("video-codec" in recipes) == own
-    assert RECIPES["mini-64"] == RECIPES["mini"]
     with pytest.raises(FrozenInstanceError):
         recipe_of("paper").train.steps = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["mini", "mini-128", "smoke"])
+@pytest.mark.parametrize("name", ["mini", "mini-64", "mini-128", "smoke", "smoke/geometry"])
 def test_the_parts_of_a_size_fit_together(name: str) -> None:
     """Clips through both codecs give what the transformer takes and predicts, and it is decoded to clips again."""
-    size, joint = SIZES[name], recipe_of(name)
+    size, joint = SIZES[name.split("/")[0]], recipe_of(name)
     codec, motion = RECIPES[name]["video-codec"], RECIPES[name]["motion-vae"]
     assert isinstance(codec, VideoCodecRecipe)
     assert isinstance(motion, MotionVAERecipe)
@@ -58,11 +57,25 @@ def test_the_parts_of_a_size_fit_together(name: str) -> None:
         video = video_vae.encode(torch.empty(1, 3, FRAMES, size, size)).latent_dist.mean.transpose(1, 2)
         latents = motion_vae.encode(torch.empty(1, POSES, motion.model.feature_dim)).mean
         t, text = torch.zeros(1, dtype=torch.long), torch.empty(1, c.text_length, c.text_dim)
-        v_video, v_motion = transformer(text, video, latents, t, t, video[:, 0], latents[..., 0])
+        known = {}
+        if c.prior_condition:
+            depth = torch.empty(1, 16, c.latent_height, c.latent_width)
+            known = {"prior": video, "visibility": video[:, :, :1], "depth": depth, "gravity": torch.empty(1, 3)}
+        v_video, v_motion = transformer(text, video, latents, t, t, video[:, 0], latents[..., 0], **known)
         assert v_video.shape == video.shape
         assert v_motion.shape == latents.shape
         assert video_vae.decode(v_video.transpose(1, 2)).sample.shape == (1, 3, FRAMES, size, size)
         assert motion_vae.decode(v_motion).shape == (1, POSES, motion.model.feature_dim)
+
+
+def test_geometry_is_what_is_shipped_and_no_row_of_the_papers_tables() -> None:
+    """`mini` has as many video tokens at 128 px as `mini-64` at 64; its rows train as those of `mini-64` do."""
+    assert recipe_of("mini").model == replace(EgoTwinConfig.mini(), **GEOMETRY) == recipe_of("mini/geometry").model
+    for row in ("egotwin", "vidmld", "without-interaction"):
+        assert replace(recipe_of(f"mini/{row}"), train=recipe_of("mini").train) == replace(
+            recipe_of(f"mini-64/{row}"), train=recipe_of("mini").train
+        )
+        assert not any(getattr(recipe_of(f"mini/{row}").model, setting) for setting in GEOMETRY)
 
 
 def test_the_gpus_mini_has_about_50_million_parameters() -> None:

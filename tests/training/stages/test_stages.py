@@ -41,6 +41,7 @@ from egotwin_model.motion.head_centric import HeadCentric
 from training.datasets.clips.dataset import open_clips
 from training.export import unpack
 from training.export.command import export, trained_networks, training_details
+from training.simulator.clip_maker import ClipOptions
 from training.simulator.generate import generate
 from training.stages import curves
 from training.stages.adapters import add_adapters, merged
@@ -62,7 +63,8 @@ ROOT = Path(__file__).parents[3]
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     for split, clips in (("train", 6), ("val", 3)):
-        generate(folder / split, split, clips, seed=0, size=64, workers=1)
+        options = ClipOptions(size=64, past_s=2.0, keyframe_depth=True)
+        generate(folder / split, split, clips, seed=0, size=64, workers=1, options=options)
     return folder
 
 
@@ -230,6 +232,7 @@ def test_every_row_of_the_papers_tables_trains(runs: Path, data: Path, tmp_path:
     assert any("motion" in tensor for tensor in names) == (row not in ("video-only", "camera"))
     metrics = json.loads((weights / "metrics.jsonl").read_text().splitlines()[-1])
     assert ("val_video" in metrics) == (row != "motion-only")
+    assert ("val_video_given_prior" in metrics) == (row == "geometry")
     model = export(trained_networks(folder, row), tmp_path / "model", row, SamplingDefaults(2), {}, graphs=False)
     clips, pipeline = open_clips(data / "val"), EgoTwinPipeline.from_pretrained(model, runtime="torch")
     if row not in ("camera", "video-only"):
@@ -491,9 +494,10 @@ def test_help_lists_every_field_of_a_recipe(data: Path, capsys: pytest.CaptureFi
 
 
 def test_timesteps_follow_the_recipes_shares() -> None:
-    """`mini`: 40 % of motions given clean, half of the videos in the noisiest quarter; `smoke`: uniform t_v."""
+    """`mini-64`: 40 % of motions given clean, half of the videos in the noisiest quarter; `mini`: more of both, since
+    there motion leads; `smoke`: uniform t_v."""
     streams = RandomStreams(0, 0, range(20_000))
-    for name, clean, noisiest in (("mini", 0.4, 0.5), ("smoke", 0.1, 0.25)):
+    for name, clean, noisiest in (("mini-64", 0.4, 0.5), ("mini", 0.45, 0.6), ("smoke", 0.1, 0.25)):
         recipe = RECIPES[name]["joint"]
         assert isinstance(recipe, DiffusionRecipe)
         t_video, t_motion = draw_timesteps(recipe, streams)

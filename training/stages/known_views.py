@@ -22,7 +22,7 @@ from egotwin_model.latents.cells import latent_visibility
 from egotwin_model.motion.gravity import gravity_in_head
 from egotwin_model.video.vae import load_video_vae
 from training.datasets.clips.dataset import ClipSet, skeleton_of
-from training.datasets.clips.priors import clip_prior, prior_arrays, smooth_noise
+from training.datasets.clips.priors import clip_prior, prior_arrays
 from training.datasets.latents.cache import MappedRows, cache_shards
 from training.stages.frame_latents import clips_at_once, frame_latents, processes
 from training.stages.run_folder import codec_folder, latents_folder
@@ -86,5 +86,5 @@ def _known_of(clip: Mapping[str, Any], split: str, row: int) -> tuple[Any, Any, 
     if kind < EXACT or kind >= 1.0 - UNKNOWN:
         error = 0.0
     prior = clip_prior(clip, error, rng)
-    depth = np.asarray(clip["first_depth"] if "first_depth" in clip else clip["depth"][0], dtype=np.float32)
-    return prior.frames, prior.visibility, depth * np.exp(error * smooth_noise(1, *depth.shape, rng)[0])
+    assert prior.depth is not None
+    return prior.frames, prior.visibility, prior.depth[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from egotwin_model.diffusion.sampler import Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
@@ -164,7 +164,7 @@ def _further(whole: MotionVAERecipe, train: TrainConfig) -> MotionVAERecipe:
     return replace(whole, train=train, latent_offset=0.5, place_weight=0.05, decoder_only=True)
 
 
-def _with_geometry(recipe: Recipe, **changes: float) -> DiffusionRecipe:
+def _with_geometry(recipe: Recipe, **changes: Any) -> DiffusionRecipe:
     """A diffusion recipe whose model knows prior, gravity and depth."""
     assert isinstance(recipe, DiffusionRecipe)
     return replace(recipe, model=replace(recipe.model, **GEOMETRY), **changes)
@@ -214,7 +214,7 @@ _MINI_64: dict[str, Recipe] = {
 }  # fmt: skip
 # 128 px of as many video tokens, and geometry. Half of the clips are trained as the sampler works: motion first, with
 # pure noise for the video, then the video with its motion and a prior. A fifth is the paper's joint denoising.
-_LEADING = {"motion_clean": 0.45, "video_clean": 0.05, "motion_absent": 0.03, "video_absent": 0.25}
+_LEADING: dict[str, Any] = {"motion_clean": 0.45, "video_clean": 0.05, "motion_absent": 0.03, "video_absent": 0.25}
 _MINI: dict[str, Recipe] = {
     "video-codec": VideoCodecRecipe(
         TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500),

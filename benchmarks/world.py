@@ -1,6 +1,8 @@
 """Measures how fast the simulator makes clips, and whether frames and labels agree; prints a table.
 
     python -m benchmarks.world                       speed at 128 and 256 px, CPU seconds of every step
+    python -m benchmarks.world --past 8              the same of clips with pasts and depth of keyframes
+    python -m benchmarks.world --starts 40           how heads are held as clips of 40 rooms begin, motions rejected
     python -m benchmarks.world --agreement 40        skeleton against frames of 40 clips
 
 CPU seconds of one process do not depend on what else the machine does, as clips per second do; both are printed.
@@ -21,10 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.geometry.camera import Pinhole
-from egotwin_model.geometry.skeleton import XSENS_JOINTS
+from egotwin_model.geometry.skeleton import HEAD, XSENS_JOINTS
 from egotwin_model.io.videos import PLAYABLE, encode_clip
 from training.actions.vocabulary import action_of
-from training.simulator.clip_maker import POSES_PER_FRAME, SUPERSAMPLE, room_motion_of, sample_motion
+from training.simulator.clip_maker import (
+    POSES_PER_FRAME,
+    SUPERSAMPLE,
+    ClipOptions,
+    keyframe_arrays,
+    render_view,
+    room_motion_of,
+    sample_motion,
+)
 from training.simulator.generate import CLIPS_PER_ROOM
 from training.simulator.render.clothes import Clothing
 from training.simulator.render.ego_renderer import EgoRenderer, LabelOptions
@@ -33,13 +43,15 @@ from training.simulator.rooms.scene import build_room
 
 TARGETS = {128: 10.0, 256: 4.0}  # clips a second on two idle cores
 SKIN_M = 0.03  # metres from the wrist's middle to its skin; what is nearer to the camera by more hides it
-STEPS = ("room", "motion", "render", "video")
+STEPS = ("room", "motion", "render", "past", "video")
+SHARES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 
 
-def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float], int]:
+def make(first_room: int, rooms: int, size: int, past_s: float) -> tuple[int, dict[str, float], int]:
     """Clips of some rooms: their number, CPU seconds of every step, bytes of video."""
     cv2.setNumThreads(1)
     spent, made, written = dict.fromkeys(STEPS, 0.0), 0, 0
+    options = ClipOptions(size, past_s=past_s, keyframe_depth=past_s > 0)
     for seed in range(first_room, first_room + rooms):
         start = time.process_time()
         spec, plan = build_room(seed, "train")
@@ -50,15 +62,16 @@ def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float],
             rng = np.random.default_rng([seed, clip])
             start = time.process_time()
             try:
-                motion = sample_motion(rng, plan, "train", Counter())
+                motion = sample_motion(rng, plan, "train", Counter(), past_s=past_s)
             except NoRoomError:
                 continue
             spent["motion"] += time.process_time() - start
             start = time.process_time()
-            renderer.wear(motion.offsets, Clothing.sample(rng))
-            poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
-            seen = renderer.render(*poses, room_motion_of(motion))
+            seen = render_view(renderer, motion, rng, options)
             spent["render"] += time.process_time() - start
+            start = time.process_time()
+            keyframe_arrays(renderer, motion, options)
+            spent["past"] += time.process_time() - start
             start = time.process_time()
             written += len(encode_clip(seen.images, 8, PLAYABLE))
             spent["video"] += time.process_time() - start
@@ -67,13 +80,41 @@ def make(first_room: int, rooms: int, size: int) -> tuple[int, dict[str, float],
     return made, spent, written
 
 
-def speed(size: int, rooms: int, workers: int) -> None:
+def starts(rooms: int, past_s: float) -> None:
+    """Prints how heads are held as clips begin, how many begin after a past, and how often motions are rejected."""
+    redrawn: Counter[str] = Counter()
+    heads, pasts, speeds = [], 0, []
+    for seed in range(1, rooms + 1):
+        _, plan = build_room(seed, "train")
+        rng = np.random.default_rng([seed, 3])
+        for _ in range(CLIPS_PER_ROOM):
+            try:
+                motion = sample_motion(rng, plan, "train", redrawn, past_s=past_s)
+            except NoRoomError:
+                redrawn["no space"] += 1
+                continue
+            heads.append(motion.rotations[0, HEAD])
+            speeds.append(float(np.linalg.norm(motion.positions[1, 0] - motion.positions[0, 0])) * motion.rate_hz)
+            pasts += motion.past is not None
+    axes = np.stack(heads).astype(float)
+    down, roll = np.degrees(np.arcsin(-axes[:, 2, 0])), np.degrees(np.arctan2(axes[:, 2, 1], axes[:, 2, 2]))
+    print(f"{len(heads)} clips; share after a past {pasts / len(heads):.2f}; rejected motions {dict(redrawn)}")
+    rows = [("percentile", list(SHARES))]
+    for name, values in (("looking down, °", down), ("roll, °", roll), ("speed of the pelvis, m/s", speeds)):
+        rows.append((name, np.percentile(values, SHARES).round(2).tolist()))
+    for name, values in rows:
+        print(f"| {name} | " + " | ".join(f"{value:g}" for value in values) + " |")
+
+
+def speed(size: int, rooms: int, workers: int, past_s: float) -> None:
     """Prints one row: CPU milliseconds a clip of every step, and clips a second."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        list(pool.map(make, [0] * workers, [1] * workers, [size] * workers))  # imports and compilation of shaders
+        list(
+            pool.map(make, [0] * workers, [1] * workers, [size] * workers, [past_s] * workers)
+        )  # imports and compilation of shaders
         start = time.monotonic()
-        jobs = [pool.submit(make, 1 + k * rooms, rooms, size) for k in range(workers)]
+        jobs = [pool.submit(make, 1 + k * rooms, rooms, size, past_s) for k in range(workers)]
         results = [job.result() for job in jobs]
         wall = time.monotonic() - start
     made = sum(count for count, _, _ in results)
@@ -153,16 +194,21 @@ def main() -> int:
     parser.add_argument("--rooms", type=int, default=6, help="rooms a worker (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--past", type=float, default=0.0, metavar="SECONDS", help="of clips (default: none)")
+    parser.add_argument("--starts", type=int, default=0, metavar="ROOMS")
     parser.add_argument("--agreement", type=int, default=0, metavar="CLIPS")
     options = parser.parse_args()
+    if options.starts:
+        starts(options.starts, options.past)
+        return 0
     if options.agreement:
         agreement(options.agreement, options.sizes[-1] if len(options.sizes) == 1 else 128)
         return 0
     print("CPU milliseconds a clip of 5 s; clips a second of two cores by CPU time, wanted, and as measured now")
-    print("| px | clips | room | motion | render | video | all | 2 cores | wanted | measured | kB |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("| px | clips | room | motion | render | past | video | all | 2 cores | wanted | measured | kB |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for size in options.sizes:
-        speed(size, options.rooms, options.workers)
+        speed(size, options.rooms, options.workers, options.past)
     return 0
 
 

@@ -70,6 +70,9 @@ def random_clips(folder: Path, size: int) -> ClipSet:
             "frames": rng.integers(0, 256, (CLIPS_A_PIECE, FRAMES, size, size, 3), dtype=np.uint8),
             "positions": rng.standard_normal((CLIPS_A_PIECE, POSES, 23, 3)).astype(np.float32),
             "rotations": turns * np.linalg.det(turns)[..., None, None],
+            "camera_pose": np.tile(np.eye(4, dtype=np.float32), (CLIPS_A_PIECE, FRAMES, 1, 1)),
+            "first_depth": rng.uniform(1.0, 5.0, (CLIPS_A_PIECE, size, size)).astype(np.float16),
+            "intrinsics": np.tile(np.float32([size / 2, size / 2, (size - 1) / 2, (size - 1) / 2]), (CLIPS_A_PIECE, 1)),
         }
         digest = write_shard(folder, index, arrays, [{"text": "walk on"}] * CLIPS_A_PIECE)
         manifest.shards[shard_name(index)] = {"clips": CLIPS_A_PIECE, "sha256": digest}
@@ -112,7 +115,7 @@ def random_stage(recipe: Recipe, size: int, folder: Path) -> Stage:
     match recipe:
         case VideoCodecRecipe():
             clips = random_clips(folder / "clips", size)
-            return VideoCodecStage(recipe, clips, clips)
+            return VideoCodecStage(recipe, clips, clips, folder)
         case MotionVAERecipe():
             clips, whole = random_clips(folder / "clips", 8), motion_vae_folder(folder, recipe.representation)
             stage = MotionVAEStage(recipe, clips, clips, folder, whole)

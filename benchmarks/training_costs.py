@@ -65,7 +65,8 @@ def codec_flops(recipe: VideoCodecRecipe, size: int) -> int:
     with torch.device("meta"):
         vae, video = CausalVideoVAE(c), torch.empty(1, 3, frames, size, size)
         noise = torch.empty(1, c.latent_channels, steps, side, side)
-        return counted(lambda: vae(video, noise))
+        known = (None, video, video[:, :1]) if c.prior_condition else ()
+        return counted(lambda: vae(video, noise, *known))
 
 
 def motion_vae_flops(recipe: MotionVAERecipe) -> tuple[int, int]:

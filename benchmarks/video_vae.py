@@ -1,6 +1,6 @@
-"""Speed of the mini video codec: encode and decode per clip by runtime, training clips per second by batch size.
+"""Speed of a size's video codec: encode and decode per clip by runtime, training clips per second by batch size.
 
-python -m benchmarks.video_vae --threads 1 2
+python -m benchmarks.video_vae --config mini --threads 1 2
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import onnxruntime
 import torch
+from torch import Tensor
 
-from egotwin_model.video.pixels import to_video
 from egotwin_model.video.vae import CausalVideoVAE
-from training.stages.codec_loss import CodecLossConfig, codec_loss
+from training.stages.codec_loss import codec_loss
+from training.stages.recipes import RECIPES, DiffusionRecipe, VideoCodecRecipe
 
 
 def milliseconds(call: Callable[[], object], seconds: float = 2.0) -> float:
@@ -31,42 +32,49 @@ def milliseconds(call: Callable[[], object], seconds: float = 2.0) -> float:
     return 1e3 * best
 
 
-def time_torch(vae: CausalVideoVAE, dtype: torch.dtype) -> tuple[float, float]:
-    """Encode and decode of one 41-frame 64 px clip in ms, under autocast to `dtype`."""
-    video = torch.rand(1, 3, 41, 64, 64) * 2 - 1
+def inputs(recipe: VideoCodecRecipe, size: int, frames: int, batch: int = 1) -> tuple[Tensor, ...]:
+    """A video, its latents' shape of noise, and where the codec takes one, a prior with its visibility."""
+    c = recipe.model
+    video = torch.rand(batch, 3, frames, size, size) * 2 - 1
+    side, steps = size // c.spatial_compression_ratio, 1 + (frames - 1) // c.temporal_compression_ratio
+    latents = torch.randn(batch, c.latent_channels, steps, side, side)
+    known = (torch.rand_like(video) * 2 - 1, torch.rand_like(video[:, :1])) if c.prior_condition else ()
+    return video, latents, *known
+
+
+def time_torch(vae: CausalVideoVAE, given: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[float, float]:
+    """Encode and decode of one clip in ms, under autocast to `dtype`."""
+    video, latents, *known = given
     with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        latents = vae.encode(video).latent_dist.mode()
-        return milliseconds(lambda: vae.encode(video)), milliseconds(lambda: vae.decode(latents))
+        return milliseconds(lambda: vae.encode(video)), milliseconds(lambda: vae.decode(latents, *known))
 
 
-def time_onnx(vae: CausalVideoVAE, threads: int) -> tuple[float, float]:
+def time_onnx(vae: CausalVideoVAE, given: tuple[Tensor, ...], threads: int) -> tuple[float, float]:
     """The same through ONNX Runtime."""
-    video = torch.rand(1, 3, 41, 64, 64) * 2 - 1
-    latents = torch.randn(1, vae.config.latent_channels, 11, 8, 8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     times = []
-    for module, example in ((vae.encoder, video), (vae.decoder, latents)):
+    for module, examples in ((vae.encoder, given[:1]), (vae.decoder, given[1:])):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "graph.onnx"
-            torch.onnx.export(module, (example,), path, dynamo=True, verbose=False)
+            torch.onnx.export(module, tuple(examples), path, dynamo=True, verbose=False)
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            feed = {session.get_inputs()[0].name: example.numpy()}
+            names = [node.name for node in session.get_inputs()]
+            feed = {name: example.numpy() for name, example in zip(names, examples, strict=True)}
             times.append(milliseconds(partial(session.run, None, feed)))
     return times[0], times[1]
 
 
-def training_rate(batch_size: int) -> float:
+def training_rate(recipe: VideoCodecRecipe, size: int, batch_size: int) -> float:
     """Clips per second of loss, backward and AdamW in bfloat16 on random clips."""
-    vae = CausalVideoVAE().train()
+    vae = CausalVideoVAE(recipe.model).train()
     optimizer = torch.optim.AdamW(vae.parameters(), fused=True)
-    length = CodecLossConfig().crop_frames  # what a training step sees of a clip
-    video = to_video(torch.randint(0, 256, (batch_size, length, 64, 64, 3), dtype=torch.uint8))
-    noise = torch.randn(batch_size, vae.config.latent_channels, 1 + (length - 1) // 4, 8, 8)
+    # what a training step sees of a clip
+    video, noise, *known = inputs(recipe, size, recipe.loss.crop_frames, batch_size)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16):
-            loss = codec_loss(vae, video, noise)["loss"]
+            loss = codec_loss(vae, video, noise, recipe.loss, None, *known)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -76,21 +84,29 @@ def training_rate(batch_size: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="mini", choices=["mini", "mini-64", "mini-128"])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[2, 4, 8, 16])
     arguments = parser.parse_args()
-    vae = CausalVideoVAE().eval()
-    print(f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters; one clip of 41 frames at 64 px")
+    recipes = RECIPES[arguments.config]
+    recipe, joint = recipes["video-codec"], recipes["joint"]
+    assert isinstance(recipe, VideoCodecRecipe)
+    assert isinstance(joint, DiffusionRecipe)
+    size = recipe.model.spatial_compression_ratio * joint.model.latent_height
+    vae = CausalVideoVAE(recipe.model).eval()
+    given = inputs(recipe, size, 41)
+    print(f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters; one clip of 41 frames at {size} px")
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for name, (encode, decode) in {
-            "torch fp32": time_torch(vae, torch.float32),
-            "torch bf16": time_torch(vae, torch.bfloat16),
-            "onnxruntime fp32": time_onnx(vae, threads),
+            "torch fp32": time_torch(vae, given, torch.float32),
+            "torch bf16": time_torch(vae, given, torch.bfloat16),
+            "onnxruntime fp32": time_onnx(vae, given, threads),
         }.items():
             print(f"{threads} threads  {name:17} encode {encode:6.1f} ms  decode {decode:6.1f} ms")
-        rates = ", ".join(f"{size}: {training_rate(size):.1f}" for size in arguments.batch_sizes)
-        print(f"{threads} threads  training bf16, clips/s by batch size  {rates}")
+        if arguments.batch_sizes:
+            rates = (f"{batch}: {training_rate(recipe, size, batch):.1f}" for batch in arguments.batch_sizes)
+            print(f"{threads} threads  training bf16, clips/s by batch size  {', '.join(rates)}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def build(recipe: Recipe, paths: RunPaths, folder: Path) -> Stage:
     train, validation, runs = paths.clips["train"], paths.clips["val"], paths.runs
     match recipe:
         case VideoCodecRecipe():
-            return VideoCodecStage(recipe, train, validation)
+            return VideoCodecStage(recipe, train, validation, runs)
         case MotionVAERecipe(decoder_only=True):
             check_representation(train, runs, recipe.representation)
             whole = motion_vae_folder(runs, recipe.representation)

@@ -27,7 +27,8 @@ class Action:
 
     In a wording, brackets hold what may be left out: square ones the side or the hand, round ones the support. The
     placeholders are {side}, {hand}, {name} (of the target), {it} (the same, or "it" where it was just named), {support}
-    (what the target stands on) and {there} (the same, or "it").
+    (what the target stands on), {there} (the same, or "it") and the quantities of `grammar`, which also explains the
+    alternatives in angle brackets.
 
     Attributes:
         name: of the kind, without a side. variants: pattern of its names where it has a side, for instance

@@ -29,7 +29,7 @@ class MotionMeasures:
 
     Attributes:
         turn: heading change of the head, left positive, full turns counted. net: distance between start and end,
-            and `ahead`, in the first heading. end: (x, y) of the head at the end.
+            and `ahead`, in the first heading, `aside`, to its left. end: (x, y) of the head at the end.
         turn_time, walk_time: share of the clip by which half of the turn and half of the way are done.
         end_speed: mean speed over the last `STOP_S`. least_speed: over the slowest `PAUSE_S`.
         reach: largest distance of a hand ahead of the pelvis, and reach_height: its height then; was_held and
@@ -43,6 +43,7 @@ class MotionMeasures:
     turn: float
     net: float
     ahead: float
+    aside: float
     end: tuple[float, float]
     turn_time: float
     walk_time: float
@@ -78,6 +79,7 @@ def measure(positions: ArrayLike, rotations: ArrayLike, rate_hz: float) -> Motio
         turn=float(yaw[-1] - yaw[0]),
         net=float(displacement(head)),
         ahead=float((head[-1, :2] - head[0, :2]) @ [np.cos(yaw[0]), np.sin(yaw[0])]),
+        aside=float((head[-1, :2] - head[0, :2]) @ [-np.sin(yaw[0]), np.cos(yaw[0])]),
         end=(float(head[-1, 0]), float(head[-1, 1])),
         turn_time=_half_time(np.abs(yaw - yaw[0])),
         walk_time=_half_time(np.concatenate([[0.0], np.cumsum(steps)])),

@@ -13,6 +13,7 @@ import numpy as np
 from training.actions.measures import MotionMeasures
 
 TOLERANCE = 0.4  # of the true angle, and of the distance to where the true wearer stops
+TOLD, TOLD_TURN_RAD, TOLD_M = 0.25, np.deg2rad(12.0), 0.2  # of an amount that the text tells, and least allowance
 STILL_TURN_RAD, STILL_M, TURNING_STEP_M, STEP_M = np.deg2rad(20.0), 0.25, 0.7, 0.4
 WALK_M, STRAIGHT_RAD = 0.8, np.deg2rad(40.0)
 STOP_SPEED = 0.25
@@ -57,6 +58,23 @@ class Comparison:
         sides = (1.0, -1.0) if self.left_open == "side" else (1.0,)
         allowed = TOLERANCE * abs(self.truth.turn)
         return any(abs(side * self.found.turn - self.truth.turn) <= allowed for side in sides)
+
+    @property
+    def turned_as_told(self) -> bool:
+        """Turned by about the true angle, to the same side: nearer than `turned` asks."""
+        sides = (1.0, -1.0) if self.left_open == "side" else (1.0,)
+        allowed = max(TOLD_TURN_RAD, TOLD * abs(self.truth.turn))
+        return any(abs(side * self.found.turn - self.truth.turn) <= allowed for side in sides)
+
+    @property
+    def ends_as_told(self) -> bool:
+        """Ends near the true end, as seen from the start: ahead, back or aside by about as much."""
+        sides = (1.0, -1.0) if self.left_open == "side" else (1.0,)
+        allowed = max(TOLD_M, TOLD * self.truth.net)
+        return any(
+            float(np.hypot(self.found.ahead - self.truth.ahead, side * self.found.aside - self.truth.aside)) <= allowed
+            for side in sides
+        )
 
     @property
     def in_place(self) -> bool:

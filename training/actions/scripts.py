@@ -22,6 +22,20 @@ _SEVERAL: dict[str, float] = {
     "walk_forward+turn_left": 0.2,
     "walk_forward+turn_right": 0.2,
     "walk_forward+stand_still+walk_back": 0.2,
+    "wait+walk_forward": 0.4,
+    "wait+turn_left": 0.2,
+    "wait+turn_right": 0.2,
+    "wait+turn_left+walk_forward": 0.15,
+    "wait+turn_right+walk_forward": 0.15,
+    "walk_forward+turn_left+walk_forward": 0.15,
+    "walk_forward+turn_right+walk_forward": 0.15,
+    "turn_left+walk_forward+turn_right": 0.1,
+    "turn_right+walk_forward+turn_left": 0.1,
+    "walk_forward+wait+walk_forward": 0.1,
+    "steps_forward+turn_left": 0.15,
+    "steps_forward+turn_right": 0.15,
+    "turn_degrees_left+walk_forward": 0.2,
+    "turn_degrees_right+walk_forward": 0.2,
 }
 """Scripts of unlike actions, which belong to none of them."""
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from training.actions import attending, capture_only, carrying, opening, postures, standing, walking
+from training.actions import (
+    attending,
+    capture_only,
+    carrying,
+    opening,
+    postures,
+    refraining,
+    standing,
+    stepping,
+    turning,
+    walking,
+)
 from training.actions.action import SIDES, Action
 
 ACTIONS: dict[str, Action] = {}
@@ -20,7 +31,10 @@ def register(action: Action) -> None:
     ACTIONS[action.name] = action
 
 
-for family in (standing, walking, attending, carrying, opening, postures, capture_only):
+_FAMILIES = (
+    standing, walking, attending, carrying, opening, postures, capture_only, turning, stepping, refraining,
+)  # fmt: skip
+for family in _FAMILIES:
     for member in family.ACTIONS:
         register(member)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.actions.grammar import choose_alternatives, say_quantities, tidy
 from training.actions.vocabulary import action_of, kind_of
 
 AMBIGUOUS_SHARE = 0.09  # of clips, on purpose; with names that happen to fit two things, about 10 %
@@ -22,6 +23,7 @@ _BEARINGS = {
 }
 """Where a target is that the wearer does not see: beside, behind."""
 _BEHIND = np.radians(120)  # bearing from which it is behind
+_TURNWISE = {"left": "anticlockwise", "right": "clockwise"}
 _JOINED = {
     "train": (
         (
@@ -46,6 +48,7 @@ class Clause:
         hand: "left", "right" or "both". target: its name, without an article. support: what the target is on.
         target_named: the target was named just before, so "it" will do. support_named: the same of the support.
         bearing: direction to the target (rad, left positive) to be said as well; None where the target is in view.
+        amount: degrees, hours of the clock, steps or metres, where the action is told how far.
     """
 
     action: str
@@ -55,11 +58,13 @@ class Clause:
     target_named: bool = False
     support_named: bool = False
     bearing: float | None = None
+    amount: float = 0.0
 
     @property
     def can_leave_open(self) -> bool:
         """Whether there is a side or a hand that a text can leave open."""
-        return bool(kind_of(self.action)[1] or self.hand in ("left", "right"))
+        sided = bool(kind_of(self.action)[1] or self.hand in ("left", "right"))
+        return sided and any("[" in wording for wording in action_of(self.action).train)
 
 
 def wordings(action: str, split: str) -> tuple[str, ...]:
@@ -81,11 +86,13 @@ def phrase(rng: np.random.Generator, clause: Clause, split: str, leave_open: boo
     text = options[int(rng.integers(len(options)))]
     keep_support = bool(clause.support) and rng.random() < 0.6
     text = re.sub(r"\((.*?)\)", r"\1" if keep_support and not clause.target_named else "", text)
-    text = re.sub(r"\[(.*?)\]", "" if leave_open else r"\1", text)
+    text = choose_alternatives(rng, re.sub(r"\[(.*?)\]", "" if leave_open else r"\1", text))
+    text = tidy(say_quantities(rng, text, clause.amount))
     hand = "both hands" if clause.hand == "both" else f"your {clause.hand} hand"
     name = clause.target if clause.bearing is None else f"{clause.target} {_direction(clause.bearing, split)}"
+    side = kind_of(clause.action)[1]
     text = text.format(
-        side=kind_of(clause.action)[1], hand=hand, name=name, support=clause.support,
+        side=side, turnwise=_TURNWISE.get(side, ""), hand=hand, name=name, support=clause.support,
         it="it" if clause.target_named else f"the {clause.target}",
         there="it" if clause.support_named else f"the {clause.support}",
     )  # fmt: skip

@@ -70,9 +70,9 @@ class Roaming(Performance):
 
 @dataclass(frozen=True, kw_only=True)
 class InPlace(Performance):
-    """An action done where the body stands: `perform` adds it to a time line."""
+    """An action done where the body stands: `perform` adds it, to a side ("" where it has none), to a time line."""
 
-    perform: Callable[[Timeline], None]
+    perform: Callable[[Timeline, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +134,18 @@ def performs(kind: str) -> Callable[[Callable[[Timeline], None]], Callable[[Time
     """Registers a function as how a kind of action is done where the body stands."""
 
     def register(perform: Callable[[Timeline], None]) -> Callable[[Timeline], None]:
+        _register(kind, InPlace(perform=lambda line, side: perform(line)))
+        return perform
+
+    return register
+
+
+def performs_to_side(
+    kind: str,
+) -> Callable[[Callable[[Timeline, str], None]], Callable[[Timeline, str], None]]:
+    """Registers a function as how a kind of action that has sides is done where the body stands."""
+
+    def register(perform: Callable[[Timeline, str], None]) -> Callable[[Timeline, str], None]:
         _register(kind, InPlace(perform=perform))
         return perform
 

@@ -71,6 +71,9 @@ def _stopping(request: CourseRequest) -> Array:
 
 
 @roams("stand_still", seconds=(1.2, 2.5))
+@roams("wait", seconds=(1.2, 2.0))
+@roams("do_not_move", seconds=(1.5, 2.5))
+@roams("do_not_turn", seconds=(1.5, 2.5))
 def stand(request: CourseRequest) -> tuple[Array, Array]:
     return np.zeros_like(request.time), _stopping(request)
 

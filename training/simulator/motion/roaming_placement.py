@@ -21,6 +21,7 @@ Placed = tuple[list[RoamingSegment], Array, float]
 TRIES = 24
 _LEAVING_M, _BODY_M = 0.45, 0.2
 _PLACES = 96
+_ONWARD_S = 1.2  # a clip may go on for so long after a walk's last moment
 _MOST_M = 5.0
 _ZERO = round(PRE_S * GRID_HZ)  # index of time 0 in a first segment
 
@@ -91,8 +92,11 @@ def continue_roaming(line: Timeline, action: str, duration_s: float) -> None:
         segment = roam(line.rng, action, duration_s, line.speed, attempt / TRIES)
         if not _turned_enough(segment, 0):
             continue
-        way = line.here + integrate(line.heading + segment.heading - segment.heading[0], segment.speed)
-        if is_free(line.walkable, line.room, way[::8]):
+        angle = line.heading + segment.heading - segment.heading[0]
+        way = line.here + integrate(angle, segment.speed)
+        onward = segment.speed[-1] * np.array([np.cos(angle[-1]), np.sin(angle[-1])])
+        onward = way[-1] + np.linspace(0, _ONWARD_S, 9)[:, None] * onward
+        if is_free(line.walkable, line.room, np.concatenate([way[::8], onward])):
             line.roam(segment)
             return
     raise NoRoomError(f"room {line.room.seed} has no space to continue with {action!r} at {line.here.round(2)}")

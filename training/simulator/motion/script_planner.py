@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.actions.action import Condition
 from training.actions.vocabulary import action_of, kind_of
-from training.simulator.motion import grasping, operating, posture_changes
+from training.simulator.motion import grasping, operating, posture_changes, told_amounts  # noqa: F401  registers
 from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.performing import AtTarget, InPlace, find_performance
 from training.simulator.motion.roaming import is_roaming, roaming_seconds
@@ -192,6 +192,6 @@ def act(line: Timeline, action: str, seconds: float | None, last: bool) -> None:
     if line.speed > 0.05:
         line.brake()
     if isinstance(performance, InPlace):
-        performance.perform(line)
+        performance.perform(line, kind_of(action)[1])
     elif isinstance(performance, AtTarget):
         performance.perform(line, _prepare(line, action, performance), last)

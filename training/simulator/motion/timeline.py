@@ -34,7 +34,7 @@ class ActionSpan:
         action: its name. side: to which it turns, or the hand that does it.
         target: what it is about. support: what the target is taken from or put on.
         target_place: (2,) m, where the target is when the body turns or walks to it; None for other actions.
-        in_words: whether texts mention it.
+        in_words: whether texts mention it. amount: what texts say of how far, see `wording.Clause`.
     """
 
     action: str
@@ -45,6 +45,7 @@ class ActionSpan:
     support: str = ""
     target_place: Array | None = field(default=None, compare=False)
     in_words: bool = True
+    amount: float = 0.0
 
 
 @dataclass

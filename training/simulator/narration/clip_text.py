@@ -107,7 +107,7 @@ def _clauses(
             support = line.state.support_of(span.target)
         identity = span.target.id or name if span.target is not None else ""
         named, support_named = bool(identity) and identity == last, bool(support) and last_name == support
-        clauses.append(Clause(span.action, span.side, name, support, named, support_named, bearing))
+        clauses.append(Clause(span.action, span.side, name, support, named, support_named, bearing, span.amount))
         last_name = name
         last = identity
     return clauses, unclear

@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 _Plant = tuple[float, float, float]
 _BACK_M = -0.035  # an ankle stands a little behind the body's middle
+_APART_M = 0.07  # least distance of the ankles of who steps aside
+_ASIDE_M = 0.08  # to one side within 0.7 s: a step aside
 _RISE_FROM = 0.62  # phase at which a heel may leave the floor
 SIDES = (1.0, -1.0)  # left, right: sign of y
 _STRIDE_S = (np.array([0.0, 0.35, 0.6, 0.9, 1.2, 1.5]), np.array([0.95, 1.3, 1.42, 1.27, 1.12, 1.0]))
@@ -69,6 +71,9 @@ class _PathTable:
         self.rate, self.last = 1 / float(plan.time[1] - plan.time[0]), len(plan.time) - 1
         self.path, self.heading = plan.path.tolist(), plan.heading.tolist()
         self.gone = np.concatenate([[0.0], np.cumsum(plan.speed)]).tolist()
+        facing = np.stack([-np.sin(plan.heading), np.cos(plan.heading)], axis=-1)
+        steps = np.diff(plan.path, axis=0, prepend=plan.path[:1])
+        self.aside = np.concatenate([[0.0], np.cumsum(np.einsum("nk,nk->n", steps, facing))]).tolist()
         moving = (np.abs(plan.speed) > 0.01) | (np.abs(np.gradient(plan.heading)) > 1e-4)
         self.moving = plan.time[moving].tolist()
 
@@ -84,6 +89,11 @@ class _PathTable:
         c, s = math.cos(yaw), math.sin(yaw)
         x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
         return (x + _BACK_M * c - width * s, y + _BACK_M * s + width * c, yaw + side * self.style.toe_out)
+
+    def goes_aside(self, start: float, end: float) -> float:
+        """Metres that the body goes to its left between two times."""
+        low, high = (min(max(round((when - self.begin) * self.rate), 0), self.last) for when in (start, end))
+        return float(self.aside[high + 1] - self.aside[low + 1])
 
     def mean_speed(self, start: float, end: float) -> float:
         """Mean signed speed between two times, m/s."""
@@ -119,11 +129,17 @@ def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) ->
         errors = [_misplaced(goals[k], plants[k][-1]) for k in (0, 1)]
         if errors[foot] < 1.0 and errors[1 - foot] >= 1.0 and speed < 0.1:
             foot = 1 - foot
+        aside = path_table.goes_aside(time, time + 0.7)
+        outer = 0 if aside > 0 else 1
+        rested = not records[outer] or time > records[outer][-1][0] + 0.8 * stride
+        goes_aside = abs(aside) > max(_ASIDE_M, 0.35 * speed)
+        if goes_aside and errors[outer] >= 1.0 and rested:
+            foot = outer  # it goes first, or the legs would cross
         if errors[foot] < 1.0 and speed < 0.1:
             later = bisect_left(path_table.moving, time)
             time = max(time + 1 / 16, (path_table.moving[later] if later < len(path_table.moving) else end) - 1.5)
             continue
-        goal = goals[foot]
+        goal = _beside(goals[foot], plants[1 - foot][-1], SIDES[foot]) if goes_aside else goals[foot]
         size = math.dist(goal[:2], plants[foot][-1][:2]) / 1.1
         records[foot].append((time, land, stride, size * (1 if signed >= 0 else 0.35)))
         plants[foot].append(goal)
@@ -131,6 +147,14 @@ def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) ->
         time += 0.5 * stride
     left, right = (_steps(records[k], plants[k]) for k in (0, 1))
     return left, right
+
+
+def _beside(goal: _Plant, other: _Plant, side: float) -> _Plant:
+    """A foot's goal moved to its side where it would be set down across the other foot."""
+    c, s = math.cos(goal[2]), math.sin(goal[2])
+    apart = side * (c * (goal[1] - other[1]) - s * (goal[0] - other[0]))
+    more = side * max(0.0, _APART_M - apart)
+    return goal[0] - s * more, goal[1] + c * more, goal[2]
 
 
 def _misplaced(goal: _Plant, plant: _Plant) -> float:

@@ -167,6 +167,17 @@ def test_depth_is_that_of_the_pixels_centres(supersample: int) -> None:
     assert (np.abs(seen.depth[0] - true)[wall] < 2e-3 * true[wall]).all()  # a quarter of a pixel is up to 1.6 %
 
 
+def test_depth_of_nothing_is_unknown() -> None:
+    spec = empty_spec()
+    Frame(Site(spec), np.array([2.0, 0.0, 1.0]), 0.0).box((0.0, 0.0, -9.0), (0.1, 9.0, 9.0), (0.5, 0.5, 0.5))
+    renderer = EgoRenderer(spec, size=64)
+    seen = renderer.render(*stand(), labels=LabelOptions(depth=True))
+    renderer.close()
+    assert seen.depth is not None
+    assert (seen.depth[0, :, :28] > 1.0).all()
+    assert (seen.depth[0, :, 36:] == 0).all()
+
+
 def test_the_wearers_own_body_is_masked() -> None:
     renderer = EgoRenderer(empty_spec(), size=64)
     renderer.wear(reference_offsets(), PLAIN)

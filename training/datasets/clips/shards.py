@@ -20,10 +20,10 @@ DIR/clips-00000.json          [{"text", "behaviour", "room_seed", "body_seed", "
                               "articulations", "objects", ...}, ...]
 ```
 
-Everything is in the room's frame (z up, floor at 0); depth is along the optical axis. A file under its final name is
-complete; a shard is finished once the manifest lists it, which may be while later shards are still being made. Where
-frames are compressed, the same arrays are in WebDataset shards (`training.datasets.clips.clip_store`) beside the same
-manifest.
+Everything is in the room's frame (z up, floor at 0); depth is along the optical axis, 0 where unknown. A file under its
+final name is complete; a shard is finished once the manifest lists it, which may be while later shards are still being
+made. Where frames are compressed, the same arrays are in WebDataset shards (`training.datasets.clips.clip_store`)
+beside the same manifest.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from training.simulator.rooms.plan import Articulation, RoomPlan
 Matrix = NDArray[np.floating]
 FOV = np.pi / 2
 DEPTH_TOLERANCE = 0.03  # metres: a hand point is visible unless something is this much nearer
+_NOTHING = 0.999  # of the far plane's distance, from which on nothing is drawn
 _HANDS = (XSENS_JOINTS.index("L_Hand"), XSENS_JOINTS.index("R_Hand"))
 
 
@@ -59,7 +60,8 @@ class RenderedFrames:
         intrinsics: the images' pinhole.
         hand_visible: uint8 (F, 2), whether any of the left and right hand is seen.
         hand_pixels: float32 (F, 2), pixels of each hand, with fractions; None unless asked for.
-        depth: float16 (F, H, W) metres along the optical axis, at the pixels' centres; None unless asked for.
+        depth: float16 (F, H, W) metres along the optical axis, at the pixels' centres, 0 where nothing is drawn; None
+            unless asked for.
         segmentation: uint16 (F, H, W) 0 background, else 1 + the row of `EgoRenderer.things`, at the pixels' centres;
             None unless asked for.
         body: uint8 (F, H, W), 1 where a pixel shows any of the wearer; None unless asked for.
@@ -180,7 +182,8 @@ class EgoRenderer:
             if labels.depth or labels.of_things:
                 canvas.draw(centred, poses[i], own_head, segmentation=labels.of_things)
             if depth is not None:
-                depth[i] = self._middle(canvas.read_depth()[::-1])
+                metres = self._middle(canvas.read_depth()[::-1])
+                depth[i] = np.where(metres < _NOTHING * canvas.far, metres, 0)
             if labels.of_things:
                 ids = canvas.geom_ids()[::-1]
                 if pixels is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from egotwin_model.depth.estimator import DepthEstimator
+    from egotwin_model.depth.given import depth_in_metres
     from egotwin_model.diffusion.attention.attend import attend, interaction_mask
     from egotwin_model.diffusion.sampler import Guidance
     from egotwin_model.diffusion.schedule import Pace, Schedule
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from egotwin_model.video.vae import CausalVideoVAE, VideoVAEConfig
 
 _HOMES = {
+    "depth.estimator": ("DepthEstimator",),
+    "depth.given": ("depth_in_metres",),
     "diffusion.attention.attend": ("attend", "interaction_mask"),
     "diffusion.sampler": ("Guidance",),
     "diffusion.schedule": ("Pace", "Schedule"),
@@ -77,12 +81,12 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "XSENS_JOINTS", "XSENS_PARENTS", "BodyMotion", "BodyState", "CalibrationError", "Cancelled", "CausalVideoVAE",
-    "EgoTwinConfig", "EgoTwinError", "EgoTwinPipeline", "EgoTwinTransformer", "GoalError", "Guidance", "HeadCentric",
-    "HorizonError", "ImageError", "Imagination", "ModelError", "ModelInfo", "MotionStatistics", "MotionVAE",
-    "MotionVAEConfig", "Mount", "Pace", "Pinhole", "PoseError", "Prior", "RecordingError", "RootCentric",
-    "SamplingDefaults", "SceneMemory", "Schedule", "Solver", "VideoVAEConfig", "attend", "describe_runtimes",
-    "forward_kinematics", "interaction_mask", "load_cogvideox", "load_pipeline", "plucker_maps", "rectify",
-    "reference_offsets", "runtime_names",
+    "DepthEstimator", "EgoTwinConfig", "EgoTwinError", "EgoTwinPipeline", "EgoTwinTransformer", "GoalError", "Guidance",
+    "HeadCentric", "HorizonError", "ImageError", "Imagination", "ModelError", "ModelInfo", "MotionStatistics",
+    "MotionVAE", "MotionVAEConfig", "Mount", "Pace", "Pinhole", "PoseError", "Prior", "RecordingError", "RootCentric",
+    "SamplingDefaults", "SceneMemory", "Schedule", "Solver", "VideoVAEConfig", "attend", "depth_in_metres",
+    "describe_runtimes", "forward_kinematics", "interaction_mask", "load_cogvideox", "load_pipeline", "plucker_maps",
+    "rectify", "reference_offsets", "runtime_names",
 ]  # fmt: skip
 
 

@@ -21,8 +21,10 @@ PYTHON=${PYTHON:-.venv/bin/python} EGOTWIN=${EGOTWIN:-.venv/bin/egotwin}
 mocap=()
 if [ -n "${MOCAP:-}" ]; then mocap=(--mocap "$MOCAP"); fi
 read -r train val test <<<"$CLIPS"
-"$EGOTWIN" data world --out "$DATA/train" --split train --clips "$train" --size "$SIZE" --hand-pixels "${mocap[@]}"
-"$EGOTWIN" data world --out "$DATA" --split val test --clips "$val" "$test" --size "$SIZE" --hand-pixels
+"$EGOTWIN" data world --out "$DATA/train" --split train --clips "$train" --size "$SIZE" --hand-pixels --keyframe-depth \
+  --past 8 "${mocap[@]}"
+"$EGOTWIN" data world --out "$DATA" --split val test --clips "$val" "$test" --size "$SIZE" --hand-pixels \
+  --keyframe-depth --past 8
 
 launch=("$PYTHON")
 if [ "$PROCESSES" -gt 1 ]; then
@@ -30,7 +32,7 @@ if [ "$PROCESSES" -gt 1 ]; then
   export OMP_NUM_THREADS=1
 fi
 if [ "$CPU" = true ]; then export ACCELERATE_USE_CPU=true; fi
-for stage in video-codec motion-vae motion-decoder text-to-motion joint; do
+for stage in depth video-codec motion-vae motion-decoder text-to-motion joint; do
   "${launch[@]}" -m training.stages.command "$stage" --config "$CONFIG" --data "$DATA" --runs "$RUNS" "${mocap[@]}"
 done
 

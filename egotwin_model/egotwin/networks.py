@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from egotwin_model.depth.network_source import NETWORKS as DEPTH
 from egotwin_model.runtimes.base import Networks, RuntimeOptions
 
 
@@ -28,4 +29,4 @@ def _video_vae(folder: Path, options: RuntimeOptions) -> Any:
     return load_video_vae(folder, torch_dtype(options.dtype), tiling=options.tiling)
 
 
-NETWORKS: Networks = {"transformer": _transformer, "motion_vae": _motion_vae, "video_vae": _video_vae}
+NETWORKS: Networks = {"transformer": _transformer, "motion_vae": _motion_vae, "video_vae": _video_vae, **DEPTH}

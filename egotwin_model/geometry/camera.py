@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from egotwin_model.errors import CalibrationError, ImageError
+from egotwin_model.errors import CalibrationError, ImageError, PoseError
 
 COEFFICIENT_COUNTS: dict[str, tuple[int, ...]] = {
     "plumb_bob": (0, 4, 5),
@@ -103,6 +103,26 @@ def check_image(image: NDArray[np.uint8]) -> None:
         raise ImageError(f"image is {came}: wanted a uint8 array of shape (height, width, 3)")
     if 0 in image.shape:
         raise ImageError(f"image of shape {image.shape} has no pixels")
+
+
+def check_poses(poses: ArrayLike) -> NDArray[np.float64]:
+    """T_world_camera as float64 (F, 4, 4); `PoseError` unless all are finite and rigid."""
+    try:
+        poses = np.asarray(poses, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise PoseError(f"T_world_camera is not numbers ({error})") from error
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
+        raise PoseError(f"T_world_camera has shape {poses.shape}: wanted 4x4 matrices, (F, 4, 4) to render")
+    if not np.isfinite(poses).all():
+        raise PoseError("T_world_camera holds NaN or infinite values: use only poses that are tracked")
+    rotations = poses[:, :3, :3]
+    deviation = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max(initial=0.0)
+    deviation = max(deviation, np.abs(poses[:, 3] - (0.0, 0.0, 0.0, 1.0)).max(initial=0.0))
+    if deviation > 1e-3 or (np.linalg.det(rotations) < 0).any():
+        raise PoseError(
+            "T_world_camera is not rigid: wanted a rotation (orthonormal, determinant +1) and a translation"
+        )
+    return poses
 
 
 def check_matrix(matrix: ArrayLike) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egotwin_model.errors import CalibrationError, ImageError, PoseError
-from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.camera import Pinhole, check_poses
 from egotwin_model.geometry.prior import Prior
 from egotwin_model.geometry.scene_memory_kernel import render
 from egotwin_model.geometry.scene_memory_keyframe import PLACE_BITS, Keyframe
@@ -98,7 +98,7 @@ class SceneMemory:
             PoseError: a pose that is not rigid or not finite, or a stamp before that of the previous view.
         """
         camera = _check_camera(camera)
-        pose = _check_poses(np.asarray(T_world_camera)[None])[0]
+        pose = check_poses(np.asarray(T_world_camera)[None])[0]
         known = _check_view(image, depth, ignore, camera)
         stamp = self._check_stamp(stamp_s)
         depth = np.where(known & (depth <= self.range_m), depth, 0.0).astype(np.float32)
@@ -157,7 +157,7 @@ class SceneMemory:
             CalibrationError: not a `Pinhole`. PoseError: poses that are not rigid or not finite.
         """
         camera = _check_camera(camera)
-        poses = _check_poses(T_world_camera)
+        poses = check_poses(T_world_camera)
         keyframes = self._keyframes  # of this moment: another thread may be adding
         chosen = choose(keyframes, camera, poses)
         used = np.flatnonzero(chosen.any(axis=0))
@@ -178,26 +178,6 @@ def _check_camera(camera: Pinhole) -> Pinhole:
     if not isinstance(camera, Pinhole):
         raise CalibrationError(f"camera is {type(camera).__name__}: wanted a Pinhole; rectify images of other cameras")
     return camera
-
-
-def _check_poses(poses: ArrayLike) -> NDArray[np.float64]:
-    """As float64 (F, 4, 4)."""
-    try:
-        poses = np.asarray(poses, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PoseError(f"T_world_camera is not numbers ({error})") from error
-    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
-        raise PoseError(f"T_world_camera has shape {poses.shape}: wanted 4x4 matrices, (F, 4, 4) to render")
-    if not np.isfinite(poses).all():
-        raise PoseError("T_world_camera holds NaN or infinite values: use only poses that are tracked")
-    rotations = poses[:, :3, :3]
-    deviation = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max(initial=0.0)
-    deviation = max(deviation, np.abs(poses[:, 3] - (0.0, 0.0, 0.0, 1.0)).max(initial=0.0))
-    if deviation > 1e-3 or (np.linalg.det(rotations) < 0).any():
-        raise PoseError(
-            "T_world_camera is not rigid: wanted a rotation (orthonormal, determinant +1) and a translation"
-        )
-    return poses
 
 
 def _check_view(

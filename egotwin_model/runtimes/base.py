@@ -118,6 +118,11 @@ class Runtime(Protocol):
         """(B, C_m, T') to standardised features (B, T, D)."""
         ...
 
+    def estimate_depth(self, view: Array, matches: Array) -> Array:
+        """The depth network's inputs, (B, 8, H, W) and (B, planes + 1, H/4, W/4), to logs of depth and of its error,
+        (B, 2, H, W); see `egotwin_model.depth.network`."""
+        ...
+
 
 Networks = Mapping[str, Callable[[Path, RuntimeOptions], Any]]
 """A model family's torch networks: component name to what loads the component's folder, on the CPU."""

@@ -117,6 +117,9 @@ class OnnxRuntime:
     def decode_motion(self, latents: Array) -> Array:
         return self._run("motion_decoder", latents)[0]
 
+    def estimate_depth(self, view: Array, matches: Array) -> Array:
+        return self._run("depth", view, matches)[0]
+
     def _run_causal(self, graph: str, x: Array, axis: int) -> Array:
         """An encoder's latents of the first 1 + 4k steps of a clip along `axis`.
 

@@ -132,6 +132,10 @@ class TorchRuntime:
     def decode_motion(self, latents: Array) -> Array:
         return _out(self._bring("motion_vae").decode(self._in(latents, keep_dtype=True)), latents)
 
+    @_without_gradients
+    def estimate_depth(self, view: Array, matches: Array) -> Array:
+        return _out(self._bring("depth")(self._in(view), self._in(matches)), view)
+
     def _bring(self, name: str) -> Any:
         return self.residence.bring(self.networks[name])
 

@@ -18,7 +18,7 @@ def test_the_public_surface_is_there() -> None:
         "XSENS_JOINTS", "XSENS_PARENTS", "reference_offsets", "forward_kinematics", "HeadCentric", "RootCentric",
         "BodyMotion", "BodyState", "interaction_mask", "attend", "EgoTwinTransformer", "EgoTwinConfig",
         "load_cogvideox", "MotionVAE", "EgoTwinPipeline", "load_pipeline", "Guidance", "Solver", "Pinhole", "Mount",
-        "Imagination", "Prior", "ModelInfo", "SceneMemory",
+        "Imagination", "Prior", "ModelInfo", "SceneMemory", "DepthEstimator",
     }  # fmt: skip
     assert wanted <= set(egotwin_model.__all__)
 

@@ -15,7 +15,8 @@ HEAVY = "{'torch', 'transformers', 'diffusers', 'safetensors.torch'}"
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for part in (
-        "geometry/*.py", "latents/timing.py", "io/files.py", "io/store.py", "io/weights.py", "io/bags.py",
+        "geometry/*.py", "depth/[efghs]*.py", "depth/network_*.py",
+        "latents/timing.py", "io/files.py", "io/store.py", "io/weights.py", "io/bags.py",
         "motion/head_*.py", "motion/r*.py", "motion/statistics.py", "diffusion/[mns]*.py", "runtimes/base.py",
         "runtimes/registry.py", "runtimes/*_runtime.py", "text/[fglor]*.py", "egotwin/clip_codec.py",
         "egotwin/config.py", "egotwin/generation.py", "egotwin/imagination.py", "egotwin/networks.py",

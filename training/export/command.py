@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from egotwin_model.depth.network import DepthNetwork, load_depth_network
 from egotwin_model.diffusion.sampler import Guidance, Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.pipeline import SamplingDefaults
@@ -43,6 +44,7 @@ from training.stages.recipes import (
     RECIPES,
     STAGES,
     TEXT_PACKAGE,
+    DepthRecipe,
     DiffusionRecipe,
     MotionVAERecipe,
     VideoCodecRecipe,
@@ -54,6 +56,7 @@ from training.stages.run_folder import (
     RECIPE,
     SCALE,
     STATISTICS,
+    depth_folder,
     motion_decoder_folder,
     stage_folder,
 )
@@ -72,6 +75,13 @@ def trained_networks(runs: Path, row: str = VARIANTS[0], pretrained: Path | None
     Raises:
         ModelError: a stage has no weights, or the parts do not belong together.
     """
+    networks = _trained_networks(runs, row, pretrained)
+    if row == VARIANTS[0] and (depth_folder(runs) / WEIGHTS).is_file():
+        networks = replace(networks, depth=load_depth_network(depth_folder(runs)))
+    return networks
+
+
+def _trained_networks(runs: Path, row: str, pretrained: Path | None) -> Networks:
     settings = variant(row, EgoTwinConfig.mini())  # the parts do not depend on the size
     folders, last = _folders(runs, row)
     for stage in ("video-codec", "motion-vae", last):
@@ -100,7 +110,7 @@ def _folders(runs: Path, row: str) -> tuple[dict[str, Path], str]:
     kind = settings.representation
     stages = ["text-to-motion", "joint"]
     stages += [] if kind is None else ["motion-vae"]
-    stages += ["motion-decoder"] if row == VARIANTS[0] else []
+    stages += ["motion-decoder", "depth"] if row == VARIANTS[0] else []
     stages += ["video-codec"] if settings.with_video else []
     folders = {stage: stage_folder(runs, stage, variant=row, representation=kind or "head-centric") for stage in stages}
     return folders, "joint" if settings.with_video else "text-to-motion"
@@ -141,10 +151,11 @@ def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any
 def random_networks(config_name: str, seed: int = 0, skeleton: Skeleton = XSENS) -> Networks:
     """Untrained networks of a named configuration: the real classes at their real sizes, for tests and benchmarks."""
     recipes = RECIPES[config_name]
-    joint, motion, codec = recipes["joint"], recipes["motion-vae"], recipes["video-codec"]
+    joint, motion, codec, depth = (recipes[stage] for stage in ("joint", "motion-vae", "video-codec", "depth"))
     assert isinstance(joint, DiffusionRecipe)
     assert isinstance(motion, MotionVAERecipe)
     assert isinstance(codec, VideoCodecRecipe)
+    assert isinstance(depth, DepthRecipe)
     torch.manual_seed(seed)
     transformer = EgoTwinTransformer(joint.model)
     for parameter in transformer.parameters():  # zero-initialised outputs would predict nothing
@@ -154,7 +165,7 @@ def random_networks(config_name: str, seed: int = 0, skeleton: Skeleton = XSENS)
     statistics = MotionStatistics(torch.zeros(representation.dim), torch.ones(representation.dim))
     return Networks(
         transformer.eval(), motion_vae.eval(), CausalVideoVAE(codec.model).eval(), representation, statistics,
-        torch.ones(1),
+        torch.ones(1), depth=DepthNetwork(depth.model).eval(),
     )  # fmt: skip
 
 

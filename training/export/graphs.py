@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from egotwin_model.depth.network_inputs import VIEW_CHANNELS
+from egotwin_model.depth.sizes import CELL, DepthConfig
 from egotwin_model.errors import ModelError
 from egotwin_model.io.store import WEIGHTS
 from egotwin_model.runtimes.onnx_runtime import TEXT_GRAPH, TEXT_WEIGHTS
@@ -55,7 +57,7 @@ def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], 
     if networks.video_vae is None or not networks.video_vae.config.prior_condition:
         prior = {}
     motion_latents = torch.randn(2, channels_motion, c.motion_length)
-    return [
+    graphs = [
         ("transformer", "transformer", lambda m, *x: m(*x), step),
         ("transformer_motion", "transformer", lambda m, *x: m(*x, motion_only=True)[1], step),
         ("image_encoder", "video_vae", mean, {"video": torch.randn(2, 3, 1, *size)}),
@@ -65,6 +67,18 @@ def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], 
         ("motion_encoder", "motion_vae", mean_motion, {"features": torch.randn(2, poses, dim)}),
         ("motion_decoder", "motion_vae", lambda m, z: m.decoder(z), {"latents": motion_latents}),
     ]  # fmt: skip
+    if networks.depth is not None:
+        graphs.append(("depth", "depth", lambda m, *x: m(*x), depth_inputs(networks.depth.config)))
+    return graphs
+
+
+def depth_inputs(config: DepthConfig) -> dict[str, Tensor]:
+    """Example inputs of a depth network, batch 2; the exporter itself names a value "view"."""
+    cells = config.size // CELL
+    return {
+        "view_channels": torch.rand(2, len(VIEW_CHANNELS), config.size, config.size),
+        "matches": torch.rand(2, config.planes + 1, cells, cells),
+    }
 
 
 def export_graphs(networks: Networks, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from egotwin_model.depth.network import DepthNetwork
 from egotwin_model.egotwin.transformer import EgoTwinTransformer
 from egotwin_model.io.store import component_config
 from egotwin_model.motion.representation import Representation
@@ -24,6 +25,7 @@ class Networks:
     Attributes:
         given: parts of the model folder that are copied unchanged, by name: CogVideoX's ``video_vae`` and
             ``text_encoder``, with its tokenizer beside it.
+        depth: the depth network, where one was trained.
     """
 
     transformer: EgoTwinTransformer
@@ -33,6 +35,7 @@ class Networks:
     statistics: MotionStatistics | None
     motion_scale: Tensor | None
     given: Mapping[str, Path] = field(default_factory=dict)
+    depth: DepthNetwork | None = None
 
     @property
     def modalities(self) -> list[str]:
@@ -66,5 +69,8 @@ class Networks:
         return c.latent_height * side, c.latent_width * side
 
     def components(self) -> dict[str, nn.Module]:
-        parts = {"transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae}
+        parts: dict[str, nn.Module | None] = {
+            "transformer": self.transformer, "motion_vae": self.motion_vae, "video_vae": self.video_vae,
+            "depth": self.depth,
+        }  # fmt: skip
         return {name: part for name, part in parts.items() if part is not None}

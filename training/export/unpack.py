@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from egotwin_model.depth.network import load_depth_network
 from egotwin_model.egotwin.transformer import load_transformer
 from egotwin_model.egotwin.variants import VARIANTS
 from egotwin_model.errors import EgoTwinError, ModelError
@@ -26,6 +27,7 @@ from training.stages.run_folder import (
     SCALE,
     STATISTICS,
     codec_folder,
+    depth_folder,
     diffusion_folder,
     motion_vae_folder,
 )
@@ -61,6 +63,8 @@ def unpack(model: Path, runs: Path) -> None:
         save_representation(folder, representation)
         scale = tensors.pop("motion_latent.scale")
         save_tensors(folder / STATISTICS, MotionStatistics.from_tensors(tensors).to_tensors())
+        if (model / "depth").is_dir():
+            save_component(depth_folder(temporary), load_depth_network(model / "depth"))
         save_tensors(folder / SCALE, {"motion_latent.scale": scale}, {"motion_vae": sha256(folder / WEIGHTS)})
 
 

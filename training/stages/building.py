@@ -19,12 +19,20 @@ from training.datasets.mocap.capture_folder import CaptureFolder
 from training.stages.checkpoints import differences
 from training.stages.codec import VideoCodecStage
 from training.stages.compatibility import check_cameras, check_sizes, check_statistics
+from training.stages.depth import DepthStage
 from training.stages.diffusion import DiffusionStage
 from training.stages.encoding import encode_split
 from training.stages.frame_latents import processes
 from training.stages.motion import MotionDecoderStage, MotionVAEStage
 from training.stages.preview import Preview
-from training.stages.recipes import TEXT_PACKAGE, DiffusionRecipe, MotionVAERecipe, Recipe, VideoCodecRecipe
+from training.stages.recipes import (
+    TEXT_PACKAGE,
+    DepthRecipe,
+    DiffusionRecipe,
+    MotionVAERecipe,
+    Recipe,
+    VideoCodecRecipe,
+)
 from training.stages.representations import check_feature_dim, check_representation
 from training.stages.run_folder import codec_folder, diffusion_folder, motion_vae_folder, progress, stage_folder
 from training.stages.stage import Stage
@@ -69,6 +77,8 @@ def build(recipe: Recipe, paths: RunPaths, folder: Path) -> Stage:
     """
     train, validation, runs = paths.clips["train"], paths.clips["val"], paths.runs
     match recipe:
+        case DepthRecipe():
+            return DepthStage(recipe, train, validation)
         case VideoCodecRecipe():
             return VideoCodecStage(recipe, train, validation, runs)
         case MotionVAERecipe(decoder_only=True):

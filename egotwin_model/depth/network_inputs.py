@@ -1,0 +1,133 @@
+"""The depth network's inputs: a view with what gravity and the floor say of its rays, and matches of earlier views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from egotwin_model.depth.sizes import CELL, DepthConfig
+from egotwin_model.geometry.camera import Pinhole
+
+VIEW_CHANNELS = ("red", "green", "blue", "floor", "up", "right", "down", "height")
+"""Channels of a view: colours in [0, 1]; inverse depth of the floor along each ray (1/m, 0 above the horizon); upward
+part of the ray of unit depth; its x and y in the optical frame; the camera's height above the floor (m)."""
+
+HORIZONTAL = VIEW_CHANNELS.index("right")
+"""The channel that changes its sign when a view is mirrored."""
+
+NEAREST_FLOOR_M = 0.1  # inverse depths are clipped there
+
+WORST_MATCH = 0.6  # sum of absolute differences of four channels from which on two pixels count as entirely different
+TEXTURE_SCALE, LEAST_CONTRAST = 0.3, 0.03  # of the channel of local contrast
+UNSEEN = -9.0  # in place of the features of what an earlier view does not show
+AREA = cv2.INTER_AREA
+HALF_WEIGHT_PX = 1.0  # parallax at one metre, in half-resolution pixels, at which an earlier view counts half
+
+
+@dataclass(frozen=True)
+class View:
+    """An image with its pose.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB. T_world_camera: float64 (4, 4) of the optical frame, z up.
+    """
+
+    image: NDArray[np.uint8]
+    T_world_camera: NDArray[np.float64]
+
+
+def view_channels(view: View, camera: Pinhole, floor_z: float = 0.0) -> NDArray[np.float32]:
+    """`VIEW_CHANNELS` of a view, float32 (8, H, W)."""
+    right, down, up = _rays(view, camera)
+    height = float(view.T_world_camera[2, 3] - floor_z)
+    floor = np.clip(-up / height, 0.0, 1.0 / NEAREST_FLOOR_M)
+    planes = (floor, up, right, down, np.full_like(up, height))
+    colours = view.image.transpose(2, 0, 1).astype(np.float32) / 255.0
+    return np.concatenate([colours, np.stack(planes).astype(np.float32)])
+
+
+def floor_depth(view: View, camera: Pinhole, floor_z: float = 0.0) -> NDArray[np.float32]:
+    """Depth of the floor's plane along each ray, float32 (H, W) metres along the optical axis; 0 above the horizon."""
+    up = _rays(view, camera)[2]
+    height = float(view.T_world_camera[2, 3] - floor_z)
+    return np.where(up < 0.0, height / np.maximum(-up, 1e-9), 0.0).astype(np.float32)
+
+
+def _rays(view: View, camera: Pinhole) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """x, y and the world's upward part of each pixel's ray of unit depth, (H, W) each."""
+    right, down = np.meshgrid(
+        (np.arange(camera.width) - camera.cx) / camera.fx, (np.arange(camera.height) - camera.cy) / camera.fy
+    )
+    x, y, z = view.T_world_camera[2, :3]
+    return right, down, right * x + down * y + z
+
+
+def plane_sweep(view: View, past: Sequence[View], camera: Pinhole, config: DepthConfig) -> NDArray[np.float32]:
+    """How well each depth explains what earlier views show.
+
+    Every plane of constant depth maps the view into an earlier one by a homography; where the plane's depth is right,
+    colours and local contrast agree there. The views are weighted by their parallax.
+
+    Args:
+        past: of the same camera, the newest last; only the last `config.past` are compared.
+
+    Returns:
+        float32 (planes + 1, H/4, W/4): agreement in [0, 1] for each plane, and the weight of all views that saw the
+        place. All zeros without earlier views.
+    """
+    half = camera.scaled(camera.width // 2, camera.height // 2)
+    cells = camera.width // CELL, camera.height // CELL
+    agreement = np.zeros((config.planes * cells[1], cells[0]), np.float32)
+    weights = np.zeros_like(agreement)
+    here = np.tile(_features(view.image, half), (config.planes, 1, 1)) if past else None
+    for earlier in past[-config.past :]:
+        motion = np.linalg.inv(earlier.T_world_camera) @ view.T_world_camera
+        parallax = half.fx * float(np.linalg.norm(motion[:3, 3]))
+        weight = parallax / (parallax + HALF_WEIGHT_PX)
+        warped = _warped(_features(earlier.image, half), motion, half, config.plane_depths)
+        seen = (cv2.extractChannel(warped, 3) > 0.5 * UNSEEN).astype(np.float32)
+        difference = cv2.transform(cv2.absdiff(warped, here), np.full((1, 4), 1.0 / WORST_MATCH))
+        agreement += weight * cv2.resize(np.maximum(1.0 - difference, 0.0), agreement.shape[::-1], interpolation=AREA)
+        weights += weight * cv2.resize(seen, agreement.shape[::-1], interpolation=AREA)
+    volume = (agreement / (weights + np.float32(1e-3))).reshape(config.planes, cells[1], cells[0])
+    weight_of_all = weights.reshape(volume.shape).mean(axis=0, keepdims=True)
+    return np.concatenate([volume, weight_of_all]).astype(np.float32)
+
+
+def _features(image: NDArray[np.uint8], half: Pinhole) -> NDArray[np.float32]:
+    """Colours and local contrast at half the resolution, float32 (H/2, W/2, 4)."""
+    colour = cv2.resize(image, (half.width, half.height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    mean = cv2.blur(colour, (5, 5))
+    variance = np.maximum(cv2.blur(colour * colour, (5, 5)) - mean * mean, 0.0).sum(axis=-1)
+    contrast = (colour - mean).mean(axis=-1) / np.sqrt(variance + LEAST_CONTRAST**2)
+    return np.dstack([colour, TEXTURE_SCALE * contrast])
+
+
+def _warped(
+    features: NDArray[np.float32], motion: NDArray[np.float64], camera: Pinhole, depths: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """An earlier view's features as this view sees them on each plane, (planes * H, W, 4); `UNSEEN` outside it.
+
+    Args:
+        motion: T_earlier_this of the optical frames.
+    """
+    k, (width, height) = camera.matrix, (camera.width, camera.height)
+    homographies = k @ (motion[:3, :3] + motion[:3, 3:] * np.array([0.0, 0.0, 1.0]) / depths[:, None, None])
+    homographies = homographies @ np.linalg.inv(k)
+    warped = np.empty((len(depths), height, width, 4), np.float32)
+    for plane, homography in zip(warped, homographies, strict=True):
+        cv2.warpPerspective(
+            features, homography, (width, height), dst=plane, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=(UNSEEN,) * 4,
+        )  # fmt: skip
+    corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], float)
+    in_front = homographies[:, 2] @ corners.T > 1e-6
+    for number in np.flatnonzero(~in_front.all(axis=1)):  # partly behind that camera, where a homography mirrors
+        u, v = np.arange(width), np.arange(height)[:, None]
+        row = homographies[number, 2]
+        warped[number][row[0] * u + row[1] * v + row[2] <= 1e-6] = UNSEEN
+    return warped.reshape(len(depths) * height, width, 4)

@@ -21,7 +21,7 @@ from training.simulator.motion.past import add_past
 from training.simulator.motion.performing import find_performance, performed_names
 from training.simulator.motion.roaming import is_roaming
 from training.simulator.motion.script_planner import compose
-from training.simulator.motion.starting_pose import begin_at_ease_or_not, only_at_targets
+from training.simulator.motion.starting_pose import begin_at_ease_or_not, only_at_targets, tilt_now_and_then
 from training.simulator.motion.timeline import ActionSpan, Timeline
 from training.simulator.narration.clip_text import describe_clip
 from training.simulator.narration.pose_text import head_yaw
@@ -206,6 +206,7 @@ def synthesise_long_sequence(
 
     def attempt() -> SyntheticMotion:
         line, script = compose_long_sequence(rng, room, person, duration_s)
+        tilt_now_and_then(line, duration_s)
         return _motion_of(rng, line, 0.0, duration_s, "+".join(script), split, plain=True)
 
     return _first_that_fits(attempt, _TRIES)

@@ -381,6 +381,14 @@ def test_clips_begin_with_heads_held_as_people_do() -> None:
     assert snaps < 0.02 * len(motions)  # the clip maker rejects these
 
 
+def test_heads_tilt_now_and_then_in_long_sequences() -> None:
+    head = synthesise_long_sequence(np.random.default_rng(1), ROOM, 40.0).rotations[:, HEAD].astype(float)
+    roll = np.degrees(np.arctan2(head[:, 2, 1], head[:, 2, 2]))
+    assert 0.2 < (np.abs(roll) > 2).mean() < 0.8
+    assert roll.max() - roll.min() > 10
+    assert np.abs(np.diff(roll)).max() * RATE_HZ < 90
+
+
 def test_a_body_that_stands_still_keeps_its_head_still() -> None:
     motions = clips("stand_still")
     assert np.abs(start_angles(motions)[1]).max() > 5

@@ -24,6 +24,7 @@ _NECK_RAD = np.radians(52)  # by which a head is bent against the trunk, at most
 _HELD_RAD = np.radians(10)  # of lean with something in the hands
 _SPARE_S = 0.8  # a trunk that leans needs this long before it acts
 _BEFORE = (-99.0, -98.0)
+_LEVEL_S, _NOD_RAD = 4.0, np.radians(12)  # of `tilt_now_and_then`
 
 
 def begin_at_ease_or_not(line: Timeline, script: list[str], begin_s: float, has_past: bool) -> bool:
@@ -65,6 +66,18 @@ def begin_at_ease_or_not(line: Timeline, script: list[str], begin_s: float, has_
     upright = min(passed, max(acts + 0.4, begin_s + _SPARE_S))
     line.posture_changes.append((min(passes, upright - 0.7), upright, -posture))
     return bool(posture.any())
+
+
+def tilt_now_and_then(line: Timeline, until_s: float) -> None:
+    """Tilts the head for some seconds, again and again, so that what is cut from a long time line begins so too."""
+    rng, start = line.rng, 0.0
+    while (start := start + float(rng.exponential(_LEVEL_S))) < until_s:
+        carriage, stay = np.zeros(4), float(rng.uniform(1.5, 6.0))
+        carriage[1:3] = rng.uniform(-_NOD_RAD, _NOD_RAD), rng.uniform(-_ROLL_RAD, _ROLL_RAD)
+        line.carriage_changes.append((start, start + float(rng.uniform(0.7, 1.2)), carriage))
+        start += stay
+        line.carriage_changes.append((start, start + float(rng.uniform(0.8, 1.8)), -carriage))
+        start += 1.8
 
 
 def only_at_targets(script: list[str]) -> bool:

@@ -11,12 +11,18 @@ from ...shared_data import missing_extra, require_opengl
 
 pytest.importorskip("mujoco", reason=missing_extra("world"))
 
+from egotwin_model.geometry.mount import Mount
+from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from training.simulator.clip_maker import ClipOptions, room_clips
 from training.simulator.render.clothes import PATTERNS, Clothing, pattern
+from training.simulator.render.ego_renderer import EgoRenderer
 from training.simulator.render.photometry import Photometry
+from training.simulator.rooms.clutter import scatter
 from training.simulator.rooms.lighting import RoomLight, Window
 from training.simulator.rooms.photographs import ASSETS, PHOTOGRAPHS, names_of, photograph, relief
 from training.simulator.rooms.plan import Solids
+from training.simulator.rooms.scene import build_room, empty_spec
+from training.simulator.rooms.site import Frame, Site
 from training.simulator.rooms.textures import WALL_STYLES, floor, texture_size, wall
 
 SPLITS = ("train", "val", "test")
@@ -171,3 +177,36 @@ def test_vary_look_changes_how_a_clip_is_recorded_and_nothing_else() -> None:
             np.testing.assert_array_equal(plain[name], varied[name], err_msg=name)
         assert np.abs(plain["frames"].astype(float) - varied["frames"]).mean() > 2
         assert 0.1 < varied["frames"].mean() / 255 < 0.7
+
+
+def test_clutter_is_muted_keeps_places_free_and_stops_nobody() -> None:
+    site = Site(empty_spec(), looks=np.random.default_rng(1))
+    frame, places = Frame(site, np.zeros(3), 0.0), [(-0.4, 0.5), (0.4, 0.5)]
+    for _ in range(20):
+        scatter(frame, (-0.7, 0.0), (0.7, 0.7), 0.8, places)
+    things = [(np.array(geom.pos), np.array(geom.rgba[:3])) for geom in site.spec.worldbody.geoms]
+    assert len(things) > 30
+    assert not len(site.solids().centre)
+    for where, colour in things:
+        assert min(np.abs(where[:2] - place).max() for place in places) > 0.1
+        assert np.ptp(colour) < 0.35
+        assert where[2] >= 0.8
+
+
+def test_textures_seen_at_grazing_angles_do_not_flicker() -> None:
+    """Mipmaps and two samples a pixel along each axis come near to what many samples show."""
+    require_opengl()
+    images = []
+    for samples in (2, 8):
+        spec, plan = build_room(8, "train", "living room")
+        renderer = EgoRenderer(spec, 64, samples, articulations=plan.articulations)
+        renderer.mount = Mount.looking_forward((0.1, 0.0, -0.9), 0.0)  # 70 cm over the floor, level
+        rotations = np.tile(np.eye(3), (12, 23, 1, 1))
+        roots = np.array([0.0, 0.0, 0.93]) + np.linspace(0, 0.05, 12)[:, None] * (1, 0, 0)
+        positions = np.stack([forward_kinematics(root, rotations[0], reference_offsets()) for root in roots])
+        images.append(renderer.render(positions, rotations).images.astype(float))
+        renderer.close()
+    few, many = images
+    assert np.abs(few - many).mean() < 2.5
+    flicker, motion = (np.abs(np.diff(each, axis=0)).mean() for each in (few, many))
+    assert flicker < 1.5 * motion + 0.2

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from training.simulator.rooms.clutter import scatter
 from training.simulator.rooms.palette import STEEL, Colour, hsv
 from training.simulator.rooms.plan import Articulation, Target, Vector
 from training.simulator.rooms.site import Frame, Spot, vector
@@ -12,9 +15,13 @@ BEFORE_CABINET, BEFORE_DRAWER, BEFORE_SEAT = 0.62, 0.75, 0.15  # metres from a f
 
 
 def surface(
-    frame: Frame, name: str, low: tuple[float, float], high: tuple[float, float], height: float, places: list[Vector]
-) -> str:
-    """Registers the top of a piece as a target: its rectangle and the local places for objects; returns its id."""
+    frame: Frame, name: str, low: tuple[float, float], high: tuple[float, float], height: float, places: list[Vector],
+    standing: Sequence[tuple[float, float]] = (),
+) -> str:  # fmt: skip
+    """Registers the top of a piece as a target: its rectangle and the local places for objects; returns its id.
+
+    Clutter is scattered over it between the places and what is `standing` there, at local (x, y).
+    """
     site, middle = frame.site, frame.point((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, height)
     target_id = site.name(name.replace(" ", "_"))
     site.targets.append(
@@ -30,6 +37,7 @@ def surface(
             yaw=frame.yaw + np.pi / 2,
         )
     )
+    scatter(frame, low, high, height, [*((x, y) for x, y, _ in places), *standing])
     site.spots += [Spot(frame.point(*place), target_id, name, site.room) for place in places]
     return target_id
 

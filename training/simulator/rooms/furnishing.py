@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from training.simulator.rooms import furniture, storage, textures
+from training.simulator.rooms.clutter import odds
 from training.simulator.rooms.layout import Layout, openings, walls_of
 from training.simulator.rooms.palette import DARK, wood
-from training.simulator.rooms.pictures import picture
+from training.simulator.rooms.pictures import picture, screen
 from training.simulator.rooms.plan import Rectangle
 from training.simulator.rooms.shell import lit_floor, panel, upright
 from training.simulator.rooms.site import Frame, Site
@@ -172,7 +173,9 @@ class Furnisher:
         colour = wood(rng) if rng.uniform() < 0.6 else DARK
         low, high = (x - half[0] - edge, 0, z - half[1] - edge), (x + half[0] + edge, 0.025, z + half[1] + edge)
         wall.frame.box(low, high, colour, solid=False)
-        image = picture(self.site.looks, self.site.split, textures.texture_size(*(4 * half)))
+        hangs_screen = self.kind == "living room" and self.site.looks.uniform() < 0.25
+        make = screen if hangs_screen else picture
+        image = make(self.site.looks, self.site.split, textures.texture_size(*(4 * half)))
         centre = wall.frame.point(x, 0.03, z)
         if self.site.lights:
             normal = upright(wall.frame)[:, 2]
@@ -222,7 +225,8 @@ def _pieces(kind: str, rng: np.random.Generator) -> list[Piece]:
             Piece(furniture.stool, 0.36, 0.36, 0.48, 0.5),
         ],
     }  # fmt: skip
-    return wanted[kind]
+    stray = [Piece(odds, u(0.3, 0.5), u(0.28, 0.4), u(0.25, 0.5), 0.1) for _ in range(int(rng.integers(0, 3)))]
+    return wanted[kind] + stray
 
 
 def rectangle(frame: Frame, x: float, y: float, width: float, depth: float) -> Rectangle:

@@ -68,7 +68,8 @@ def desk(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> N
     frame.box((x - 0.1, 0.1, height), (x + 0.1, 0.25, height + 0.012), DARK)
     frame.box((x - 0.03, 0.14, height), (x + 0.03, 0.17, height + 0.12), DARK)
     frame.box((x - 0.22, depth - 0.3, height), (x + 0.22, depth - 0.17, height + 0.02), shade(DARK, 1.6))
-    surface(frame, "desk", (-w, 0), (w, depth), height, edge_places(rng, w, depth - 0.13, height, 4))
+    screen_at = [(x + dx, y) for dx in (-0.25, 0.0, 0.25) for y in (0.14, depth - 0.24)]
+    surface(frame, "desk", (-w, 0), (w, depth), height, edge_places(rng, w, depth - 0.13, height, 4), screen_at)
 
 
 def sofa(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:

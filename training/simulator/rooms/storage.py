@@ -72,7 +72,7 @@ def nightstand(frame: Frame, rng: Rng, width: float, depth: float, height: float
     drawer(frame, "nightstand", (-w, height * 0.55), (w, height - 0.02), depth, shade(colour, 1.15))
     frame.geom(CYLINDER, (0, 0.12, height + 0.1), (0.02, 0.1), STEEL)
     frame.geom(CYLINDER, (0, 0.12, height + 0.26), (0.11, 0.08), hsv(rng.uniform(0.06, 0.16), 0.35, 1.0), GLOW)
-    surface(frame, "nightstand", (-w, 0), (w, depth), height, [(0.0, depth - 0.12, height)])
+    surface(frame, "nightstand", (-w, 0), (w, depth), height, [(0.0, depth - 0.12, height)], [(0.0, 0.12)])
 
 
 def wardrobe(frame: Frame, rng: Rng, width: float, depth: float, height: float) -> None:
@@ -128,7 +128,8 @@ def counter(frame: Frame, rng: Rng, width: float, depth: float, height: float) -
     parts = fronts(cupboard, rng, "cupboard", cw, 0.32, 1.46, 2.09, wall_front, 2, 1.56)
     carcass(cupboard, cw, 0.32, 1.45, 2.1, body, parts)
     places = edge_places(rng, w, depth - 0.12, height, 6)
-    surface(frame, "counter", (-w, 0), (w, depth), height, places)
+    basins = [(x + dx, y) for x in (side * w * 0.5, -side * w * 0.45) for dx in (-0.16, 0.16) for y in (0.15, 0.35)]
+    surface(frame, "counter", (-w, 0), (w, depth), height, places, basins)
 
 
 def _sink_and_stove(frame: Frame, sink: float, stove: float, depth: float, height: float) -> None:

@@ -182,8 +182,8 @@ class EgoRenderer:
             if labels.depth or labels.of_things:
                 canvas.draw(centred, poses[i], own_head, segmentation=labels.of_things)
             if depth is not None:
-                metres = self._middle(canvas.read_depth()[::-1])
-                depth[i] = np.where(metres < _NOTHING * canvas.far, metres, 0)
+                metres = canvas.read_depth()[::-1]
+                depth[i] = self._middle(np.where(metres < _NOTHING * canvas.far, metres, 0))
             if labels.of_things:
                 ids = canvas.geom_ids()[::-1]
                 if pixels is not None:

@@ -213,6 +213,54 @@ def rectify(
     return np.asarray(result, dtype=np.uint8)
 
 
+def rectify_depth(
+    depth: NDArray[np.float32],
+    matrix: ArrayLike,
+    distortion: ArrayLike,
+    model: str,
+    target: Pinhole,
+    rotation: ArrayLike | None = None,
+) -> NDArray[np.float32]:
+    """The depth that `target` would have from the same place: the nearest source pixel's, along the target's axis.
+
+    Depth is measured along the optical axis, so a rotated target has other numbers for the same points.
+
+    Args:
+        depth: float32 (H, W) metres along the source's optical axis, 0 where unknown. Other arguments as in `rectify`.
+
+    Returns:
+        float32 (target.height, target.width) metres; 0 where unknown or beyond the source image.
+
+    Raises:
+        CalibrationError: impossible intrinsics or distortion.
+    """
+    k = check_matrix(matrix)
+    coefficients = check_distortion(distortion, model)
+    r = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
+    u, v, along = _nearest_pixels(
+        tuple(k.ravel().tolist()), tuple(coefficients.tolist()), model, target, tuple(r.ravel().tolist())
+    )
+    inside = (u >= 0) & (u < depth.shape[1]) & (v >= 0) & (v < depth.shape[0])
+    found = depth[np.where(inside, v, 0), np.where(inside, u, 0)]
+    return np.where(inside, found / along, np.float32(0.0))
+
+
+@lru_cache(maxsize=8)
+def _nearest_pixels(
+    matrix: tuple[float, ...],
+    distortion: tuple[float, ...],
+    model: str,
+    target: Pinhole,
+    rotation: tuple[float, ...],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Column and row of the source pixel that each target pixel (H, W) sees, -2 where none is, and the depth along the
+    source's axis of a point at depth 1 along the target's."""
+    r, coefficients = np.array(rotation).reshape(3, 3), np.array(distortion)
+    x, y = _source_places(np.array(matrix).reshape(3, 3), coefficients, model, target, r)
+    along = (_rays(target) @ r)[..., 2]
+    return np.rint(x).astype(np.intp), np.rint(y).astype(np.intp), np.where(along > 0, along, 1.0).astype(np.float32)
+
+
 @lru_cache(maxsize=8)
 def _sampling_maps(
     matrix: tuple[float, ...],
@@ -228,18 +276,32 @@ def _sampling_maps(
     limit = min(_MAX_SUPERSAMPLING, _MAX_MAP_SIDE // max(target.width, target.height))
     supersampling = int(np.clip(math.ceil(shrink - 1e-6), 1, max(1, limit)))
     fine = target.scaled(target.width * supersampling, target.height * supersampling)
+    first, second = cv2.convertMaps(*_source_places(k, coefficients, model, fine, r), cv2.CV_16SC2)
+    return (np.asarray(first, dtype=np.int16), np.asarray(second, dtype=np.uint16)), supersampling
 
-    size = (fine.width, fine.height)
-    if model == "equidistant":
-        x, y = cv2.fisheye.initUndistortRectifyMap(k, coefficients, r, fine.matrix, size, cv2.CV_32FC1)
-    else:
-        x, y = cv2.initUndistortRectifyMap(k, coefficients, r, fine.matrix, size, cv2.CV_32FC1)
-    unseen = ~_valid_rays(fine, r, coefficients, model)
+
+def _source_places(
+    k: NDArray[np.float64],
+    coefficients: NDArray[np.float64],
+    model: str,
+    target: Pinhole,
+    rotation: NDArray[np.float64],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where in the source image each target pixel's ray is seen: x and y (H, W), -2 where it is not."""
+    size = (target.width, target.height)
+    undistort = cv2.fisheye.initUndistortRectifyMap if model == "equidistant" else cv2.initUndistortRectifyMap
+    x, y = undistort(k, coefficients, rotation, target.matrix, size, cv2.CV_32FC1)
+    unseen = ~_valid_rays(target, rotation, coefficients, model)
     x[unseen], y[unseen] = -2.0, -2.0
     # Fixed-point maps hold int16: far-off coordinates would wrap around into the image.
-    x, y = np.clip(x, -2.0, 32000.0), np.clip(y, -2.0, 32000.0)
-    first, second = cv2.convertMaps(x, y, cv2.CV_16SC2)
-    return (np.asarray(first, dtype=np.int16), np.asarray(second, dtype=np.uint16)), supersampling
+    return np.clip(x, -2.0, 32000.0), np.clip(y, -2.0, 32000.0)
+
+
+def _rays(camera: Pinhole) -> NDArray[np.float64]:
+    """Rays (H, W, 3) of the pixel centres in the optical frame, with z = 1."""
+    u = (np.arange(camera.width) - camera.cx) / camera.fx
+    v = (np.arange(camera.height) - camera.cy) / camera.fy
+    return np.stack([*np.meshgrid(u, v), np.ones((camera.height, camera.width))], axis=-1)
 
 
 def _valid_rays(
@@ -249,9 +311,7 @@ def _valid_rays(
 
     Beyond that range the polynomial folds back and would show a mirrored copy of the image.
     """
-    u = (np.arange(target.width) - target.cx) / target.fx
-    v = (np.arange(target.height) - target.cy) / target.fy
-    rays = np.stack([*np.meshgrid(u, v), np.ones((target.height, target.width))], axis=-1) @ rotation
+    rays = _rays(target) @ rotation
     radius = np.hypot(rays[..., 0], rays[..., 1])
     if model == "equidistant":
         reach, limit = np.arctan2(radius, rays[..., 2]), math.pi

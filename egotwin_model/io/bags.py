@@ -245,15 +245,15 @@ class BagReader:
         """Topic names and their message types (``pkg/msg/Name``)."""
         return {connection.topic: connection.msgtype for connection in self._reader.connections}
 
-    def find(self, *message_types: str) -> str:
-        """The first topic of any of these types, in the types' order.
+    def find(self, *message_types: str, without: Collection[str] = ()) -> str:
+        """The first topic of any of these types, in the types' order; not one of ``without``.
 
         Raises:
             RecordingError: the recording has none; the message names what it has.
         """
         for wanted in message_types:
             for topic, message_type in self.topics().items():
-                if message_type == wanted:
+                if message_type == wanted and topic not in without:
                     return topic
         raise RecordingError(
             f"recording {self.path} lacks a topic of type {' or '.join(message_types)}; {self._there()}"

@@ -26,6 +26,7 @@ _BYTES_PER_PIXEL = {
     **dict.fromkeys(_OTHER_8BIT, 1),
     **dict.fromkeys(_YUV_422, 2),
 }
+_DEPTH_KINDS: dict[str, np.dtype[Any]] = {"16UC1": np.dtype(np.uint16), "32FC1": np.dtype(np.float32)}
 
 
 def decode_image(message: Any) -> NDArray[np.uint8]:
@@ -45,21 +46,42 @@ def decode_image(message: Any) -> NDArray[np.uint8]:
     if encoding not in _BYTES_PER_PIXEL:
         wanted = ", ".join(_BYTES_PER_PIXEL)
         raise ImageError(f"image encoding is {encoding!r}; wanted one of {wanted}: convert it before publishing")
-    row = width * _BYTES_PER_PIXEL[encoding]
-    data = np.frombuffer(message.data, np.uint8)
-    if width == 0 or height == 0 or message.step < row or data.size < message.step * height:
-        raise ImageError(
-            f"{width}x{height} {encoding} image with step {message.step} needs a step of at least {row} and "
-            f"{max(message.step, row) * height} bytes; it has {data.size}: the publisher fills step or data wrongly"
-        )
-    rows = data[: message.step * height].reshape(height, message.step)[:, :row]
-    plain = SimpleNamespace(
-        encoding=encoding, width=width, height=height, is_bigendian=0, data=np.ascontiguousarray(rows)
-    )
+    rows = _rows(message, _BYTES_PER_PIXEL[encoding])
+    plain = SimpleNamespace(encoding=encoding, width=width, height=height, is_bigendian=0, data=rows)
     try:
         return np.asarray(image_to_cvimage(plain, "rgb8"), np.uint8)  # type: ignore[arg-type]
     except (BridgeError, cv2.error) as error:
         raise ImageError(f"{width}x{height} {encoding} image cannot be turned into rgb8: {error}") from error
+
+
+def decode_depth(message: Any) -> NDArray[Any]:
+    """Decodes a depth sensor_msgs Image: `egotwin_model.depth.given.depth_in_metres` takes the result.
+
+    Returns:
+        (H, W) in the encoding's unit: uint16 millimetres (``16UC1``) or float32 metres (``32FC1``).
+
+    Raises:
+        ImageError: another encoding, or a size that does not fit the data.
+    """
+    if message.encoding not in _DEPTH_KINDS:
+        raise ImageError(
+            f"depth image's encoding is {message.encoding!r}; wanted 16UC1 (millimetres) or 32FC1 (metres)"
+        )
+    kind = _DEPTH_KINDS[message.encoding]
+    came = kind.newbyteorder(">" if message.is_bigendian else "<")
+    return _rows(message, kind.itemsize).view(came).astype(kind, copy=False)
+
+
+def _rows(message: Any, pixel_bytes: int) -> NDArray[np.uint8]:
+    """The bytes (H, W · pixel_bytes) of a raw image message, without padding; `ImageError` where they do not fit."""
+    width, height, row = message.width, message.height, message.width * pixel_bytes
+    data = np.frombuffer(message.data, np.uint8)
+    if width == 0 or height == 0 or message.step < row or data.size < message.step * height:
+        raise ImageError(
+            f"{width}x{height} {message.encoding} image with step {message.step} needs a step of at least {row} and "
+            f"{max(message.step, row) * height} bytes; it has {data.size}: the publisher fills step or data wrongly"
+        )
+    return np.ascontiguousarray(data[: message.step * height].reshape(height, message.step)[:, :row])
 
 
 def _decode_compressed(message: Any) -> NDArray[np.uint8]:

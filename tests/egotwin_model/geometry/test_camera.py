@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import CalibrationError, ImageError
-from egotwin_model.geometry.camera import Pinhole, looking_at, rectify
+from egotwin_model.geometry.camera import Pinhole, looking_at, rectify, rectify_depth
 from egotwin_model.geometry.mount import Mount
 
 MINI = Pinhole.from_fov(64, 64, math.pi / 2)
@@ -137,6 +137,34 @@ def test_a_rotation_turns_the_view() -> None:
     roll = Rotation.from_euler("z", 90, degrees=True).as_matrix()  # source x becomes the target's y
     view = rectify(image, MINI.matrix, [], "plumb_bob", MINI, rotation=roll)
     np.testing.assert_array_equal(view, np.rot90(image, -1))
+
+
+def test_depth_of_a_tilted_plane_is_along_the_targets_own_axis() -> None:
+    """A plane seen by a distorted camera, and by a pinhole that looks elsewhere from the same place."""
+    target = Pinhole.from_fov(48, 40, math.radians(50))
+    turn = Rotation.from_euler("xyz", [12, -18, 30], degrees=True).as_matrix()  # R_target_source
+    normal, offset = np.array([0.2, -0.1, 1.0]), 3.0
+    rays = np.ones((480, 640, 3))
+    pixels = np.stack(np.meshgrid(np.arange(640.0), np.arange(480.0)), -1).reshape(1, -1, 2)
+    k1 = [-0.1, 0.0, 0.0, 0.0, 0.0]
+    rays[..., :2] = cv2.undistortPoints(pixels, SOURCE_K, np.array(k1)).reshape(480, 640, 2)
+    depth = (offset / (rays @ normal)).astype(np.float32)
+    depth[:, 320:330] = 0.0
+    found = rectify_depth(depth, SOURCE_K, k1, "plumb_bob", target, turn)
+    u, v = np.meshgrid(np.arange(48), np.arange(40))
+    own = np.stack([(u - target.cx) / target.fx, (v - target.cy) / target.fy, np.ones(u.shape)], -1)
+    expected = offset / (own @ (turn @ normal))
+    known = found > 0.0
+    assert 0.5 < known.mean() < 1.0
+    np.testing.assert_allclose(found[known], expected[known], rtol=0.01)
+
+
+def test_depth_of_the_same_pinhole_is_unchanged() -> None:
+    depth = np.random.default_rng(0).uniform(0.5, 5.0, (64, 64)).astype(np.float32)
+    np.testing.assert_array_equal(rectify_depth(depth, MINI.matrix, [], "plumb_bob", MINI), depth)
+    narrow = Pinhole.from_fov(64, 64, math.radians(45))
+    beyond = rectify_depth(depth, narrow.matrix, [], "plumb_bob", MINI)
+    assert (beyond[:, :10] == 0.0).all()
 
 
 @pytest.mark.parametrize(

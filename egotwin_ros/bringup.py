@@ -26,14 +26,15 @@ Value = bool | int | float | str
 class Argument:
     """An argument of a node's launch file.
 
-    `kind` is the ROS parameter's type (str, float, int or bool), or "remap" for a topic name. With a default of ""
-    the parameter keeps its value of the parameter file.
+    `kind` is the ROS parameter's type (str, float, int or bool), or "remap" for the name of a topic that the node calls
+    `topic`. With a default of "" the parameter keeps its value of the parameter file.
     """
 
     name: str
     default: str
     description: str
     kind: type | str = str
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Entry:
     def remappings(self, values: Mapping[str, object] | None = None) -> list[tuple[str, str]]:
         """The topic remappings that these argument values set: the node's name → the name in the graph."""
         settings = self.settings(values)
-        return [(a.name, settings[a.name]) for a in self.arguments if a.kind == "remap" and settings[a.name]]
+        return [(a.topic, settings[a.name]) for a in self.arguments if a.kind == "remap" and settings[a.name]]
 
 
 def _typed(argument: Argument, text: str) -> Value:
@@ -108,9 +109,13 @@ IMAGINE = Entry(
         _parameter("image_transport"),
         _parameter("rate_hz", float),
         _parameter("max_horizon_s", float),
+        _parameter("depth_source"),
         _parameter("autostart", bool),
         Argument("use_sim_time", "false", "Take the time from /clock, as a replay publishes it: true or false.", bool),
-        *(Argument(t.name, t.default, f"Topic of {t.description} ({t.types[0]}).", "remap") for t in INPUT_TOPICS),
+        *(
+            Argument(t.argument, t.default, f"Topic of {t.description} ({t.types[0]}).", "remap", t.name)
+            for t in INPUT_TOPICS
+        ),
     ),
 )
 

@@ -11,5 +11,9 @@ class NoPoseError(PoseError):
     """No body pose has arrived, or none close enough in time to the image."""
 
 
+class NoDepthError(NoImageError):
+    """No depth image has arrived, or none close enough in time to the image, where the node must have one."""
+
+
 class BusyError(EgoTwinError):
     """Another action goal is being imagined."""

@@ -1,4 +1,4 @@
-"""The newest inputs: images, intrinsics and body poses, matched by time and checked when they are used."""
+"""The newest inputs: images, intrinsics, depth images and body poses, matched by time."""
 
 from __future__ import annotations
 
@@ -6,69 +6,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from egotwin_model.errors import CalibrationError, Cancelled
-from egotwin_model.geometry.camera import Pinhole, rectify
+from egotwin_model.errors import Cancelled
+from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
-from egotwin_ros.conversions import NS, body_to_arrays, camera_model, nanoseconds
-from egotwin_ros.errors import NoImageError, NoPoseError
-from egotwin_ros.input_topics import INPUT_TOPICS
+from egotwin_ros.conversions import NS, nanoseconds
+from egotwin_ros.errors import NoDepthError, NoImageError, NoPoseError
+from egotwin_ros.input_topics import topics_for
+from egotwin_ros.match import Match, newest_pair
+from egotwin_ros.observation import Observation, ObservationReader
 from egotwin_ros.parameters import ImagineParameters
 
 if TYPE_CHECKING:
-    from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+    from sensor_msgs.msg import CompressedImage, Image
 
     from egotwin_ros.msg import BodyPose
 
-IMAGE_HISTORY = 8
-POSE_HISTORY = 512
 JUMP_BACK_NS = NS
 POLL_S = 0.1  # how often a wait checks whether it was cancelled
-
-
-def newest_pair(image_ns: Sequence[int], pose_ns: Sequence[int], tolerance_s: float) -> tuple[int, int] | None:
-    """The newest image that has a body pose within the tolerance, and that pose.
-
-    Args:
-        image_ns, pose_ns: stamps in any order.
-        tolerance_s: largest time between the two.
-
-    Returns:
-        Indices of image and pose; None where no image has such a pose.
-    """
-    if not len(image_ns) or not len(pose_ns):
-        return None
-    images = np.asarray(image_ns, np.int64)
-    away = np.abs(images[:, None] - np.asarray(pose_ns, np.int64))
-    paired = away.min(axis=1) <= tolerance_s * NS
-    if not paired.any():
-        return None
-    image = int(np.argmax(np.where(paired, images, np.iinfo(np.int64).min)))
-    return image, int(np.argmin(away[image]))
-
-
-@dataclass(frozen=True)
-class Observation:
-    """The observed instant from which an imagination starts.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB, the view of the model's camera.
-        positions, rotations: (23, 3) metres and (23, 3, 3), in ``frame_id``.
-        stamp_ns: the image's stamp.
-        frame_id: the body pose's fixed frame.
-    """
-
-    image: NDArray[np.uint8]
-    positions: NDArray[np.float64]
-    rotations: NDArray[np.float64]
-    stamp_ns: int
-    frame_id: str
 
 
 class InputBuffer:
@@ -80,44 +39,43 @@ class InputBuffer:
 
     Attributes:
         received: number of messages of each input.
+        reader: makes an `Observation` of a `match`.
     """
 
     def __init__(self, parameters: ImagineParameters, decode: Callable[[Any], NDArray[np.uint8]]) -> None:
-        self._parameters, self._decode = parameters, decode
+        self._parameters = parameters
+        self.reader = ObservationReader(parameters, decode)
         self._changed = threading.Condition()
-        self._images: deque[Image | CompressedImage] = deque(maxlen=IMAGE_HISTORY)
-        self._poses: deque[BodyPose] = deque(maxlen=POSE_HISTORY)
-        self._info: CameraInfo | None = None
-        self._add = {"image": self._add_image, "camera_info": self._add_info, "body_pose": self._add_pose}
-        self.received = {topic.name: 0 for topic in INPUT_TOPICS}
+        topics = topics_for(parameters.depth_source)
+        self._histories: dict[str, deque[Any]] = {
+            topic.name: deque(maxlen=topic.history) for topic in topics if topic.history
+        }
+        self._images, self._poses = self._histories["image"], self._histories["body_pose"]
+        self._depths = self._histories.get("depth/image", deque())
+        self._newest: dict[str, Any] = {}
+        self.received = {topic.name: 0 for topic in topics}
 
     def add(self, name: str, message: Any) -> None:
         """Adds a message of the input topic of this name."""
         with self._changed:
-            self._add[name](message)
+            if name in self._histories:
+                self._keep(self._histories[name], message)
+            else:
+                self._newest[name] = message
             self.received[name] += 1
             self._changed.notify_all()
 
-    def _add_image(self, message: Image | CompressedImage) -> None:
-        self._forget_the_future(self._images, message)
-        self._images.append(message)
-
-    def _add_pose(self, message: BodyPose) -> None:
-        self._forget_the_future(self._poses, message)
-        self._poses.append(message)
-
-    def _add_info(self, message: CameraInfo) -> None:
-        self._info = message  # the newest one is used for every image
-
-    def _forget_the_future(self, kept: deque[Any], message: Any) -> None:
-        """Empties a history whose stamps have jumped back, as when a replay restarts."""
-        if kept and nanoseconds(kept[-1].header.stamp) - nanoseconds(message.header.stamp) > JUMP_BACK_NS:
-            kept.clear()
+    def _keep(self, history: deque[Any], message: Any) -> None:
+        """Adds to a history, which is emptied first where its stamps have jumped back, as when a replay restarts."""
+        if history and nanoseconds(history[-1].header.stamp) - nanoseconds(message.header.stamp) > JUMP_BACK_NS:
+            history.clear()
+        history.append(message)
 
     def wait(self, not_before_ns: int, stopped: Callable[[], bool]) -> None:
         """Waits for camera_info and an image of ``not_before_ns`` or later with a body pose close to it.
 
-        Then it waits up to ``sync_tolerance_s`` for a pose as new as the image: a closer one may arrive late.
+        Then it waits up to ``sync_tolerance_s`` for a pose, and for a depth image where any have come, as new as the
+        image: closer ones may arrive late. With depth_source "topic" the image must have a depth image, too.
 
         Raises:
             NoImageError: they did not arrive within ``max_wait_s``.
@@ -125,16 +83,18 @@ class InputBuffer:
         """
         wait_s = self._parameters.max_wait_s
         with self._changed:
-            if not self._wait_until(lambda: self._info and self._pair(not_before_ns), wait_s, stopped):
+            if not self._wait_until(
+                lambda: "camera_info" in self._newest and self._pair(not_before_ns), wait_s, stopped
+            ):
                 raise NoImageError(
                     f"not_before is {not_before_ns / NS:.3f} s, and within {wait_s:g} s (parameter max_wait_s) no "
-                    f"image as new came with a body pose and camera_info: {self._newest()}. Do the clocks differ, or "
-                    "were messages lost?"
+                    f"image as new came with a body pose and camera_info: {self._newest_stamps()}. Do the clocks "
+                    "differ, or were messages lost?"
                 )
 
             def closest() -> bool:
                 pair = self._pair(not_before_ns)
-                return pair is None or max(_stamps(self._poses)) >= nanoseconds(pair[0].header.stamp)
+                return pair is None or self._all_came(nanoseconds(pair[0].header.stamp))
 
             self._wait_until(closest, self._parameters.sync_tolerance_s, stopped)
 
@@ -149,15 +109,55 @@ class InputBuffer:
             self._changed.wait(min(left_s, POLL_S))
         return True
 
-    def _newest(self) -> str:
-        stamps = {"image": _stamps(self._images), "body pose": _stamps(self._poses)}
+    def _all_came(self, stamp_ns: int) -> bool:
+        """Whether a body pose, and a depth image where any have come, as new as this have come."""
+        needed = [self._poses, self._depths] if self._depths else [self._poses]
+        return all(history and nanoseconds(history[-1].header.stamp) >= stamp_ns for history in needed)
+
+    def settled(self, image: Any) -> bool:
+        """Whether the image's `match` will not change: all that is as new came, or images newer by the tolerance."""
+        stamp_ns = nanoseconds(image.header.stamp)
+        with self._changed:
+            newest = nanoseconds(self._images[-1].header.stamp) if self._images else stamp_ns
+            return newest - stamp_ns > self._parameters.sync_tolerance_s * NS or self._all_came(stamp_ns)
+
+    def _newest_stamps(self) -> str:
+        named = {"image": self._images, "body pose": self._poses}
+        if self._needs_depth:
+            named["depth image"] = self._depths
         newest = [
-            f"the newest {name} is of {max(ns) / NS:.3f} s" if ns else f"no {name}" for name, ns in stamps.items()
+            f"the newest {name} is of {max(_stamps(history)) / NS:.3f} s" if history else f"no {name}"
+            for name, history in named.items()
         ]
-        return ", ".join(newest if self._info is not None else [*newest, "no camera_info"])
+        return ", ".join(newest if "camera_info" in self._newest else [*newest, "no camera_info"])
+
+    @property
+    def _needs_depth(self) -> bool:
+        return self._parameters.depth_source == "topic"
 
     def _pair(self, not_before_ns: int) -> tuple[Image | CompressedImage, BodyPose] | None:
+        """The newest image with a body pose (and, where that is needed, a depth image) close to it; and the pose.
+
+        An image whose depth is still under way stands back behind one a little older whose depth has come.
+        """
         images = [image for image in self._images if nanoseconds(image.header.stamp) >= not_before_ns]
+        tolerance_ns = self._parameters.sync_tolerance_s * NS
+        if self._depths and images:
+            depth_ns, image_ns = np.array(_stamps(self._depths)), np.array(_stamps(images))
+            close = np.abs(image_ns[:, None] - depth_ns).min(axis=1) <= tolerance_ns
+            came = close & (image_ns <= depth_ns.max()) & (image_ns >= image_ns.max() - tolerance_ns)
+            if found := self._newest_pair(images, came):
+                return found
+            if self._needs_depth:
+                return self._newest_pair(images, close)
+        elif self._needs_depth:
+            return None
+        return self._newest_pair(images, np.ones(len(images), bool))
+
+    def _newest_pair(
+        self, images: Sequence[Image | CompressedImage], usable: NDArray[np.bool_]
+    ) -> tuple[Image | CompressedImage, BodyPose] | None:
+        images = [image for image, use in zip(images, usable, strict=True) if use]
         found = newest_pair(_stamps(images), _stamps(self._poses), self._parameters.sync_tolerance_s)
         return None if found is None else (images[found[0]], self._poses[found[1]])
 
@@ -170,24 +170,41 @@ class InputBuffer:
             not_before_ns: stamp of the oldest image that may be used.
 
         Raises:
-            NoImageError, NoPoseError, CalibrationError, ImageError, PoseError: see action/Imagine.action.
+            NoImageError, NoPoseError, NoDepthError, CalibrationError, ImageError, PoseError: see action/Imagine.action.
         """
         with self._changed:
-            (image, pose), info = self._match(now_ns, not_before_ns), self._info
-        if info is None:
-            raise CalibrationError("no camera_info has arrived: publish the camera's intrinsics beside the image")
-        rgb = self._decode(image)
-        camera = camera_model(info, rgb.shape[1], rgb.shape[0])
-        positions, rotations = body_to_arrays(
-            pose, self._parameters.fixed_frame_id, require_all_tracked=self._parameters.require_all_tracked
-        )
-        turn = self._turn_into_view(mount)
-        seen = rectify(rgb, camera.matrix, camera.distortion, camera.model, view, turn)
-        return Observation(seen, positions, rotations, nanoseconds(image.header.stamp), pose.header.frame_id)
+            image, pose = self._match(now_ns, not_before_ns)
+            match = self._matched(image, pose)
+        return self.reader.read(match, view, mount)
+
+    def match(self, image: Any) -> Match:
+        """What came closest to an image in time.
+
+        Raises:
+            NoPoseError, NoDepthError: no body pose, or no depth image where one is needed, within the tolerance.
+        """
+        with self._changed:
+            if (pose := self._closest(self._poses, image)) is None:
+                raise NoPoseError(self._too_far("body pose", _stamps([image]), _stamps(self._poses)))
+            match = self._matched(image, pose)
+            if not match.has_depth and self._needs_depth:
+                raise NoDepthError(self._too_far("depth image", _stamps([image]), _stamps(self._depths)))
+        return match
+
+    def _matched(self, image: Any, pose: Any) -> Match:
+        messages = dict(self._newest)
+        for name in self._histories.keys() - {"image", "body_pose"}:
+            if (closest := self._closest(self._histories[name], image)) is not None:
+                messages[name] = closest
+        return Match(image, pose, messages)
+
+    def _closest(self, history: Sequence[Any], image: Any) -> Any | None:
+        found = newest_pair(_stamps([image]), _stamps(history), self._parameters.sync_tolerance_s)
+        return None if found is None else history[found[1]]
 
     def _match(self, now_ns: int, not_before_ns: int) -> tuple[Image | CompressedImage, BodyPose]:
         parameters = self._parameters
-        image_ns, pose_ns = _stamps(self._images), _stamps(self._poses)
+        image_ns, pose_ns, depth_ns = _stamps(self._images), _stamps(self._poses), _stamps(self._depths)
         if not image_ns:
             raise NoImageError("no image has arrived: check the topic's name, its type and its publisher")
         age_s = (now_ns - max(image_ns)) / NS
@@ -199,22 +216,20 @@ class InputBuffer:
         if not pose_ns:
             raise NoPoseError("no body pose has arrived: check the topic's name, its type and its publisher")
         pair = self._pair(not_before_ns)
+        if pair is None and self._needs_depth and newest_pair(image_ns, pose_ns, parameters.sync_tolerance_s):
+            raise NoDepthError(self._too_far("depth image", image_ns, depth_ns))
         if pair is None:
-            gap_s = np.abs(np.subtract.outer(image_ns, pose_ns)).min() / NS
-            raise NoPoseError(
-                f"the body pose nearest to an image is {gap_s:.3f} s away from it, at most "
-                f"{parameters.sync_tolerance_s:g} s is accepted (parameter sync_tolerance_s)"
-            )
+            raise NoPoseError(self._too_far("body pose", image_ns, pose_ns))
         return pair
 
-    def _turn_into_view(self, mount: Mount) -> NDArray[np.float64] | None:
-        """R_model_camera: from the real camera's optical frame to the one the model was trained on."""
-        quaternion = np.array(self._parameters.camera_mount_rotation, np.float64)
-        if not quaternion.any():
-            return None
-        if not np.isfinite(quaternion).all():
-            raise CalibrationError("parameter camera_mount_rotation is not finite")
-        return np.asarray(mount.rotation).T @ Rotation.from_quat(quaternion).as_matrix()
+    def _too_far(self, name: str, image_ns: list[int], other_ns: list[int]) -> str:
+        if not other_ns:
+            return f"no {name} has arrived: check the topic's name, its type and its publisher"
+        gap_s = np.abs(np.subtract.outer(image_ns, other_ns)).min() / NS
+        return (
+            f"the {name} nearest to an image is {gap_s:.3f} s away from it, at most "
+            f"{self._parameters.sync_tolerance_s:g} s is accepted (parameter sync_tolerance_s)"
+        )
 
 
 def _stamps(messages: Iterable[Any]) -> list[int]:

@@ -22,7 +22,7 @@ from egotwin_ros.request import MODE_NUMBERS, Request
 
 if TYPE_CHECKING:
     from egotwin_model.egotwin.pipeline import Imagination, ModelInfo
-    from egotwin_ros.inputs import Observation
+    from egotwin_ros.observation import Observation
 
 Array = NDArray[np.float64]
 NS = 10**9
@@ -92,6 +92,21 @@ class Messages:
         return self._find("sensor_msgs/msg/Image")(
             header=self.header(stamp_ns, frame_id), height=height, width=width, encoding="rgb8", is_bigendian=0,
             step=3 * width, data=self._sequence(np.ascontiguousarray(rgb).reshape(-1)),
+        )  # fmt: skip
+
+    def point_cloud(self, xyz: NDArray[np.float32], rgb: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Any:
+        """sensor_msgs/PointCloud2 with x, y, z and rgb of points (N, 3) in metres and their colours (N, 3)."""
+        field = self._find("sensor_msgs/msg/PointField")
+        points = np.empty((len(xyz), 4), "<f4")
+        points[:, :3] = xyz
+        colour = points.view("u1").reshape(-1, 16)[:, 12:]  # 0x00RRGGBB, little-endian, in place of a float32
+        colour[:, :3], colour[:, 3] = rgb[:, ::-1], 0
+        fields = [
+            field(name=name, offset=4 * place, datatype=7, count=1) for place, name in enumerate(("x", "y", "z", "rgb"))
+        ]  # 7: FLOAT32
+        return self._find("sensor_msgs/msg/PointCloud2")(
+            header=self.header(stamp_ns, frame_id), height=1, width=len(points), fields=fields, is_bigendian=False,
+            point_step=16, row_step=16 * len(points), data=self._sequence(points.view("u1").reshape(-1)), is_dense=True,
         )  # fmt: skip
 
     def camera_info(self, camera: Pinhole, stamp_ns: int, frame_id: str) -> Any:

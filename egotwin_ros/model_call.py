@@ -11,7 +11,7 @@ import numpy as np
 from egotwin_model.families import load_pipeline
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.conversions import trajectory_to_arrays
-from egotwin_ros.inputs import Observation
+from egotwin_ros.observation import Observation
 from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.request import EPSILON_S, Request
 

@@ -12,13 +12,14 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Path
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from egotwin_ros.inputs import Observation
 from egotwin_ros.markers import skeleton_markers
+from egotwin_ros.memory_feed import MemoryFeed
 from egotwin_ros.messages import ROS
 from egotwin_ros.msg import BodyTrajectory, Imagination
+from egotwin_ros.observation import Observation
 from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.transforms import MakeBroadcaster, head_and_camera
 
@@ -56,9 +57,13 @@ class Outputs:
         self._image = make(Image, "~/predicted/image", video)
         self._camera_info = make(CameraInfo, "~/predicted/camera_info", video)
         self._markers = make(MarkerArray, "~/markers", 10)
+        self._memory = make(PointCloud2, "~/memory", 1)
+        self._shown: tuple[object, int] | None = None  # version of the memory, and number of subscribers
+        self._frame_id = ""
         self._transforms = make_broadcaster(node) if make_broadcaster and parameters.head_frame_id else None
         self._all = (
-            self._imagination, self._head_path, self._trajectory, self._image, self._camera_info, self._markers
+            self._imagination, self._head_path, self._trajectory, self._image, self._camera_info, self._markers,
+            self._memory,
         )  # fmt: skip
         self._node = node
 
@@ -78,6 +83,20 @@ class Outputs:
             self._transforms.sendTransform(head_and_camera(first.head_path, info.mount, *frames))
         for message in messages:
             self._imagination.publish(message)
+
+    def publish_memory(self, feed: MemoryFeed, stamp_ns: int) -> None:
+        """What is remembered, where it or its subscribers have changed and there are any.
+
+        Args:
+            stamp_ns: the stamp of an empty cloud, which shows that the memory was cleared.
+        """
+        shown = feed.version, self._memory.get_subscription_count()
+        if not shown[1] or shown == self._shown or not self._memory.is_activated:
+            return
+        memory, frame_id, newest_ns = feed.snapshot()
+        frame_id = frame_id or self._frame_id
+        self._memory.publish(ROS.point_cloud(*memory.points(), newest_ns or stamp_ns, frame_id))
+        self._shown, self._frame_id = shown, frame_id
 
     def destroy(self) -> None:
         """Removes the publishers."""
@@ -104,14 +123,20 @@ class Health:
         self.last_latency_s, self.failing = latency_s, False
         self.imaginations += 1
 
-    def message(self, name: str, stamp: Any, received: Mapping[str, int]) -> DiagnosticArray:
-        """The state as one DiagnosticStatus: ERROR without a model, WARN while the last request failed, else OK."""
-        level = DiagnosticStatus.OK
+    def message(
+        self, name: str, stamp: Any, received: Mapping[str, int], memory: Mapping[str, object]
+    ) -> DiagnosticArray:
+        """The state as one DiagnosticStatus: ERROR without a model, WARN while the last request failed or images are
+        not remembered, else OK."""
+        level, summary = DiagnosticStatus.OK, self.state
         if self.failing:
             level = DiagnosticStatus.WARN if self.model else DiagnosticStatus.ERROR
-        summary = self.last_error if self.failing else self.state
+            summary = self.last_error
+        elif memory.get("memory refusal"):
+            level, summary = DiagnosticStatus.WARN, f"{self.state}; not remembered: {memory['memory refusal']}"
         values = [KeyValue(key=key, value=str(value)) for key, value in vars(self).items() if key != "failing"]
         values += [KeyValue(key=f"received {topic}", value=str(count)) for topic, count in received.items()]
+        values += [KeyValue(key=key, value=str(value)) for key, value in memory.items()]
         status = DiagnosticStatus(level=level, name=name, message=summary, hardware_id=self.runtime, values=values)
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp

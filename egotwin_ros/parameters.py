@@ -13,6 +13,7 @@ from egotwin_model.io.share import share_folder
 from egotwin_model.runtimes.base import DTYPES
 from egotwin_model.runtimes.registry import AUTO, describe_runtimes, runtime_names
 from egotwin_model.text.goals import MAX_GOAL_CHARACTERS
+from egotwin_ros.depth_source import DEPTH_SOURCES
 from egotwin_ros.input_topics import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -78,6 +79,25 @@ class ImagineParameters:
     sync_tolerance_s: float = _field(
         0.1, "Largest time between an image and the body pose used with it [s].", 0.0, 60.0
     )
+    depth_source: str = _field(
+        "auto",
+        f"Where the depth of images comes from. {'; '.join(f'{k}: {v}' for k, v in DEPTH_SOURCES.items())}.",
+    )
+    memory_seconds: float = _field(
+        60.0, "How long what was seen is remembered between goals [s]; 0: not at all.", 0.0, 3600.0
+    )
+    memory_megabytes: int = _field(
+        100,
+        "Most memory for what is remembered [MB]; what shows least that is not seen elsewhere goes first.",
+        1,
+        65536,
+    )
+    memory_range_m: float = _field(
+        20.0,
+        "Depth beyond this is not used, and what was seen from further away than this is forgotten [m].",
+        0.1,
+        1000.0,
+    )
     require_all_tracked: bool = _field(False, "Refuse body poses with any untracked joint, not only the head.")
 
 
@@ -111,7 +131,12 @@ def read(node: Node) -> ImagineParameters:
             raise ValueError(f"parameter {name} is {values[name]}; wanted finite numbers")
     if min(values["guidance"]) < 0.0:
         raise ValueError(f"parameter guidance is {values['guidance']}; wanted numbers of 0 or more")
-    choices = {"image_transport": TRANSPORTS, "runtime": runtime_names(), "dtype": DTYPES}
+    choices = {
+        "image_transport": TRANSPORTS,
+        "depth_source": tuple(DEPTH_SOURCES),
+        "runtime": runtime_names(),
+        "dtype": DTYPES,
+    }
     for name, wanted in choices.items():
         if values[name] not in wanted:
             raise ValueError(f"parameter {name} is {values[name]!r}; wanted {' or '.join(wanted)}")

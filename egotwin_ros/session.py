@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from egotwin_ros.inputs import InputBuffer, Observation
+from egotwin_ros.inputs import InputBuffer
+from egotwin_ros.memory_thread import MemoryThread
 from egotwin_ros.messages import ROS
 from egotwin_ros.model_call import imagine
 from egotwin_ros.msg import Imagination
+from egotwin_ros.observation import Observation
 from egotwin_ros.outputs import Outputs
 from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.request import Request
@@ -26,6 +28,39 @@ class Session:
     pipeline: EgoTwinPipeline
     inputs: InputBuffer
     outputs: Outputs
+    memory: MemoryThread | None = None
+    """None where nothing is remembered."""
+
+    def receive(self, name: str, message: Any) -> None:
+        """Takes a message of the input topic of this name."""
+        self.inputs.add(name, message)
+        if self.memory is not None:
+            self.memory.receive(name, message)
+
+    def remember(self) -> None:
+        """Remembers what comes from now on."""
+        if self.memory is not None:
+            self.memory.resume()
+
+    def forget(self, because: str, *, pause: bool = False) -> None:
+        """Forgets what is remembered; with ``pause``, remembers nothing until `remember`."""
+        if self.memory is not None:
+            (self.memory.pause if pause else self.memory.clear)(because)
+
+    def show_memory(self, now_ns: int) -> None:
+        """Publishes what is remembered, for those who subscribe."""
+        if self.memory is not None:
+            self.outputs.publish_memory(self.memory.feed, now_ns)
+
+    def memory_values(self) -> dict[str, object]:
+        """What is remembered, for diagnostics."""
+        return {} if self.memory is None else self.memory.values()
+
+    def close(self) -> None:
+        """Ends the memory's thread and removes the publishers."""
+        if self.memory is not None:
+            self.memory.stop(self.parameters.stop_timeout_s)
+        self.outputs.destroy()
 
     @property
     def info(self) -> ModelInfo:

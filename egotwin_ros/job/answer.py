@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from egotwin_ros import bringup
-from egotwin_ros.input_topics import INPUT_TOPICS
+from egotwin_ros.input_topics import topics_for
 from egotwin_ros.job.recording import Recording
 from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.request import Request
@@ -44,7 +44,8 @@ class Task:
         recording = self.recording
         return {
             recording.topics[topic.name]: topic.default + topic.transported(recording.transport)[1]
-            for topic in INPUT_TOPICS
+            for topic in topics_for(self.parameters.depth_source)
+            if topic.name in recording.topics
         }
 
 

@@ -23,6 +23,7 @@ from egotwin_model.errors import EgoTwinError, RecordingError
 from egotwin_model.io.share import share_folder
 from egotwin_model.runtimes.base import DTYPES
 from egotwin_model.runtimes.registry import runtime_names
+from egotwin_ros.depth_source import DEPTH_SOURCES
 from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.interrupts import Interrupts
 from egotwin_ros.job.times import Times
@@ -85,9 +86,16 @@ def parser() -> argparse.ArgumentParser:
         "--rate", type=number(0.0, 1000.0), default=1.0, help="speed of the replay; 0: as fast as possible (default: 1)"
     )
     add("--direct", action="store_true", help="run the model in this process even where ROS is installed")
+    add(
+        "--depth-source",
+        choices=tuple(DEPTH_SOURCES),
+        default=node.depth_source,
+        help=f"{description('depth_source')} (default: %(default)s)",
+    )
     for topic in INPUT_TOPICS:
-        text = f"topic of {topic.description} in the recording (default: the first of its type)"
-        add(f"--{topic.name.replace('_', '-')}-topic", help=text)
+        default = f"{topic.default} where it is there" if topic.of_depth else "the first of its type"
+        text = f"topic of {topic.description} in the recording (default: {default})"
+        add(f"--{topic.argument.replace('_', '-')}-topic", help=text)
     return options
 
 
@@ -140,7 +148,7 @@ def run(options: argparse.Namespace, interrupts: Interrupts) -> str:
             from egotwin_ros.job.through_node import answer
 
     path = options.bag or str(share_folder() / "examples/bags/living_room.mcap")
-    topics = {topic.name: getattr(options, f"{topic.name}_topic") for topic in INPUT_TOPICS}
+    topics = {topic.name: getattr(options, f"{topic.argument}_topic") for topic in INPUT_TOPICS}
     with Recording(path, topics) as recording, _published_together(Path(options.out)) as folder:
         moment_s = recording.default_moment_s(options.horizon or CLIP_S) if options.at is None else options.at
         if moment_s > recording.bag.duration_s:
@@ -187,6 +195,7 @@ def _task(options: argparse.Namespace, recording: Recording, moment_s: float) ->
         threads=options.threads,
         image_transport=recording.transport,
         num_steps=options.steps,
+        depth_source=options.depth_source,
     )
     return Task(recording, moment_ns, request, parameters, options.rate)
 

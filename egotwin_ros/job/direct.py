@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from egotwin_model.io.images import decode_image
 from egotwin_ros.conversions import nanoseconds
-from egotwin_ros.input_topics import INPUT_TOPICS
+from egotwin_ros.input_topics import topics_for
 from egotwin_ros.inputs import InputBuffer
 from egotwin_ros.job.answer import Answer, Task
 from egotwin_ros.job.times import Times
@@ -50,8 +50,9 @@ def answer(task: Task, times: Times, report: Report, check: Callable[[], None]) 
 def _inputs(task: Task) -> InputBuffer:
     """The inputs that the node would have received from a replay up to the moment."""
     recording, inputs = task.recording, InputBuffer(task.parameters, decode_image)
-    names = {recorded: name for name, recorded in recording.topics.items()}
-    for topic in INPUT_TOPICS:
+    topics = [topic for topic in topics_for(task.parameters.depth_source) if topic.name in recording.topics]
+    names = {recording.topics[topic.name]: topic.name for topic in topics}
+    for topic in topics:
         if topic.may_be_sent_once:
             inputs.add(topic.name, recording.latest(recording.topics[topic.name], task.moment_ns))
     for recorded, _, message in recording.bag.messages(list(names), task.begin_ns, task.moment_ns + 1):

@@ -17,7 +17,7 @@ from egotwin_model.io.bags import BagReader
 from egotwin_model.io.images import decode_image
 from egotwin_ros.conversions import NS, CameraModel, body_to_arrays, camera_model, nanoseconds
 from egotwin_ros.input_topics import IMAGE, INPUT_TOPICS
-from egotwin_ros.inputs import newest_pair
+from egotwin_ros.match import newest_pair
 from egotwin_ros.messages import BAG
 from egotwin_ros.parameters import ImagineParameters
 
@@ -39,10 +39,10 @@ class Recording:
 
     Args:
         path: an .mcap or .db3 file, or a rosbag2 folder.
-        topics: input → its topic in the recording; others are found by their type.
+        topics: input → its topic in the recording; others are found by their type, those of depth by their usual names.
 
     Attributes:
-        topics: input → its topic in the recording.
+        topics: input → its topic in the recording; without those of depth where it has none.
         transport: of the images, raw or compressed.
 
     Raises:
@@ -52,16 +52,26 @@ class Recording:
     def __init__(self, path: Path | str, topics: Mapping[str, str | None] | None = None) -> None:
         self.bag = BagReader(path)
         try:
-            kinds, given = self.bag.topics(), topics or {}
-            self.topics = {topic.name: given.get(topic.name) or self.bag.find(*topic.types) for topic in INPUT_TOPICS}
+            kinds = self.bag.topics()
+            self.topics = self._find_topics(kinds, topics or {})
             for topic in INPUT_TOPICS:
-                if kinds.get(name := self.topics[topic.name]) not in topic.types:
+                name = self.topics.get(topic.name, "")
+                if name and kinds.get(name) not in topic.types:
                     there = ", ".join(f"{name} ({kind})" for name, kind in sorted(kinds.items()))
                     raise RecordingError(f"{path}: wanted {name} of type {' or '.join(topic.types)}; it has {there}")
         except BaseException:
             self.bag.close()
             raise
         self.transport = "compressed" if kinds[self.topics[IMAGE.name]] == IMAGE.compressed_type else "raw"
+
+    def _find_topics(self, kinds: Mapping[str, str], given: Mapping[str, str | None]) -> dict[str, str]:
+        depth = {topic.name: given.get(topic.name) or topic.default for topic in INPUT_TOPICS if topic.of_depth}
+        depth = {name: topic for name, topic in depth.items() if topic in kinds or given.get(name)}
+        others = [topic for topic in INPUT_TOPICS if not topic.of_depth]
+        found = {
+            topic.name: given.get(topic.name) or self.bag.find(*topic.types, without=depth.values()) for topic in others
+        }
+        return found | depth
 
     def __enter__(self) -> Recording:
         return self

@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from egotwin_model.io.bags import typestore
 from egotwin_ros import bringup
 from egotwin_ros.action import Imagine
-from egotwin_ros.input_topics import INPUT_TOPICS
+from egotwin_ros.input_topics import topics_for
 from egotwin_ros.job.answer import Answer, Task
 from egotwin_ros.job.client import ImagineClient
 from egotwin_ros.job.process import NodeProcess, enter_domain
@@ -70,8 +70,8 @@ def _converse(task: Task, child: NodeProcess, times: Times, report: Report, chec
         client.wait_active(START_TIMEOUT_S)
         client.wait(player.subscribed, 30.0, "the node's subscriptions")
     with times.measure("replay"):
-        for topic in INPUT_TOPICS:
-            if topic.may_be_sent_once:
+        for topic in topics_for(task.parameters.depth_source):
+            if topic.may_be_sent_once and topic.name in task.recording.topics:
                 player.publish_latest(task.recording.topics[topic.name], task.begin_ns)
         player.play(task.begin_ns, task.moment_ns)
     with times.measure("imagination"):  # the node waits for the goal's image

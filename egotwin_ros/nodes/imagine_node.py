@@ -20,7 +20,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import qos_profile_sensor_data
@@ -34,8 +35,9 @@ from egotwin_ros.bringup import environment
 from egotwin_ros.error_codes import Code, code_name, error_code
 from egotwin_ros.executor import FairExecutor
 from egotwin_ros.image_bridge import to_rgb
-from egotwin_ros.input_topics import INPUT_TOPICS
-from egotwin_ros.inputs import InputBuffer
+from egotwin_ros.input_topics import topics_for
+from egotwin_ros.inputs import JUMP_BACK_NS, InputBuffer
+from egotwin_ros.memory_thread import start_memory
 from egotwin_ros.messages import ros_class
 from egotwin_ros.model_call import load
 from egotwin_ros.msg import Imagination
@@ -46,6 +48,7 @@ from egotwin_ros.session import Session
 from egotwin_ros.transforms import MakeBroadcaster, tf2_broadcaster
 from egotwin_ros.worker import Job, Worker
 
+MEMORY_PERIOD_S = 1.0
 NO_MODEL = "no model is loaded: configure the node (ros2 lifecycle set /imagine configure)"
 
 
@@ -80,7 +83,12 @@ class ImagineNode(LifecycleNode):
         # Wall time: with use_sim_time and no /clock yet, a ROS timer would never fire.
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._diagnose, clock=self._wall, callback_group=MutuallyExclusiveCallbackGroup())
+        self._clock_jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-JUMP_BACK_NS), on_clock_change=False),
+            post_callback=self._follow_clock,
+        )
         self._goal_timer: Timer | None = None
+        self._memory_timer: Timer | None = None
         self._start_timer: Timer | None = None
         if self.get_parameter("autostart").value:
             group = MutuallyExclusiveCallbackGroup()
@@ -117,11 +125,16 @@ class ImagineNode(LifecycleNode):
             self.loading = False
         inputs = InputBuffer(parameters, to_rgb)
         outputs = Outputs(self, parameters, pipeline.info, self._make_broadcaster)
-        self.session = Session(parameters, pipeline, inputs, outputs)
-        self._subscribe(parameters, inputs)
+        memory = start_memory(parameters, inputs, pipeline.info, self.get_logger().warning)
+        self.session = session = Session(parameters, pipeline, inputs, outputs, memory)
+        self._subscribe(session)
         self._goal_timer = self.create_timer(
             1.0 / parameters.rate_hz, self._imagine_latched, clock=self._wall, callback_group=self._messages_in
         )
+        self._memory_timer = self.create_timer(
+            MEMORY_PERIOD_S, lambda: session.show_memory(self.get_clock().now().nanoseconds), clock=self._wall,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )  # fmt: skip
         info, runtime = pipeline.info, pipeline.runtime
         self._health = Health("inactive", info.name, info.sha256, runtime.name, runtime.description)
         self.get_logger().info(
@@ -137,6 +150,8 @@ class ImagineNode(LifecycleNode):
         if result == TransitionCallbackReturn.SUCCESS:
             self._health.state = "active"
             self._worker.resume()
+            if self.session is not None:
+                self.session.remember()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -150,6 +165,8 @@ class ImagineNode(LifecycleNode):
             self._health.state = "active"
             self._worker.resume()
             return TransitionCallbackReturn.FAILURE
+        if self.session is not None:
+            self.session.forget("the node was deactivated", pause=True)
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -181,12 +198,17 @@ class ImagineNode(LifecycleNode):
         )
         return False
 
-    def _subscribe(self, parameters: ImagineParameters, inputs: InputBuffer) -> None:
-        for topic in INPUT_TOPICS:
+    def _follow_clock(self, jump: TimeJump) -> None:
+        if self.session is not None:
+            self.session.forget(f"/clock went back by {-jump.delta.nanoseconds / 1e9:.2f} s")
+
+    def _subscribe(self, session: Session) -> None:
+        parameters = session.parameters
+        for topic in topics_for(parameters.depth_source):
             message_type, suffix = topic.transported(parameters.image_transport)
             name = self.resolve_topic_name(topic.name).removesuffix(suffix) + suffix if suffix else topic.name
             subscription = self.create_subscription(
-                ros_class(message_type), name, partial(inputs.add, topic.name), qos_profile_sensor_data,
+                ros_class(message_type), name, partial(session.receive, topic.name), qos_profile_sensor_data,
                 callback_group=self._messages_in,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )  # fmt: skip
@@ -198,10 +220,11 @@ class ImagineNode(LifecycleNode):
         if session is None:
             return
         self.destroy_timer(self._goal_timer)
+        self.destroy_timer(self._memory_timer)
         for subscription in self._input_subscriptions:
             self.destroy_subscription(subscription)
         self._input_subscriptions.clear()
-        session.outputs.destroy()
+        session.close()
 
     # Goals of the action
 
@@ -290,6 +313,8 @@ class ImagineNode(LifecycleNode):
                 return stopped() or cancelled()
 
             observation = session.observe(checked, lambda: self.get_clock().now().nanoseconds, ended)
+            if observation.depth_refusal:
+                self.get_logger().warning(f"imagined without the depth image: {observation.depth_refusal}")
             begin = time.monotonic()
             messages, publish = session.imagine(checked, observation, Progress(ended, report))
             self._health.succeeded(time.monotonic() - begin)
@@ -314,13 +339,16 @@ class ImagineNode(LifecycleNode):
             self.get_logger().error(text)
 
     def _diagnose(self) -> None:
-        received = self.session.inputs.received if self.session is not None else {}
+        session = self.session
+        received = session.inputs.received if session is not None else {}
+        memory = session.memory_values() if session is not None else {}
         now = self.get_clock().now().to_msg()
-        self._diagnostics.publish(self._health.message(self.get_fully_qualified_name(), now, received))
+        self._diagnostics.publish(self._health.message(self.get_fully_qualified_name(), now, received, memory))
 
     def destroy_node(self) -> None:
-        """Stops the model first."""
+        """Stops the model and the memory first."""
         self._worker.stop()
+        self._release()
         super().destroy_node()
 
 

@@ -28,6 +28,7 @@ from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.skeleton import forward_kinematics, reference_offsets
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import nanoseconds
+from egotwin_ros.depth_source import takes_topic
 from egotwin_ros.executor import FairExecutor
 from egotwin_ros.job.process import free_domain
 from egotwin_ros.messages import ROS
@@ -79,6 +80,15 @@ def ros() -> Iterator[None]:
     rclpy.try_shutdown()
 
 
+def depth_message(depth: np.ndarray, encoding: str, stamp_ns: int) -> Image:
+    """An unpadded depth image of the head camera's frame."""
+    height, width = depth.shape
+    return Image(
+        header=ROS.header(stamp_ns, "camera_optical"), height=height, width=width, encoding=encoding,
+        is_bigendian=depth.dtype.byteorder == ">", step=depth.strides[0], data=depth.tobytes(),
+    )  # fmt: skip
+
+
 class Rig:
     """The node in threads of its own, and a client that publishes, asks and listens."""
 
@@ -105,6 +115,8 @@ class Rig:
         self._image = self.client.create_publisher(kind, topic, 10)
         self._info = self.client.create_publisher(CameraInfo, "camera_info", 10)
         self._pose = self.client.create_publisher(BodyPose, "body_pose", 10)
+        self._depth = self.client.create_publisher(Image, "depth/image", 10)
+        self._depth_info = self.client.create_publisher(CameraInfo, "depth/camera_info", 10)
         self.goal_topic = self.client.create_publisher(String, "imagine/goal", 10)
         self.action = ActionClient(self.client, Imagine, "imagine/imagine")
         self.change_state = self.client.create_client(ChangeState, "imagine/change_state")
@@ -150,7 +162,9 @@ class Rig:
     def wait_active(self) -> None:
         """Active, and every topic of both sides connected."""
         self.wait(lambda: self.call(self.get_state.call_async(GetState.Request())).current_state.label == "active")
-        inputs = (self._image, self._info, self._pose, self.goal_topic)
+        inputs = [self._image, self._info, self._pose, self.goal_topic]
+        if takes_topic(self.node.session.parameters.depth_source):
+            inputs += [self._depth, self._depth_info]
         self.wait(lambda: all(p.get_subscription_count() for p in inputs))
         self.wait(
             lambda: all(
@@ -178,10 +192,19 @@ class Rig:
         names = {"Image": "image", "CompressedImage": "image", "CameraInfo": "camera_info", "BodyPose": "body_pose"}
         for message in messages:
             kind = type(message).__name__
-            received = self.node.session.inputs.received
-            before = received[names[kind]]
-            senders[kind].publish(message)
-            self.wait(lambda: received[names[kind]] > before)  # noqa: B023 waited for within the loop
+            self._send(senders[kind], names[kind], message)
+
+    def show_depth(self, depth: Image, info: CameraInfo | None = None) -> None:
+        """Publishes a depth image, after its camera_info, and waits until the node has them."""
+        if info is not None:
+            self._send(self._depth_info, "depth/camera_info", info)
+        self._send(self._depth, "depth/image", depth)
+
+    def _send(self, publisher, name: str, message) -> None:
+        received = self.node.session.inputs.received
+        before = received[name]
+        publisher.publish(message)
+        self.wait(lambda: received[name] > before)
 
     def show_good(self, stamp_ns: int | None = None) -> int:
         """A good image, camera_info and body pose of one instant; its stamp."""
@@ -226,6 +249,12 @@ class Rig:
     @staticmethod
     def good_info(stamp_ns: int) -> CameraInfo:
         return ROS.camera_info(CAMERA, stamp_ns, "camera_optical")
+
+    @staticmethod
+    def good_depth(stamp_ns: int, metres: float = 2.0) -> Image:
+        """Of a wall straight ahead."""
+        depth = np.full((CAMERA.height, CAMERA.width), metres, np.float32)
+        return depth_message(depth, "32FC1", stamp_ns)
 
     @staticmethod
     def standing() -> tuple[np.ndarray, np.ndarray]:

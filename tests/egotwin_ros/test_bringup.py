@@ -21,6 +21,8 @@ def test_values_become_parameters_of_their_type() -> None:
         "image": "/front/image",
         "camera_info": "/camera/camera_info",
         "body_pose": "/body_pose",
+        "depth/image": "/camera/depth/image",
+        "depth/camera_info": "/camera/depth/camera_info",
     }
 
 
@@ -63,7 +65,7 @@ def test_every_argument_is_a_parameter_or_topic_of_its_node(entry: bringup.Entry
     try:
         node = rclpy.create_node("declares", context=context)
         {"imagine": parameters.declare, "replay": replay_node.declare}[entry.name](node)
-        declared = {*node.get_parameters_by_prefix(""), *(topic.name for topic in INPUT_TOPICS)}
+        declared = {*node.get_parameters_by_prefix(""), *(topic.argument for topic in INPUT_TOPICS)}
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)

@@ -227,6 +227,7 @@ def test_lifecycle_loads_publishes_stops_and_unloads(make_rig, model_folder, tmp
     [
         ("image_transport", "smoke signals"),
         ("runtime", "abacus"),
+        ("depth_source", "sonar"),
         ("dtype", "float8"),
         ("guidance", [1.0]),
         ("guidance", [1.0, float("nan"), 1.0]),

@@ -16,9 +16,10 @@ from egotwin_ros import bringup, error_codes, parameters
 from egotwin_ros.action import Imagine
 from egotwin_ros.conversions import nanoseconds
 from egotwin_ros.error_codes import code_name, error_code, error_of
-from egotwin_ros.inputs import newest_pair
+from egotwin_ros.input_topics import INPUT_TOPICS
 from egotwin_ros.job import command
 from egotwin_ros.job.recording import Recording
+from egotwin_ros.match import newest_pair
 
 pytestmark = pytest.mark.ros
 CODES = [name for name in dir(Imagine.Result) if name.isupper() and name != "SLOT_TYPES"]
@@ -77,6 +78,21 @@ def recording(tmp_path):
             bag.write_body_pose(stamp, "map", positions, np.tile(np.eye(3), (23, 1, 1)))
     with Recording(tmp_path / "walk.mcap") as opened:
         yield opened
+
+
+def test_topics_of_depth_are_found_by_their_names_and_not_taken_for_the_cameras(tmp_path):
+    camera = Pinhole.from_fov(8, 8, 1.5)
+    with BagWriter(tmp_path / "rgbd.mcap") as bag:
+        for prefix in ("/camera/depth", "/camera"):
+            bag.write_image(f"{prefix}/image", START, "camera", np.zeros((8, 8, 3), np.uint8))
+            bag.write_camera_info(f"{prefix}/camera_info", START, "camera", width=8, height=8, matrix=camera.matrix)
+        bag.write_body_pose(START, "map", np.zeros((23, 3)), np.tile(np.eye(3), (23, 1, 1)))
+    with Recording(tmp_path / "rgbd.mcap") as opened:
+        assert opened.topics == {topic.name: topic.default for topic in INPUT_TOPICS}
+    with Recording(tmp_path / "rgbd.mcap", {"image": "/camera/depth/image"}) as opened:
+        assert opened.topics["image"] == "/camera/depth/image"
+    with pytest.raises(RecordingError, match=r"wanted /no/depth of type sensor_msgs/msg/Image"):
+        Recording(tmp_path / "rgbd.mcap", {"depth/image": "/no/depth"})
 
 
 def test_the_motion_after_a_moment_starts_at_the_last_image_before_it(recording):

@@ -1,0 +1,188 @@
+"""What is remembered between goals: keyframes of the stream, chosen by motion, in a scene memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from egotwin_model.geometry.camera import Pinhole
+from egotwin_model.geometry.mount import Mount
+from egotwin_model.geometry.scene_memory import SceneMemory
+from egotwin_model.geometry.skeleton import HEAD
+from egotwin_ros.conversions import NS, nanoseconds
+from egotwin_ros.inputs import JUMP_BACK_NS, InputBuffer
+from egotwin_ros.parameters import ImagineParameters
+
+KEYFRAME_M, KEYFRAME_RAD = 0.5, math.radians(25.0)
+KEYFRAME_S = 2.0  # where nothing moves, so that what others move is seen
+FASTEST_M_S, FASTEST_RAD_S = 8.0, 20.0  # of a head; what is faster is another map
+JITTER_M, JITTER_RAD = 0.2, math.radians(20.0)  # of pose estimates, between any two
+MEGABYTE = 1_000_000
+
+Estimate = Callable[[NDArray[np.uint8], Pinhole, NDArray[np.float64]], NDArray[np.float32]]
+"""Depth (H, W) in metres of an image (H, W, 3), its camera and T_world_camera (4, 4)."""
+
+
+@dataclass
+class _Stream:
+    """What is known since the memory was last cleared. Clearing makes a new one, so whoever still adds to an older one
+    adds to nothing that is used."""
+
+    memory: SceneMemory
+    begin_ns: int  # images before belong to what was forgotten
+    frame_id: str = ""
+    seen_ns: int = -(2**63)
+    keyframe_ns: int = 0
+    keyframe_pose: NDArray[np.float64] | None = None
+
+
+class MemoryFeed:
+    """Adds keyframes to a scene memory, and clears it where their poses would not fit together.
+
+    `take` is called by one thread; everything else by any, and returns at once.
+
+    Args:
+        parameters: bounds of the memory, and where depth comes from.
+        inputs: find what belongs to an image.
+        view, mount: the model's camera and how it sits on the head.
+        estimate: the model's depth, where a depth image is not there or not wanted; None: there is none.
+
+    Attributes:
+        cleared: how often the memory was cleared; `cleared_because`: why it last was.
+        refusal: why the newest image could not be remembered, or its depth image was not used; empty where it was.
+    """
+
+    def __init__(
+        self,
+        parameters: ImagineParameters,
+        inputs: InputBuffer,
+        view: Pinhole,
+        mount: Mount,
+        estimate: Estimate | None = None,
+    ) -> None:
+        self._parameters, self._inputs, self._estimate = parameters, inputs, estimate
+        self._view, self._mount = view, mount
+        self._head: tuple[int, str, NDArray[np.float64], Rotation] | None = None
+        self.cleared, self.cleared_because, self.refusal = 0, "", ""
+        self._stream = self._new_stream(0)
+
+    def _new_stream(self, begin_ns: int) -> _Stream:
+        parameters = self._parameters
+        memory = SceneMemory(
+            parameters.memory_megabytes * MEGABYTE, parameters.memory_seconds, parameters.memory_range_m
+        )
+        return _Stream(memory, begin_ns)
+
+    def clear(self, because: str, begin_ns: int = 0) -> None:
+        """Forgets everything, and images before ``begin_ns`` that are still to come."""
+        self._stream, self._head = self._new_stream(begin_ns), None
+        self.cleared, self.cleared_because = self.cleared + 1, because
+
+    @property
+    def memory(self) -> SceneMemory:
+        """The memory itself, for reading."""
+        return self._stream.memory
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Changes with the content."""
+        return self.cleared, self._stream.keyframe_ns
+
+    def snapshot(self) -> tuple[SceneMemory, str, int]:
+        """A copy of the memory, its fixed frame and the stamp of its newest keyframe; "" and 0 where it is empty."""
+        stream = self._stream
+        return stream.memory.copy(), stream.frame_id, stream.keyframe_ns
+
+    def follow(self, pose: Any) -> bool:
+        """Clears the memory where the head is where no body can be, the frame is another, or time went back.
+
+        Args:
+            pose: a BodyPose, as they come. One with an untracked or impossible head is left out.
+
+        Returns:
+            Whether it was cleared.
+        """
+        head, stamp_ns, frame_id = pose.poses[HEAD], nanoseconds(pose.header.stamp), pose.header.frame_id
+        p, q = head.position, head.orientation
+        numbers = np.array((p.x, p.y, p.z, q.x, q.y, q.z, q.w))
+        if not pose.tracked[HEAD] or not np.isfinite(numbers).all() or not numbers[3:].any():
+            return False
+        position, rotation, before = numbers[:3], Rotation.from_quat(numbers[3:]), self._head
+        if before is not None and -JUMP_BACK_NS <= stamp_ns - before[0] < 0:
+            return False  # out of order
+        reason = "" if before is None else _reason(before, (stamp_ns, frame_id, position, rotation))
+        if reason:
+            self.clear(reason, stamp_ns)
+        self._head = stamp_ns, frame_id, position, rotation
+        return bool(reason)
+
+    def take(self, image: Any) -> bool:
+        """Remembers an image message where the head has moved on; whether it did.
+
+        Raises:
+            EgoTwinError: image, depth or pose cannot be used.
+        """
+        stream, stamp_ns = self._stream, nanoseconds(image.header.stamp)
+        if stamp_ns < stream.begin_ns or stamp_ns <= stream.seen_ns or not self._has_depth:
+            return False
+        stream.seen_ns = stamp_ns
+        match = self._inputs.match(image)
+        positions, rotations = self._inputs.reader.body(match)
+        pose = np.asarray(self._mount.camera_pose(positions[HEAD], rotations[HEAD]))
+        if not _moved_on(stream, pose, stamp_ns):
+            self.refusal = ""
+            return False
+        observation = self._inputs.reader.read(match, self._view, self._mount)
+        self.refusal, depth = observation.depth_refusal, observation.depth
+        if depth is None and self._estimate is not None:
+            depth = self._estimate(observation.image, self._view, pose)
+        if depth is None:
+            return False
+        stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS)
+        stream.frame_id, stream.keyframe_ns, stream.keyframe_pose = observation.frame_id, stamp_ns, pose
+        return True
+
+    @property
+    def _has_depth(self) -> bool:
+        """Whether any depth is to be had; where a depth image is demanded, its absence is an error of its own."""
+        received, source = self._inputs.received, self._parameters.depth_source
+        return self._estimate is not None or source == "topic" or bool(received.get("depth/image"))
+
+    def values(self) -> dict[str, object]:
+        """The state for diagnostics."""
+        memory = self.memory
+        return {
+            "memory keyframes": len(memory),
+            "memory megabytes": round(memory.nbytes / MEGABYTE, 2),
+            "memory cleared": self.cleared,
+            "memory cleared because": self.cleared_because,
+            "memory refusal": self.refusal,
+        }
+
+
+def _reason(before: tuple[int, str, Any, Rotation], now: tuple[int, str, Any, Rotation]) -> str:
+    """Why two poses in a row are not of one body in one map; empty where they may be."""
+    passed_s = (now[0] - before[0]) / NS
+    if passed_s < 0.0:
+        return f"time went back by {-passed_s:.2f} s"
+    if now[1] != before[1]:
+        return f"the body pose's frame changed from {before[1]!r} to {now[1]!r}"
+    moved, turned = float(np.linalg.norm(now[2] - before[2])), float((now[3] * before[3].inv()).magnitude())
+    if moved > FASTEST_M_S * passed_s + JITTER_M or turned > FASTEST_RAD_S * passed_s + JITTER_RAD:
+        return f"the head jumped by {moved:.2f} m and {math.degrees(turned):.0f} degrees within {passed_s:.3f} s"
+    return ""
+
+
+def _moved_on(stream: _Stream, pose: NDArray[np.float64], stamp_ns: int) -> bool:
+    """Whether the newest keyframe is far enough from this pose, or old enough, for another one."""
+    last = stream.keyframe_pose
+    if last is None or stamp_ns - stream.keyframe_ns >= KEYFRAME_S * NS:
+        return True
+    turned = math.acos(float(np.clip((np.trace(last[:3, :3].T @ pose[:3, :3]) - 1.0) / 2.0, -1.0, 1.0)))
+    return float(np.linalg.norm(pose[:3, 3] - last[:3, 3])) >= KEYFRAME_M or turned >= KEYFRAME_RAD

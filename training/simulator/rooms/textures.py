@@ -166,7 +166,8 @@ def _laid(rng: np.random.Generator, name: str, size: tuple[int, int]) -> Image:
     """A photographed floor, in part stained in another colour."""
     image = spread(photograph(name), PHOTOGRAPHS[name].metres, size, TEXELS_PER_METRE, rng)
     own, wanted = photograph(name).mean(axis=(0, 1)), np.asarray(wood(rng))
-    tint = np.minimum((wanted / own) ** rng.uniform(0.2, 1.0), 1.6)  # more would show the photograph's contrast
+    tint = (wanted / own) ** rng.uniform(0.2, 1.0)
+    tint *= min(1.0, 1.6 / tint.max())  # more would multiply the photograph's contrast
     return image * tint.astype(np.float32) * uneven(rng, size, 0.05)
 
 

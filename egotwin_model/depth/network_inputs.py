@@ -23,7 +23,6 @@ NEAREST_FLOOR_M = 0.1  # inverse depths are clipped there
 
 WORST_MATCH = 0.6  # sum of absolute differences of four channels from which on two pixels count as entirely different
 TEXTURE_SCALE, LEAST_CONTRAST = 0.3, 0.03  # of the channel of local contrast
-UNSEEN = -9.0  # in place of the features of what an earlier view does not show
 AREA = cv2.INTER_AREA
 HALF_WEIGHT_PX = 1.0  # parallax at one metre, in half-resolution pixels, at which an earlier view counts half
 
@@ -80,37 +79,42 @@ def plane_sweep(view: View, past: Sequence[View], camera: Pinhole, config: Depth
         place. All zeros without earlier views.
     """
     half = camera.scaled(camera.width // 2, camera.height // 2)
-    cells = camera.width // CELL, camera.height // CELL
-    agreement = np.zeros((config.planes * cells[1], cells[0]), np.float32)
-    weights = np.zeros_like(agreement)
+    shape = config.planes, camera.height // CELL, camera.width // CELL
+    agreement, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     here = np.tile(_features(view.image, half), (config.planes, 1, 1)) if past else None
     for earlier in past[-config.past :]:
         motion = np.linalg.inv(earlier.T_world_camera) @ view.T_world_camera
         parallax = half.fx * float(np.linalg.norm(motion[:3, 3]))
-        weight = parallax / (parallax + HALF_WEIGHT_PX)
+        weight = np.float32(parallax / (parallax + HALF_WEIGHT_PX))
         warped = _warped(_features(earlier.image, half), motion, half, config.plane_depths)
-        seen = (cv2.extractChannel(warped, 3) > 0.5 * UNSEEN).astype(np.float32)
-        difference = cv2.transform(cv2.absdiff(warped, here), np.full((1, 4), 1.0 / WORST_MATCH))
-        agreement += weight * cv2.resize(np.maximum(1.0 - difference, 0.0), agreement.shape[::-1], interpolation=AREA)
-        weights += weight * cv2.resize(seen, agreement.shape[::-1], interpolation=AREA)
-    volume = (agreement / (weights + np.float32(1e-3))).reshape(config.planes, cells[1], cells[0])
-    weight_of_all = weights.reshape(volume.shape).mean(axis=0, keepdims=True)
-    return np.concatenate([volume, weight_of_all]).astype(np.float32)
+        seen = weight * _cells(255 * (cv2.extractChannel(warped, 3) > 0).astype(np.uint8), shape)
+        difference = cv2.resize(cv2.absdiff(warped, here), (shape[2], shape[0] * shape[1]), interpolation=AREA)
+        alike = cv2.transform(difference, np.array([[-1.0 / WORST_MATCH] * 4 + [255.0]]))  # not below 0
+        agreement += seen * _cells(alike, shape)
+        weights += seen
+    return np.concatenate([agreement / (weights + np.float32(1e-3)), weights.mean(axis=0, keepdims=True)])
 
 
-def _features(image: NDArray[np.uint8], half: Pinhole) -> NDArray[np.float32]:
-    """Colours and local contrast at half the resolution, float32 (H/2, W/2, 4)."""
-    colour = cv2.resize(image, (half.width, half.height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+def _cells(values: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Values of planes below each other, averaged to (planes, H/4, W/4), as shares of 255."""
+    cells = cv2.resize(values, (shape[2], shape[0] * shape[1]), interpolation=AREA)
+    return cells.reshape(shape).astype(np.float32) / np.float32(255.0)
+
+
+def _features(image: NDArray[np.uint8], half: Pinhole) -> NDArray[np.uint8]:
+    """Colours and local contrast at half the resolution, uint8 (H/2, W/2, 4); the contrast is never 0."""
+    small = cv2.resize(image, (half.width, half.height), interpolation=AREA)
+    colour = small.astype(np.float32) / 255.0
     mean = cv2.blur(colour, (5, 5))
     variance = np.maximum(cv2.blur(colour * colour, (5, 5)) - mean * mean, 0.0).sum(axis=-1)
     contrast = (colour - mean).mean(axis=-1) / np.sqrt(variance + LEAST_CONTRAST**2)
-    return np.dstack([colour, TEXTURE_SCALE * contrast])
+    return np.dstack([small, np.clip(128.0 + 255.0 * TEXTURE_SCALE * contrast, 1.0, 255.0).astype(np.uint8)])
 
 
 def _warped(
-    features: NDArray[np.float32], motion: NDArray[np.float64], camera: Pinhole, depths: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """An earlier view's features as this view sees them on each plane, (planes * H, W, 4); `UNSEEN` outside it.
+    features: NDArray[np.uint8], motion: NDArray[np.float64], camera: Pinhole, depths: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """An earlier view's features as this view sees them on each plane, (planes * H, W, 4); zeros outside it.
 
     Args:
         motion: T_earlier_this of the optical frames.
@@ -118,16 +122,16 @@ def _warped(
     k, (width, height) = camera.matrix, (camera.width, camera.height)
     homographies = k @ (motion[:3, :3] + motion[:3, 3:] * np.array([0.0, 0.0, 1.0]) / depths[:, None, None])
     homographies = homographies @ np.linalg.inv(k)
-    warped = np.empty((len(depths), height, width, 4), np.float32)
+    warped = np.empty((len(depths), height, width, 4), np.uint8)
     for plane, homography in zip(warped, homographies, strict=True):
         cv2.warpPerspective(
             features, homography, (width, height), dst=plane, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT, borderValue=(UNSEEN,) * 4,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0),
         )  # fmt: skip
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], float)
     in_front = homographies[:, 2] @ corners.T > 1e-6
     for number in np.flatnonzero(~in_front.all(axis=1)):  # partly behind that camera, where a homography mirrors
         u, v = np.arange(width), np.arange(height)[:, None]
         row = homographies[number, 2]
-        warped[number][row[0] * u + row[1] * v + row[2] <= 1e-6] = UNSEEN
+        warped[number][row[0] * u + row[1] * v + row[2] <= 1e-6] = 0
     return warped.reshape(len(depths) * height, width, 4)

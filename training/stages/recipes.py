@@ -231,7 +231,17 @@ _MINI_VAE = MotionVAERecipe(
     MotionVAEConfig.mini(), change_weight=0.1, latent_offset=0.1, variety=0.5, mocap_share=0.3,
 )  # fmt: skip
 _MINI_DEPTH = DepthRecipe(
-    TrainConfig(2500, 16, 2e-3, warmup=100, ema_decay=0.998, save_every=100, validate_every=250, sheet_every=500)
+    TrainConfig(
+        4500,
+        16,
+        2e-3,
+        warmup=100,
+        optimizer="muon",
+        ema_decay=0.995,
+        save_every=100,
+        validate_every=250,
+        sheet_every=500,
+    )
 )
 _MINI_64: dict[str, Recipe] = {
     "depth": replace(_MINI_DEPTH, model=replace(_MINI_DEPTH.model, size=64)),

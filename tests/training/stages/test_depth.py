@@ -18,7 +18,7 @@ from benchmarks.scene_memory import furnished, pose_at
 from egotwin_model.errors import ModelError, RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from training.datasets.clips.dataset import ClipSet, open_clips
-from training.datasets.clips.depth_views import DepthClips
+from training.datasets.clips.depth_views import FURTHER_EVERY, DepthClips
 from training.datasets.clips.shards import Manifest, write_shard
 from training.stages.depth import DepthStage, past_of, recoloured
 from training.stages.depth_loss import DepthLossConfig, depth_loss, depth_measures
@@ -26,7 +26,7 @@ from training.stages.random_streams import RandomStreams
 from training.stages.recipes import RECIPES, DepthRecipe
 
 CAMERA = Pinhole.from_fov(64, 64, np.pi / 2)
-FRAMES, PAST = 4, 3
+FRAMES, PAST = 1 + 2 * FURTHER_EVERY, 3
 RECIPE = RECIPES["smoke"]["depth"]
 assert isinstance(RECIPE, DepthRecipe)
 
@@ -36,7 +36,7 @@ def walked(seed: int) -> dict[str, np.ndarray]:
     room, rng = furnished(seed), np.random.default_rng(seed)
     start, heading = rng.uniform(-0.5, 0.5, 2), rng.uniform(0, 2 * np.pi)
     poses = [
-        pose_at((*(start + 0.15 * step * rng.uniform(0.5, 1, 2)), 1.5), heading + 0.05 * step, 0.4)
+        pose_at((*(start + 0.05 * step * rng.uniform(0.5, 1, 2)), 1.5), heading + 0.05 * step, 0.4)
         for step in range(PAST + FRAMES)
     ]
     images, depths, seen = (np.stack(part) for part in zip(*(room.view(CAMERA, pose) for pose in poses), strict=True))
@@ -65,11 +65,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
 
 def test_views_are_the_past_and_the_frames_in_order(clips: ClipSet) -> None:
     views = DepthClips(clips)[1]
-    assert len(views.images) == len(views.poses) == len(views.times) == PAST + FRAMES
+    assert len(views.images) == len(views.poses) == len(views.times) == PAST + 3
     assert (np.diff(views.times) > 0).all()
     assert views.times[PAST] == 0.0
     assert views.labelled == PAST + 1
-    assert (views.images[PAST] == clips.tensor("frames", 1)[0]).all()
+    assert (views.images[PAST:] == clips.tensor("frames", 1)[::FURTHER_EVERY]).all()
+    assert views.times[-1] == pytest.approx((FRAMES - 1) / 8)
     body = clips.tensor("first_body", 1).astype(bool)
     assert (views.depth(PAST)[body] == 0).all()
     assert (views.depth(PAST)[~body] == clips.tensor("first_depth", 1)[~body]).all()
@@ -131,7 +132,8 @@ def test_recolouring_keeps_grey_grey_and_is_off_at_zero() -> None:
 def test_training_lowers_the_error_of_unseen_noise(clips: ClipSet) -> None:
     stage = DepthStage(replace(RECIPE, recolour=0.1), clips, clips)
     assert set(stage.validation) == {0, 1}, "no clip has five earlier views"
-    before = stage.validate(stage.model)
+    with torch.no_grad():
+        before = stage.validate(stage.model)
     optimiser = torch.optim.AdamW(stage.model.parameters(), 3e-3)
     for step in range(60):
         streams = RandomStreams(0, step, range(4))

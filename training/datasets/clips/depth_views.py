@@ -56,8 +56,14 @@ def has_depth(names: Collection[str]) -> bool:
     return "depth" in names or "first_depth" in names
 
 
+FURTHER_EVERY = 6  # of the frames after the first, where these have no depth
+KEPT_BYTES = 2_500_000_000
+
+
 class DepthClips:
-    """Clips opened for their depth.
+    """Clips opened for their depth; the views of clips with keyframes are kept in memory, up to `KEPT_BYTES`.
+
+    Decoding a clip costs more than training on one of its views.
 
     Raises:
         RecordingError: the clips have no depth.
@@ -71,17 +77,29 @@ class DepthClips:
                 f"{clips.folder} has no depth; make the clips with `egotwin data world --keyframe-depth`, with --past "
                 "for earlier views"
             )
+        self._kept: dict[int, DepthViews] = {}
+        self._room = KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, clip: int) -> DepthViews:
-        """The views of one clip."""
+        """The views of a clip: all frames where they have depth, else keyframes, the first and some further frames."""
+        if clip in self._kept:
+            return self._kept[clip]
+        views = self._views(clip)
+        if "depth" not in self.names and self._room >= views.images.nbytes + views.labels.nbytes:
+            self._room -= views.images.nbytes + views.labels.nbytes
+            self._kept[clip] = views
+        return views
+
+    def _views(self, clip: int) -> DepthViews:
         frames, poses = self._read("frames", clip), self._read("camera_pose", clip).astype(np.float64)
         times = np.arange(len(frames)) / self.clips.manifest.frame_rate
         camera = Pinhole(frames.shape[2], frames.shape[1], *map(float, self._read("intrinsics", clip)))
         if "depth" in self.names:
             return DepthViews(frames, poses, times, self._read("depth", clip), None, camera)
+        frames, poses, times = (part[::FURTHER_EVERY].copy() for part in (frames, poses, times))
         labels, bodies = self._read("first_depth", clip)[None], self._body("first_body", clip)
         bodies = None if bodies is None else bodies[None]
         if "past_frames" in self.names:

@@ -18,7 +18,8 @@ LOOK_AT = Action(
         "look at the {name}", "have a look at the {name}", "turn your eyes to the {name}", "look over to the {name}",
         "watch the {name}", "look towards the {name}", "glance at the {name}", "let your eyes rest on the {name}",
         "fix your eyes on the {name}", "turn your head to the {name}", "face the {name}", "turn to see the {name}",
-        "turn to the {name}", "check on the {name}",
+        "turn to the {name}", "check on the {name}", "the {name}", "that {name} there", "see the {name}",
+        "<eyes on|look:> the {name}", "<let's see|find> the {name}", "<turn|face> towards the {name}",
     ),
     test=(
         "direct your gaze at the {name}", "take a look at the {name}",
@@ -58,7 +59,10 @@ WALK_TO = Action(
         "walk to the {name}", "go to the {name}", "walk up to the {name}", "approach the {name}", "head for the {name}",
         "move to the {name}", "walk towards the {name}", "go up to the {name}", "step up to the {name}",
         "get to the {name}", "walk across to the {name}", "move over to the {name}", "proceed to the {name}",
-        "cross the room to the {name}",
+        "cross the room to the {name}", "<go|walk|head|move> <across |up |>to that {name}",
+        "<approach|get close to|come to> <the|that> {name}", "to the {name}",
+        "<go|walk> and stand <at|by|near> the {name}",
+        "<head|walk|go|move> <towards|toward> <the|that> {name}", "bring yourself to the {name}",
     ),
     test=(
         "go over to the {name}", "walk over to the {name}", "make your way to the {name}",

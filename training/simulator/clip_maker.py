@@ -14,6 +14,7 @@ from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.rotations import rotation_angle, rotation_z
 from egotwin_model.geometry.skeleton import HEAD
+from training.actions.surface import with_surface
 from training.actions.wording import AMBIGUOUS_SHARE
 from training.datasets.clips.shards import PAST_KEYFRAMES
 from training.simulator.capture_library import CaptureLibrary
@@ -201,7 +202,9 @@ def _clip(
             "outside_frames": other.images, "outside_pose": view.astype(np.float32),
             "outside_intrinsics": _intrinsics(other.intrinsics),
         }  # fmt: skip
-    about = {"text": motion.text, "behaviour": motion.behaviour, **origin_of(motion, plan, split, body_seed)}
+    plain = split != "train" or motion.meta.get("ambiguous")
+    text = motion.text if plain else with_surface(rng, motion.text)
+    about = {"text": text, "behaviour": motion.behaviour, **origin_of(motion, plan, split, body_seed)}
     return clip | {"record": about | motion.meta}
 
 

@@ -4,28 +4,6 @@ from __future__ import annotations
 
 from training.actions.action import Action
 
-RUN = Action(
-    name="run",
-    train=(
-        "run", "run ahead", "run forward", "start running", "move at a run",
-    ),
-    test=(
-        "keep running", "go ahead at a run",
-    ),
-    in_capture=lambda frame: frame.running,
-)  # fmt: skip
-
-BEND = Action(
-    name="bend",
-    train=(
-        "bend over", "bend down", "lean forward", "bow down", "bend your back",
-    ),
-    test=(
-        "bend your upper body", "bend forwards",
-    ),
-    in_capture=lambda frame: frame.standing and not frame.low and frame.leaning,
-)  # fmt: skip
-
 # Steps in the simulator only get a body into place for another action; its texts leave them out.
 STEP = Action(
     name="step",
@@ -38,4 +16,4 @@ STEP = Action(
     in_capture=lambda frame: frame.walking and not (frame.backward or frame.side or frame.forward),
 )  # fmt: skip
 
-ACTIONS = (RUN, BEND, STEP)
+ACTIONS = (STEP,)

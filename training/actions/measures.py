@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from egotwin_model.motion.head_path import displacement, heading
 Array = NDArray[np.float64]
 
 STOP_S, PAUSE_S = 0.5, 0.25
+_SKULL = np.array([0.02, 0.0, 0.095])  # its middle in the head's frame, metres
 
 
 def _joint(name: str) -> int:
@@ -31,13 +33,17 @@ class MotionMeasures:
         turn: heading change of the head, left positive, full turns counted. net: distance between start and end,
             and `ahead`, in the first heading, `aside`, to its left. end: (x, y) of the head at the end.
         turn_time, walk_time: share of the clip by which half of the turn and half of the way are done.
-        end_speed: mean speed over the last `STOP_S`. least_speed: over the slowest `PAUSE_S`.
+        end_speed: mean speed over the last `STOP_S`. least_speed, top_speed: over the slowest and fastest `PAUSE_S`.
         reach: largest distance of a hand ahead of the pelvis, and reach_height: its height then; was_held and
             held: the distance at the start and at the end (left, right).
         lowest, last: pelvis height over its first one, least and at the end. seat: distance over the floor between
             pelvis and feet at the end.
         thigh: how level the thighs are at the end: 0 upright, 1 horizontal. look: how far the head turns against the
             pelvis beyond its first pose, at most: (left, right, up, down) radians.
+        body_turn: turn of the pelvis from start to end. lean: how far the trunk bends forward beyond its first pose.
+        knee: least height of a knee over the lower foot. rise: how far both feet are above their first heights at once.
+        hand_top: greatest height of the left and right wrist over the head joint; hand_head: least distance of each
+            from the middle of the skull.
     """
 
     turn: float
@@ -49,6 +55,7 @@ class MotionMeasures:
     walk_time: float
     end_speed: float
     least_speed: float
+    top_speed: float
     reach: tuple[float, float]
     reach_height: tuple[float, float]
     was_held: tuple[float, float]
@@ -58,6 +65,12 @@ class MotionMeasures:
     seat: float
     thigh: float
     look: tuple[float, float, float, float]
+    body_turn: float
+    lean: float
+    knee: float
+    rise: float
+    hand_top: tuple[float, float]
+    hand_head: tuple[float, float]
 
     @property
     def turn_lead(self) -> float:
@@ -75,6 +88,7 @@ def measure(positions: ArrayLike, rotations: ArrayLike, rate_hz: float) -> Motio
     height = pelvis[:, 2] / pelvis[0, 2]
     thigh = [x[-1, _joint(f"{s}_UpperLeg")] - x[-1, _joint(f"{s}_LowerLeg")] for s in "LR"]
     hands = _hands_ahead(x, r)
+    speeds = np.convolve(steps, np.full(pause, rate_hz / pause), "valid")
     return MotionMeasures(
         turn=float(yaw[-1] - yaw[0]),
         net=float(displacement(head)),
@@ -84,7 +98,8 @@ def measure(positions: ArrayLike, rotations: ArrayLike, rate_hz: float) -> Motio
         turn_time=_half_time(np.abs(yaw - yaw[0])),
         walk_time=_half_time(np.concatenate([[0.0], np.cumsum(steps)])),
         end_speed=float(steps[-tail:].mean() * rate_hz),
-        least_speed=float(np.convolve(steps, np.full(pause, 1.0 / pause), "valid").min() * rate_hz),
+        least_speed=float(speeds.min()),
+        top_speed=float(speeds.max()),
         reach=_pair(hands.max(axis=0)),
         reach_height=_pair(x[hands.argmax(axis=0), _HANDS, 2]),
         was_held=_pair(hands[0]),
@@ -94,7 +109,24 @@ def measure(positions: ArrayLike, rotations: ArrayLike, rate_hz: float) -> Motio
         seat=float(np.linalg.norm(pelvis[-1, :2] - x[-1, _FEET, :2].mean(axis=0))),
         thigh=float(np.mean([1.0 - abs(t[2]) / np.linalg.norm(t) for t in thigh])),
         look=_look(r),
+        **_limbs(x, r),
     )
+
+
+def _limbs(x: Array, r: Array) -> dict[str, Any]:
+    turned, lean = heading(r[:, PELVIS]), np.arcsin(np.clip(-r[:, _joint("T8"), 2, 0], -1, 1))
+    toes = x[:, [_joint("L_Toe"), _joint("R_Toe")], 2]
+    knees = x[:, [_joint("L_LowerLeg"), _joint("R_LowerLeg")], 2]
+    feet = x[:, [*_FEET, _joint("L_Toe"), _joint("R_Toe")], 2]
+    skull = x[:, HEAD] + r[:, HEAD] @ _SKULL
+    return {
+        "body_turn": float(turned[-1] - turned[0]),
+        "lean": float(lean.max() - lean[0]),
+        "knee": float((knees.min(axis=1) - toes.min(axis=1)).min()),
+        "rise": float((feet - feet[0]).min(axis=1).max()),
+        "hand_top": _pair((x[:, _HANDS, 2] - x[:, HEAD, None, 2]).max(axis=0)),
+        "hand_head": _pair(np.linalg.norm(x[:, _HANDS] - skull[:, None], axis=-1).min(axis=0)),
+    }
 
 
 def _pair(values: Array) -> tuple[float, float]:

@@ -15,8 +15,11 @@ from training.actions.measures import MotionMeasures
 TOLERANCE = 0.4  # of the true angle, and of the distance to where the true wearer stops
 TOLD, TOLD_TURN_RAD, TOLD_M = 0.25, np.deg2rad(12.0), 0.2  # of an amount that the text tells, and least allowance
 STILL_TURN_RAD, STILL_M, TURNING_STEP_M, STEP_M = np.deg2rad(20.0), 0.25, 0.7, 0.4
+PACE = (0.7, 1.4)  # of the true wearer's top speed
 WALK_M, STRAIGHT_RAD = 0.8, np.deg2rad(40.0)
 STOP_SPEED = 0.25
+LOOKS = ("left", "right", "up", "down")
+LEAN_RAD, AT_HEAD_M = np.deg2rad(25.0), 0.3
 TURN_FIRST = 0.27  # share of the clip between half the turn and half the way from which the turn comes first
 REACH_M = 0.34  # ahead of the pelvis: hands that swing stay behind it
 HEIGHT_M = 0.3  # largest difference to the height that the true hand reaches, which is the named thing's
@@ -93,6 +96,41 @@ class Comparison:
     @property
     def walked_ahead(self) -> bool:
         return self.went and self.found.ahead > 0
+
+    @property
+    def as_fast(self) -> bool:
+        """About as fast as the true wearer where both are fastest."""
+        return PACE[0] * self.truth.top_speed < self.found.top_speed < PACE[1] * self.truth.top_speed
+
+    def looked(self, way: str) -> bool:
+        """Turned the head "left", "right", "up" or "down" at least half as far as the true wearer."""
+        column = LOOKS.index(way)
+        return self.found.look[column] > min(LOOK_RAD, 0.5 * self.truth.look[column])
+
+    @property
+    def looked_as_truly_aside(self) -> bool:
+        """The same to the side to which the true wearer looks further."""
+        left, right = self.truth.look[:2]
+        ways = LOOKS[:2] if self.left_open == "side" else ("right" if right > left else "left",)
+        return any(self.looked(way) for way in ways)
+
+    @property
+    def pelvis_stayed(self) -> bool:
+        return abs(self.found.body_turn) < STRAIGHT_RAD
+
+    @property
+    def leaned(self) -> bool:
+        """The trunk bends at least half as far forward as the true wearer's."""
+        return self.found.lean > min(LEAN_RAD, 0.5 * self.truth.lean)
+
+    @property
+    def hand_up(self) -> bool:
+        """The hand that was asked for rises nearly as high above the head as the true one."""
+        return self._by_hand([top > max(self.truth.hand_top) - HEIGHT_M for top in self.found.hand_top])
+
+    @property
+    def hand_at_head(self) -> bool:
+        return self._by_hand([distance < AT_HEAD_M for distance in self.found.hand_head])
 
     @property
     def arrived(self) -> bool:

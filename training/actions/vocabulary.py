@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from training.actions import (
     attending,
+    bending,
     capture_only,
     carrying,
+    gazing,
+    gestures,
     opening,
+    pacing,
     postures,
     refraining,
     standing,
@@ -32,7 +36,8 @@ def register(action: Action) -> None:
 
 
 _FAMILIES = (
-    standing, walking, attending, carrying, opening, postures, capture_only, turning, stepping, refraining,
+    standing, walking, attending, carrying, opening, postures, capture_only, turning, stepping, refraining, pacing,
+    gazing, bending, gestures,
 )  # fmt: skip
 for family in _FAMILIES:
     for member in family.ACTIONS:

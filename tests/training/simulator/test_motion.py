@@ -155,7 +155,8 @@ def test_turns_go_to_the_side_they_name(behaviour: str) -> None:  # fmt: skip
         turn = np.degrees(yaw_of(motion)[-1] - yaw_of(motion)[0]) * (1 if side == "left" else -1)
         low, high = (140, 215) if kind == "turn_around" else (35, 125)
         assert low < turn < high
-        assert (side in motion.text) != (motion.meta["ambiguous"] == "side")
+        told = side in motion.text or {"left": "anticlockwise", "right": " clockwise"}[side] in motion.text
+        assert told != (motion.meta["ambiguous"] == "side")
         assert {"left": "right", "right": "left"}[side] not in motion.text
         assert np.isclose(np.degrees(abs(motion.meta["head_turn_rad"])), turn)
 

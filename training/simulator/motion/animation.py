@@ -94,11 +94,14 @@ def animate(person: Person, plan: MotionPlan, time: Array, first_foot: int, step
     left, right = plan_steps(plan, person.feet, first_foot, step_offset)
     phase = gait_phase(left, right, time)
     held = posture.STANDING + plan.posture.at(time)
+    rise = np.sum([jump.rise(time) for jump in plan.jumps], axis=0) + np.zeros_like(time)
+    held[:, 4] += np.sum([jump.tiptoe(time) for jump in plan.jumps], axis=0)
     feet = [
         foot_motion(steps, person.feet, time, person.ankle_height, person.offsets[JOINT[f"{side}_Toe"]], held[:, 4])
         for steps, side in ((left, "L"), (right, "R"))
     ]
     flying = np.stack([foot.flying for foot in feet], axis=-1)
+    flying |= np.any([jump.flies(time) for jump in plan.jumps] or [np.zeros(len(time), bool)], axis=0)[:, None]
     frames = _pose_inputs(person, plan, time, phase, flying, held)
     local = _layers(person, frames)
     posture.bend_trunk(local, frames.lean, frames.turn)
@@ -114,6 +117,9 @@ def animate(person: Person, plan: MotionPlan, time: Array, first_foot: int, step
     half = max(1, round(0.0625 / float(time[1] - time[0])))
     hips = [rotations[:, 0] @ person.offsets[JOINT[f"{side}_UpperLeg"]] for side in "LR"]
     pelvis[:, 2] = supported_height(pelvis, hips, [foot.ankle for foot in feet], sum(person.leg) * 0.997, half)
+    pelvis[:, 2] += rise
+    for foot in feet:
+        foot.ankle[:, 2] += np.maximum(rise, 0)
     for foot, side in zip(feet, "LR", strict=True):
         _place_leg(person, rotations, pelvis, foot.ankle, foot.rotation, side)
     positions = _positions(person, pelvis, rotations)

@@ -13,6 +13,7 @@ from training.simulator.people.motion_plan import RoamingSegment, grid
 Array = NDArray[np.float64]
 
 _AT_REST_MPS = 0.05
+_SPEED_UP_S = 1.1  # in which a running body gets fast, and stops
 _STOP_S = 0.8  # in which a walking body stops
 
 
@@ -105,6 +106,38 @@ def walk(request: CourseRequest) -> tuple[Array, Array]:
     else:
         speed = request.speed + (cruise - request.speed) * ease(time, 0, 1.5)
     return _wander(rng, time), speed
+
+
+@roams("stroll", seconds=(2.5, 3.5), least_distance_m=1.0)
+def stroll(request: CourseRequest) -> tuple[Array, Array]:
+    rng, time = request.rng, request.time
+    delay, cruise = rng.uniform(-0.2, 0.4), rng.uniform(0.35, 0.52)
+    return _wander(rng, time), _stopping(request) + cruise * ease(time, delay, delay + 0.9)
+
+
+@roams("hurry", seconds=(3.0, 4.0), least_distance_m=1.8)
+def hurry(request: CourseRequest) -> tuple[Array, Array]:
+    return _dash(request, 1.3, 1.5)
+
+
+@roams("jog", seconds=(3.0, 4.0), least_distance_m=2.0)
+def jog(request: CourseRequest) -> tuple[Array, Array]:
+    return _dash(request, 1.75, 2.05)
+
+
+@roams("run", seconds=(3.0, 4.0), least_distance_m=2.2)
+def run(request: CourseRequest) -> tuple[Array, Array]:
+    return _dash(request, 2.2, 2.7)
+
+
+def _dash(request: CourseRequest, low: float, high: float) -> tuple[Array, Array]:
+    """A fast straight way that ends within a room: the body stops before a wall would stop it."""
+    rng, time = request.rng, request.time
+    speed, start = rng.uniform(low, high), rng.uniform(0.0, 0.9)
+    way = rng.uniform(2.6, 4.8 - 2.0 * request.slow)
+    end = start + _SPEED_UP_S + max(0.3, way / speed - _SPEED_UP_S)
+    pace = ease(time, start, start + _SPEED_UP_S) - ease(time, end, end + _SPEED_UP_S)
+    return _wander(rng, time), _stopping(request) + speed * pace
 
 
 @roams("walk_stop", seconds=(2.4, 3.5), least_distance_m=1.0, from_walk=True, clip_may_begin_inside=True)

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from training.actions.action import Condition
 from training.actions.vocabulary import action_of, kind_of
-from training.simulator.motion import grasping, operating, posture_changes, told_amounts  # noqa: F401  registers
+from training.simulator.motion import (  # noqa: F401  some are imported to register what they perform
+    body_moves,
+    gesturing,
+    grasping,
+    looking,
+    operating,
+    posture_changes,
+    told_amounts,
+)
 from training.simulator.motion.choosing import shuffled
 from training.simulator.motion.performing import AtTarget, InPlace, find_performance
 from training.simulator.motion.roaming import is_roaming, roaming_seconds

@@ -14,6 +14,7 @@ from training.simulator.motion.grasps import Grasp
 from training.simulator.motion.room_state import RoomState
 from training.simulator.people.easing import GRID_HZ, EasedChanges, ease, integrate
 from training.simulator.people.hand_task import HandTask
+from training.simulator.people.jumps import Jump
 from training.simulator.people.motion_plan import CARRIAGE, POST_S, PRE_S, Gaze, MotionPlan, RoamingSegment
 from training.simulator.people.person import Person
 from training.simulator.people.posture import STANDING, ReachTable
@@ -75,6 +76,7 @@ class Timeline:
     carriage_changes: list[tuple[float, float, Array]] = field(default_factory=list)
     tasks: list[HandTask] = field(default_factory=list)
     gazes: list[Gaze] = field(default_factory=list)
+    jumps: list[Jump] = field(default_factory=list)
     held: dict[str, Target] = field(default_factory=dict)
     grasps: dict[str, Grasp] = field(default_factory=dict)
     spans: list[ActionSpan] = field(default_factory=list)
@@ -271,4 +273,5 @@ class Timeline:
             EasedChanges.of(self.carriage_changes, len(CARRIAGE)),
             tuple(self.tasks),
             tuple(self.gazes),
+            tuple(self.jumps),
         )

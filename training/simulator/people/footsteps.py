@@ -26,7 +26,11 @@ _APART_M = 0.07  # least distance of the ankles of who steps aside
 _ASIDE_M = 0.08  # to one side within 0.7 s: a step aside
 _RISE_FROM = 0.62  # phase at which a heel may leave the floor
 SIDES = (1.0, -1.0)  # left, right: sign of y
-_STRIDE_S = (np.array([0.0, 0.35, 0.6, 0.9, 1.2, 1.5]), np.array([0.95, 1.3, 1.42, 1.27, 1.12, 1.0]))
+_STRIDE_S = (
+    np.array([0.0, 0.35, 0.6, 0.9, 1.2, 1.5, 2.0, 2.6]), np.array([0.95, 1.3, 1.42, 1.27, 1.12, 1.0, 0.8, 0.7]),
+)  # fmt: skip
+_FAST_MPS = 1.25  # faster than people walk in rooms
+_RUN_MPS, _RUN_SWING = (1.5, 2.2), 0.62  # speeds between which walking becomes running, where both feet are in the air
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,6 @@ def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) ->
         first: 0 to begin with the left foot, 1 with the right.
         offset: 0 … 1, part of a step by which the first step of a walking start is shifted.
     """
-    swing = style.cycle.swing_fraction
     time, end = float(plan.time[0]), float(plan.time[-1])
     start_speed = float(plan.speed[0])
     path_table = _PathTable(plan, style)
@@ -122,7 +125,10 @@ def plan_steps(plan: MotionPlan, style: FootStyle, first: int, offset: float) ->
     while time < end - 0.1:
         signed = path_table.mean_speed(time, time + 0.7)
         speed = abs(signed)
+        soon = abs(path_table.mean_speed(time + 0.3, time + 0.9))
+        speed = soon if soon > max(speed, _FAST_MPS) else speed  # or who starts to run would begin with a lunge
         stride = float(np.interp(speed, *_STRIDE_S)) * style.pace
+        swing = float(np.interp(speed, _RUN_MPS, (style.cycle.swing_fraction, _RUN_SWING)))
         land, middle = time + swing * stride, time + (swing + (1 - swing) / 2) * stride
         later_speed = path_table.mean_speed(land, middle + 0.1)
         goals = [path_table.rest(side, middle, later_speed) for side in SIDES]

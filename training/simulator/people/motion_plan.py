@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from training.simulator.people.easing import GRID_HZ, EasedChanges
 from training.simulator.people.hand_task import HandTask
+from training.simulator.people.jumps import Jump
 from training.simulator.rooms.plan import Target
 
 Array = NDArray[np.float64]
@@ -53,7 +54,7 @@ class MotionPlan:
     Attributes:
         time: (N,) s. heading: (N,) rad. speed: (N,) m/s along the heading, signed. path: (N, 2) m, world.
         posture: changes of `posture.POSTURE`. carriage: changes of `CARRIAGE`. hands: tasks of both hands.
-        gazes: what is looked at.
+        gazes: what is looked at. jumps: on the spot.
     """
 
     time: Array
@@ -64,6 +65,7 @@ class MotionPlan:
     carriage: EasedChanges
     hands: tuple[HandTask, ...] = ()
     gazes: tuple[Gaze, ...] = ()
+    jumps: tuple[Jump, ...] = ()
 
 
 def grid(duration_s: float, pre_s: float = 0.0) -> Array:

@@ -99,7 +99,7 @@ class DepthClips:
         camera = Pinhole(frames.shape[2], frames.shape[1], *map(float, self._read("intrinsics", clip)))
         if "depth" in self.names:
             return DepthViews(frames, poses, times, self._read("depth", clip), None, camera)
-        frames, poses, times = (part[::FURTHER_EVERY].copy() for part in (frames, poses, times))
+        frames, poses, times = frames[::FURTHER_EVERY].copy(), poses[::FURTHER_EVERY], times[::FURTHER_EVERY]
         labels, bodies = self._read("first_depth", clip)[None], self._body("first_body", clip)
         bodies = None if bodies is None else bodies[None]
         if "past_frames" in self.names:

@@ -6,7 +6,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from egotwin_model.diffusion.schedule import CLEAN, PURE_NOISE, Array, Schedule
+from egotwin_model.diffusion.schedule import CLEAN, PURE_NOISE, Array, Schedule, clean_from_velocity
 from egotwin_model.diffusion.solvers import Integration
 
 
@@ -35,6 +35,7 @@ class ModalityState:
         self.x = noise if given is None else given
         self.timestep = PURE_NOISE if given is None else CLEAN
         self.context, self.token_axis, self.per_token = context, token_axis, per_token
+        self._estimate: Array | None = None
 
     @property
     def is_noise(self) -> bool:
@@ -46,6 +47,11 @@ class ModalityState:
         """Tokens of the known beginning."""
         return 0 if self.context is None else self.context.shape[self.token_axis]
 
+    @property
+    def estimate(self) -> Array | None:
+        """The clean latent as far as it is known: given, denoised, or x₀ of the last step; None before the first."""
+        return self.x if self.timestep == CLEAN else self._estimate
+
     def moves(self, index: int) -> bool:
         """Whether step `index` denoises this modality."""
         return self.steps is not None and self.steps[index] != self.steps[index + 1]
@@ -55,8 +61,23 @@ class ModalityState:
         assert self.x is not None
         now, then = self.steps[index], self.steps[index + 1]
         v = schedule.to_velocity(self.x, v, now)
+        self._estimate = clean_from_velocity(self.x, v, schedule.level(now))
         self.x = self.integration.advance(self.x, v, schedule.level(now), schedule.level(then))
         self.timestep = then
+        self.hold_context(schedule)
+
+    def begin_with(
+        self, known: Array, visibility: Array, index: int, steps: tuple[int, ...], schedule: Schedule
+    ) -> None:
+        """Starts at step `index` of other timesteps from what is known, noised to them, and pure noise elsewhere.
+
+        Args:
+            known: clean latents. visibility: in [0, 1], where they count; broadcasts over them.
+            steps: from here on instead of those before; higher noise than `steps[index]` is skipped.
+        """
+        weight = schedule.level(steps[index]).signal * visibility
+        self.x = weight * known + array_namespace(weight).sqrt(1.0 - weight**2) * self.noise
+        self.steps, self.timestep = steps, steps[index]
         self.hold_context(schedule)
 
     def hold_context(self, schedule: Schedule) -> None:

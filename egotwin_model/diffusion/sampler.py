@@ -9,7 +9,7 @@ Latents and conditions are NumPy arrays or torch tensors, all of one kind; resul
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
 from array_api_compat import array_namespace, device
@@ -28,8 +28,8 @@ from egotwin_model.diffusion.solvers import Integration, NoiseLike, Solver
 from egotwin_model.errors import GoalError, ModelError
 
 __all__ = [
-    "CLEAN", "NUM_TRAIN_TIMESTEPS", "PURE_NOISE", "Conditions", "Context", "Denoiser", "Guidance", "Mode", "Pace",
-    "Sampler", "Schedule", "Solver", "guidance_terms", "timesteps",
+    "CLEAN", "NUM_TRAIN_TIMESTEPS", "PURE_NOISE", "Conditions", "Context", "Denoiser", "Guidance", "KnownViews", "Mode",
+    "Pace", "Sampler", "Schedule", "Solver", "guidance_terms", "timesteps",
 ]  # fmt: skip
 
 Mode = Literal["joint", "motion", "video"]
@@ -88,7 +88,9 @@ class Conditions:
             of P⁰. None where the model lacks the modality.
         video, motion: clean latents of the given modality in mode "motion" / "video", else None.
         context: the known beginning of what is generated, or None.
-        extra: further conditions by `forward`'s names, the same for every evaluation ("camera", "visibility").
+        extra: further conditions by `forward`'s names, the same for every evaluation ("camera", "gravity", "depth").
+        views: what is known of the views along the motion ("prior", "visibility"); left out of evaluations in which
+            motion is absent, since it would tell of it.
     """
 
     text: Array
@@ -99,6 +101,7 @@ class Conditions:
     motion: Array | None = None
     context: Context | None = None
     extra: Mapping[str, Array] = field(default_factory=dict)
+    views: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,10 @@ class _Evaluation(NamedTuple):
     motion_absent: bool
 
 
+KnownViews = Callable[[Array | None], Mapping[str, Array]]
+"""What is known of the views along a motion: its clean latent as far as it is known to `Conditions.views`."""
+
+
 class Sampler:
     """Samples video and motion latents in any mode, from the settings of a schedule and a solver; holds no state.
 
@@ -149,6 +156,11 @@ class Sampler:
         asynchronous: False for a model that knows one timestep (tied, or of one modality): no modality is ever absent
             or given, guidance is on the text alone.
         video_pace, motion_pace: the modalities' own timestep lists in mode "joint".
+        prior_start: share of the timesteps at which video begins where a prior is visible, noised to there; places
+            that are not visible begin as pure noise. 1: all of it does.
+
+    Where motion's pace runs ahead, evaluations before video moves run the lower half of the model, and the views along
+    the motion can be known when video begins (`sample`, `known_views`).
     """
 
     def __init__(
@@ -160,10 +172,14 @@ class Sampler:
         asynchronous: bool = True,
         video_pace: Pace | None = None,
         motion_pace: Pace | None = None,
+        prior_start: float = 1.0,
     ) -> None:
         self.denoiser, self.schedule, self.solver = denoiser, schedule, solver or Solver()
         self.asynchronous = asynchronous
         self.video_pace, self.motion_pace = video_pace or Pace(), motion_pace or Pace()
+        self.prior_start = prior_start
+        if not 0.0 < prior_start <= 1.0:
+            raise ModelError(f"prior_start is {prior_start}; wanted a share of the timesteps above 0, up to 1")
         if not asynchronous and self.video_pace != self.motion_pace:
             raise ModelError(
                 f"this model was trained with tied timesteps; video pace {self.video_pace} and motion pace "
@@ -181,6 +197,7 @@ class Sampler:
         progress: Callable[[int, int], None] | None = None,
         fresh_video: NoiseLike | None = None,
         fresh_motion: NoiseLike | None = None,
+        known_views: KnownViews | None = None,
     ) -> tuple[Array | None, Array | None]:
         """Clean video latents (S, F, C, h, w) and motion latents (S, C_m, N); None for what was not generated.
 
@@ -189,6 +206,8 @@ class Sampler:
                 model does not have.
             progress: called with (step, steps) before every step and at the end; what it raises ends the generation.
             fresh_video, fresh_motion: generate the noise that a solver with eta above 0 adds; needed there.
+            known_views: called once, when video first moves, with the motion's clean latent as far as it is known
+                (None: nothing yet); its result joins `Conditions.views`.
         """
         if not self.asynchronous and mode != "joint" and noise_video is not None and noise_motion is not None:
             raise GoalError(f"mode {mode!r} needs a model with independent timesteps; this one generates jointly")
@@ -197,6 +216,10 @@ class Sampler:
         for index in range(num_steps):
             if progress is not None:
                 progress(index, num_steps)
+            if known_views is not None and video.moves(index):
+                conditions = replace(conditions, views={**conditions.views, **known_views(motion.estimate)})
+                known_views = None
+                self._begin(video, conditions.views, mode, index, num_steps)
             v_video, v_motion = self._guided(conditions, video, motion, index, guidance)
             if v_video is not None:
                 video.advance(v_video, index, self.schedule)
@@ -225,6 +248,13 @@ class Sampler:
         for state in (video, motion):
             state.hold_context(self.schedule)
         return video, motion
+
+    def _begin(self, video: ModalityState, views: Mapping[str, Array], mode: Mode, index: int, num_steps: int) -> None:
+        """Lets video begin at step `index` from a prior, where there is one and the settings say so."""
+        if self.prior_start < 1.0 and "prior" in views:
+            pace = self.video_pace if mode == "joint" else Pace()
+            steps = pace.timesteps(num_steps, self.schedule, self.prior_start)
+            video.begin_with(views["prior"], views["visibility"], index, steps, self.schedule)
 
     def _guided(
         self, c: Conditions, video: ModalityState, motion: ModalityState, index: int, guidance: Guidance
@@ -263,6 +293,8 @@ class Sampler:
         # a model that knows one timestep gets none for a modality it lacks
         t_video, t_motion = (t if self.asynchronous or x is not None else None for x, t in seen)
         text = c.text if evaluation.with_text else c.empty
+        views = {} if evaluation.motion_absent and motion.x is not None else c.views
         return self.denoiser(
-            text, seen[0][0], seen[1][0], t_video, t_motion, c.image, c.pose, motion_only=motion_only, **c.extra
-        )
+            text, seen[0][0], seen[1][0], t_video, t_motion, c.image, c.pose, motion_only=motion_only,
+            **c.extra, **views,
+        )  # fmt: skip

@@ -163,16 +163,17 @@ def _spread(level: Array, ndim: int, token_axis: int) -> Array:
     return array_namespace(level).reshape(level, tuple(shape))
 
 
-def timesteps(num_steps: int, spacing: float = 1.0) -> list[int]:
+def timesteps(num_steps: int, spacing: float = 1.0, start: float = 1.0) -> list[int]:
     """`num_steps` timesteps from 999 down, for any number (not only divisors of 1000).
 
     Args:
         spacing: 1 spaces them evenly; above 1 takes larger steps at high noise and smaller ones near the end.
+        start: share of all timesteps that they cover: 0.8 begins at 799.
     """
     if not 1 <= num_steps <= NUM_TRAIN_TIMESTEPS:
         raise GoalError(f"num_steps is {num_steps}; it must be between 1 and {NUM_TRAIN_TIMESTEPS}")
     shares = [(num_steps - index) / num_steps for index in range(num_steps)]
-    ideal = [round(NUM_TRAIN_TIMESTEPS * share**spacing) - 1 for share in shares]
+    ideal = [round(NUM_TRAIN_TIMESTEPS * start * share**spacing) - 1 for share in shares]
     return [max(t, num_steps - 1 - index) for index, t in enumerate(ideal)]  # never the same twice
 
 
@@ -194,11 +195,11 @@ class Pace:
         if not 0.0 <= self.begin < self.end <= 1.0:
             raise ModelError(f"pace from {self.begin} to {self.end}: wanted shares of the steps, 0 ≤ begin < end ≤ 1")
 
-    def timesteps(self, num_steps: int, schedule: Schedule) -> tuple[int, ...]:
-        """num_steps + 1 timesteps: before each step, and `CLEAN` after the last."""
+    def timesteps(self, num_steps: int, schedule: Schedule, start: float = 1.0) -> tuple[int, ...]:
+        """num_steps + 1 timesteps: before each step, and `CLEAN` after the last; `start` as in `timesteps`."""
         first, last = round(self.begin * num_steps), round(self.end * num_steps)
         last = max(last, first + 1) if first < num_steps else num_steps
         first = min(first, last - 1)
         spacing = schedule.spacing if self.spacing is None else self.spacing
-        active = timesteps(last - first, spacing)
+        active = timesteps(last - first, spacing, start)
         return (*[PURE_NOISE] * first, *active, *[CLEAN] * (num_steps - last + 1))

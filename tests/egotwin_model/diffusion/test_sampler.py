@@ -253,6 +253,91 @@ def test_motion_first_then_video_is_the_two_modes_one_after_the_other() -> None:
     assert all(call["motion_only"] for call in model.calls[:6]), "no whole evaluation before the video begins"
 
 
+@dataclass
+class SeeingDenoiser(LinearDenoiser):
+    """A `LinearDenoiser` that adds what it knows of the views to the video's v, and records it and its inputs."""
+
+    def __call__(self, *inputs: Tensor, motion_only: bool, **views: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[override]
+        video, motion = super().__call__(*inputs, motion_only=motion_only)
+        self.calls[-1] |= {"views": views, "video": inputs[1]}
+        return (video + views["prior"] if video is not None and views else video), motion
+
+
+LEADING = {"video_pace": Pace(begin=0.5), "motion_pace": Pace(end=0.5)}
+
+
+def test_views_are_known_once_motion_has_led_the_way() -> None:
+    """They are asked for along the finished motion, and reach no evaluation in which motion is noisy or absent."""
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in SHAPES]
+    prior, asked = torch.full(SHAPES[0], 0.5), []
+
+    def known(motion: Tensor) -> dict[str, Tensor]:
+        asked.append(motion)
+        return {"prior": prior}
+
+    model = SeeingDenoiser()
+    sampler = Sampler(model, Schedule(), **LEADING)
+    video, motion = sampler.sample("joint", conditions(), *noise, 6, Guidance(6, 4, 4), known_views=known)
+    assert len(asked) == 1
+    assert torch.equal(asked[0], motion)
+    assert [bool(call["views"]) for call in model.calls] == [call["t"][1] == 0 for call in model.calls]
+    blind = SeeingDenoiser()
+    sampler.denoiser = blind
+    unseen, same = sampler.sample("joint", conditions(), *noise, 6, Guidance(6, 4, 4))
+    assert torch.equal(motion, same)
+    assert not torch.allclose(video, unseen)
+    costs = [[call["motion_only"] for call in calls] for calls in (model.calls, blind.calls)]
+    assert costs[0] == costs[1], "a prior costs no evaluation"
+
+
+def test_views_are_asked_for_along_what_is_known_of_a_motion_that_is_not_finished() -> None:
+    """x₀ of motion's last step; nothing where motion has not begun; the given motion in mode "video"."""
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in SHAPES]
+    asked: list[Tensor | None] = []
+
+    def known(motion: Tensor | None) -> dict[str, Tensor]:
+        asked.append(motion)
+        return {}
+
+    clean = torch.randn(SHAPES[1], generator=torch.Generator().manual_seed(2))
+    schedule = Schedule()
+
+    def exact(text: Any, video: Any, motion: Any, tv: Tensor, tm: Tensor, *rest: Any, motion_only: bool) -> Any:
+        return None if motion_only else 0 * video, schedule.velocity(clean, noise[1], tm)
+
+    given = conditions(motion=clean)
+    for mode, paces, c in (
+        ("joint", {"video_pace": Pace(begin=0.5)}, conditions()), ("joint", {}, conditions()), ("video", {}, given),
+    ):  # fmt: skip
+        Sampler(exact, schedule, **paces).sample(mode, c, *noise, 4, Guidance(1, 1, 1), known_views=known)  # type: ignore[arg-type]
+    torch.testing.assert_close(asked[0], clean, atol=1e-5, rtol=0)
+    assert asked[1] is None
+    assert asked[2] is clean
+
+
+@pytest.mark.parametrize("mode", ["joint", "video"])
+def test_video_begins_from_its_prior_where_that_is_visible(mode: Any) -> None:
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in SHAPES]
+    prior, visibility = torch.full(SHAPES[0], 2.0), torch.zeros(1, 3, 1, 2, 2)
+    visibility[:, 1:], visibility[:, 2] = 1.0, 0.5
+    model, schedule = SeeingDenoiser(), Schedule()
+    paces = LEADING if mode == "joint" else {}
+    sampler = Sampler(model, schedule, **paces, prior_start=0.6)  # type: ignore[arg-type]
+    c = conditions() if mode == "joint" else conditions(motion=noise[1])
+    views = {"prior": prior, "visibility": visibility}
+    sampler.sample(mode, c, *noise, 4 if mode == "joint" else 2, Guidance(1, 1, 1), known_views=lambda _: views)
+    calls = [call for call in model.calls if not call["motion_only"]]
+    assert [call["t"][0] for call in calls] == [599, 299]
+    signal, level = schedule.level(599)
+    begun = calls[0]["video"]
+    assert torch.equal(begun[:, 0], noise[0][:, 0]), "what is hidden is pure noise"
+    torch.testing.assert_close(begun[:, 1], signal * prior[:, 1] + level * noise[0][:, 1])
+    half = signal * 0.5
+    torch.testing.assert_close(begun[:, 2], half * prior[:, 2] + (1 - half**2) ** 0.5 * noise[0][:, 2])
+    with pytest.raises(ModelError, match="prior_start is 0"):
+        Sampler(model, schedule, prior_start=0.0)
+
+
 def test_tied_timesteps_take_plain_guidance() -> None:
     """Models without asynchronous diffusion know no absent modality: ε(∅) + w[ε(c) − ε(∅)], two evaluations a step."""
     model, c = LinearDenoiser(), conditions()

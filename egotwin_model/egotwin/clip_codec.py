@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egotwin_model.geometry.prior import Prior
 from egotwin_model.geometry.rotations import rotation_z
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
@@ -24,21 +25,31 @@ class ClipCodec:
     Args:
         statistics, scale: the motion features' standardisation, and the standard deviation of the motion latents,
             by which they are divided for the transformer.
+        sees_prior: whether the video decoder takes a prior.
     """
 
     def __init__(
-        self, runtime: Runtime, representation: HeadCentric | RootCentric, statistics: MotionStatistics, scale: float
+        self,
+        runtime: Runtime,
+        representation: HeadCentric | RootCentric,
+        statistics: MotionStatistics,
+        scale: float,
+        *,
+        sees_prior: bool = False,
     ) -> None:
         self.runtime, self.representation = runtime, representation
-        self.statistics, self.scale = statistics, scale
+        self.statistics, self.scale, self.sees_prior = statistics, scale, sees_prior
 
     def encode_frames(self, frames: NDArray[np.uint8]) -> Latents:
         """uint8 (S, 1 + 4k, H, W, 3) to clean latents (S, 1 + k, C, h, w)."""
         return self.runtime.encode_video(to_video(frames)).swapaxes(1, 2)
 
-    def decode_frames(self, latents: Latents) -> NDArray[np.uint8]:
-        """Clean latents (S, F', C, h, w) to uint8 (S, F, H, W, 3)."""
-        return np.ascontiguousarray(to_frames(self.runtime.decode_video(latents.swapaxes(1, 2))))
+    def decode_frames(self, latents: Latents, prior: Prior | None = None) -> NDArray[np.uint8]:
+        """Clean latents (S, F', C, h, w) to uint8 (S, F, H, W, 3), with the help of a prior (S, F, H, W) of them."""
+        known: tuple[Latents, ...] = ()
+        if self.sees_prior and prior is not None:
+            known = to_video(prior.frames), np.asarray(prior.visibility, dtype=np.float32)[:, None]
+        return np.ascontiguousarray(to_frames(self.runtime.decode_video(latents.swapaxes(1, 2), *known)))
 
     def encode_motion(self, motion: BodyMotion) -> Latents:
         """World motion (S, 1 + 4k, J, …) to clean latents (S, C_m, 1 + k)."""

@@ -13,6 +13,7 @@ from egotwin_model.diffusion.sampler import Guidance, Pace, Schedule, Solver
 from egotwin_model.errors import ModelError, PoseError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
+from egotwin_model.geometry.prior import Prior
 from egotwin_model.geometry.skeleton import NUM_JOINTS
 from egotwin_model.motion.representation import BodyMotion
 
@@ -98,6 +99,8 @@ class Imagination:
         frame_times, motion_times: (F,) and (T,) seconds from the given frame.
         seed: repeats the generation; on another device or runtime up to rounding.
         seam_times: seconds at which a rolled imagination's windows meet; empty for a single window.
+        prior: what was known of the frames before they were imagined, (S, F, H, W) rendered along each motion; None
+            where nothing was.
     """
 
     frames: NDArray[np.uint8]
@@ -106,6 +109,7 @@ class Imagination:
     motion_times: NDArray[np.float64]
     seed: int
     seam_times: tuple[float, ...] = ()
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,9 @@ class SamplingDefaults:
     """What a model was found to sample best with; stored in its ``model_index.json``.
 
     Attributes:
-        solver: see `Solver`. video_pace, motion_pace: the modalities' own timestep lists in mode "joint".
+        solver: see `Solver`. video_pace, motion_pace: the modalities' own timestep lists in mode "joint"; with a prior
+            condition, motion's must run ahead for a prior to be known.
+        prior_start: see `Sampler`.
     """
 
     num_steps: int = 8
@@ -122,6 +128,7 @@ class SamplingDefaults:
     solver: Solver = field(default_factory=Solver)
     video_pace: Pace = field(default_factory=Pace)
     motion_pace: Pace = field(default_factory=Pace)
+    prior_start: float = 1.0
 
     @classmethod
     def from_index(cls, sampling: Mapping[str, Any]) -> SamplingDefaults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -11,9 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egotwin_model.diffusion.sampler import Guidance, Mode, Solver
-from egotwin_model.egotwin.clip_codec import ClipCodec, cut, joined
+from egotwin_model.egotwin.clip_codec import ClipCodec, cut
 from egotwin_model.egotwin.config import EgoTwinConfig
-from egotwin_model.egotwin.generation import ClipGenerator, GivenConditions, Progress, Settings, Start
+from egotwin_model.egotwin.generation import (
+    ClipGenerator,
+    GeneratedClip,
+    GivenConditions,
+    Progress,
+    Settings,
+    Start,
+    joined_clips,
+)
 from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
 from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.rolling import (
@@ -24,8 +33,10 @@ from egotwin_model.egotwin.rolling import (
     plan_windows,
     progress_of,
 )
+from egotwin_model.egotwin.scene_views import SceneViews, checked_depth, remember
 from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
 from egotwin_model.geometry.prior import Prior
+from egotwin_model.geometry.scene_memory import SceneMemory
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import MANIFEST, component_config, verify
 from egotwin_model.io.weights import read_arrays
@@ -42,6 +53,10 @@ from egotwin_model.text.loading import GoalEncoder, load_goal_encoder
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
 
 
+DepthSource = Callable[..., NDArray[np.float32]]
+"""(image, camera, T_world_camera, floor_z=…) to depth (H, W), as `DepthEstimator`."""
+
+
 class EgoTwinPipeline:
     """A loaded model folder, ready to imagine. Not thread-safe: one call at a time."""
 
@@ -55,8 +70,10 @@ class EgoTwinPipeline:
         defaults: SamplingDefaults,
         *,
         has_video: bool = True,
+        depth_estimator: DepthSource | None = None,
     ) -> None:
         self.info, self.config, self.runtime = info, config, runtime
+        self.depth_estimator = depth_estimator
         self.text_encoder, self.codec, self.defaults = text_encoder, codec, defaults
         self.representation, self.statistics = codec.representation, codec.statistics
         self.has_video, self.has_motion = has_video, config.num_motion_layers > 0
@@ -107,10 +124,13 @@ class EgoTwinPipeline:
             config=config,
             runtime=loaded,
             text_encoder=load_goal_encoder(folder, index["text_encoder"], config.text_length, options, loaded),
-            codec=ClipCodec(loaded, representation, *_statistics(folder, config, representation)),
+            codec=ClipCodec(
+                loaded, representation, *_statistics(folder, config, representation),
+                sees_prior="video" in modalities and _decoder_sees_prior(folder),
+            ),
             defaults=SamplingDefaults.from_index(index["sampling"]),
             has_video="video" in modalities,
-        )
+        )  # fmt: skip
 
     def __call__(
         self,
@@ -118,10 +138,12 @@ class EgoTwinPipeline:
         image: NDArray[np.uint8],
         pose: BodyState,
         *,
+        depth: NDArray[np.floating] | None = None,
+        memory: SceneMemory | None = None,
+        prior: Prior | None = None,
         mode: Mode = "joint",
         video: NDArray[np.uint8] | None = None,
         motion: BodyMotion | None = None,
-        prior: Prior | None = None,
         num_samples: int = 1,
         num_steps: int | None = None,
         guidance: Guidance | None = None,
@@ -135,11 +157,14 @@ class EgoTwinPipeline:
             goal: what the wearer will do, in words.
             image: uint8 (H, W, 3) RGB, already the view of `info.camera` (`camera.rectify` makes it so).
             pose: the body at the image's time.
+            depth: (H, W) floating metres of the image along the optical axis; 0 or NaN where unknown, which may be
+                everywhere. Without it, the depth of `depth_estimator` where the model folder has one.
+            memory: what was seen before, in the caller's world; never changed. The given view is added to a copy.
+            prior: the views as far as they are known, (F, H, W), instead of what the memory shows along the motion.
             mode: "joint" (video and motion), "motion" (the body only; with `video`, the motion that explains it), or
                 "video" (the views along the given `motion`).
             video: uint8 (F, H, W, 3) for mode "motion".
             motion: (T, 23, …) in the caller's world for mode "video".
-            prior: views known beforehand and where, for models with a prior condition.
             num_samples: independent futures, made in one batch.
             num_steps, guidance, solver: default to the model's own.
             seed: repeats a generation; random where not given. Sample i of a seed is the same in any number of samples.
@@ -155,8 +180,9 @@ class EgoTwinPipeline:
         self._check_prior(prior)
         seed = secrets.randbits(31) if seed is None else seed
         settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
-        frames, body = self._generate(goal, start, GivenConditions(video, motion, prior), settings, progress)
-        return self._imagination(frames, body, seed)
+        given = GivenConditions(video, motion, prior, self._scene(image, pose, depth, memory))
+        clip = self._generate(goal, start, given, settings, progress)
+        return self._imagination(clip, seed)
 
     def roll(
         self,
@@ -165,6 +191,8 @@ class EgoTwinPipeline:
         pose: BodyState,
         *,
         horizon_s: float,
+        depth: NDArray[np.floating] | None = None,
+        memory: SceneMemory | None = None,
         continuity: Continuity = "restart",
         overlap_s: float = 1.0,
         mode: Mode = "joint",
@@ -182,6 +210,8 @@ class EgoTwinPipeline:
             goals: one goal, or pairs (second from which it holds, goal), the first at 0. A window ends where a goal
                 does.
             horizon_s: seconds to imagine; cut to whole frames.
+            depth, memory: as in a call. All windows know the given view and what was seen before it; none remembers
+                what an earlier window imagined.
             continuity: what a window knows of the one before.
                 "restart": its last frame and pose, as a call would. Any model, exactly as trained; the body's speed is
                 lost.
@@ -211,28 +241,29 @@ class EgoTwinPipeline:
         self._check_given(None, motion, windows[-1].last + 1)
         seed = secrets.randbits(31) if seed is None else seed
         settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
-        frames, body = self._roll(windows, replace(start, continuity=continuity), motion, settings, progress)
-        return self._imagination(frames, body, seed, tuple(w.last / info.frame_rate for w in windows[:-1]))
+        scene = self._scene(image, pose, depth, memory)
+        clip = self._roll(windows, replace(start, continuity=continuity), motion, scene, settings, progress)
+        return self._imagination(clip, seed, tuple(w.last / info.frame_rate for w in windows[:-1]))
 
     def _roll(
-        self, windows: list[Window], start: Start, motion: BodyMotion | None, settings: Settings, progress: Progress
-    ) -> tuple[NDArray[np.uint8], BodyMotion]:
-        ratio, frames, body = self.info.poses_per_frame, [], []
+        self, windows: list[Window], start: Start, motion: BodyMotion | None, scene: SceneViews | None,
+        settings: Settings, progress: Progress,
+    ) -> GeneratedClip:  # fmt: skip
+        ratio, clips = self.info.poses_per_frame, []
         for number, window in enumerate(windows):
-            given = GivenConditions(motion=None if motion is None else self._excerpt(motion, window.first * ratio))
+            excerpt = None if motion is None else self._excerpt(motion, window.first * ratio)
             report = progress_of(progress, number, len(windows))
-            clip, clip_body = self._generate(window.goal, start, given, settings, report)
-            new, end = window.known if number else 0, window.last - window.first + 1
-            new_pose, end_pose = (window.known - 1) * ratio + 1 if number else 0, (end - 1) * ratio + 1
-            frames.append(clip[:, new:end])
-            body.append(cut(clip_body, new_pose, end_pose))
+            clip = self._generate(window.goal, start, GivenConditions(motion=excerpt, scene=scene), settings, report)
+            clips.append(clip.part(window.known if number else 0, window.last - window.first + 1, ratio))
             if number + 1 < len(windows):  # the next window's beginning may reach back into earlier windows
                 known = windows[number + 1].known
-                so_far, body_so_far = np.concatenate(frames, axis=1), joined(body)
-                poses, back = body_so_far.positions.shape[1], (known - 1) * ratio + 1
-                end_of_body = cut(body_so_far, max(0, poses - back), poses)
-                start = replace(start, frames=so_far[:, -known:], motion=end_of_body, known=known, window=number + 1)
-        return np.concatenate(frames, axis=1), joined(body)
+                so_far = joined_clips(clips)
+                poses, back = so_far.motion.positions.shape[1], (known - 1) * ratio + 1
+                end_of_body = cut(so_far.motion, max(0, poses - back), poses)
+                start = replace(
+                    start, frames=so_far.frames[:, -known:], motion=end_of_body, known=known, window=number + 1
+                )
+        return joined_clips(clips)
 
     def _excerpt(self, motion: BodyMotion, first: int) -> BodyMotion:
         """One clip's poses of a longer motion (T, …) from `first`; its last pose is repeated where it ends earlier."""
@@ -249,13 +280,32 @@ class EgoTwinPipeline:
             seed,
         )  # fmt: skip
 
-    def _imagination(
-        self, frames: NDArray[np.uint8], body: BodyMotion, seed: int, seams: tuple[float, ...] = ()
-    ) -> Imagination:
-        frame_times = np.arange(frames.shape[1]) / self.info.frame_rate
-        return Imagination(
-            frames, body, frame_times, np.arange(body.positions.shape[1]) / self.info.pose_rate, seed, seams
-        )
+    def _imagination(self, clip: GeneratedClip, seed: int, seams: tuple[float, ...] = ()) -> Imagination:
+        frame_times = np.arange(clip.frames.shape[1]) / self.info.frame_rate
+        motion_times = np.arange(clip.motion.positions.shape[1]) / self.info.pose_rate
+        return Imagination(clip.frames, clip.motion, frame_times, motion_times, seed, seams, clip.prior)
+
+    def _scene(
+        self, image: NDArray[np.uint8], pose: BodyState, depth: NDArray[np.floating] | None, memory: SceneMemory | None
+    ) -> SceneViews | None:
+        """The scene as the caller knows it; None for a model that asks for nothing of it."""
+        c = self.config
+        if not (self.has_video and (c.prior_condition or c.depth_condition)):
+            if depth is not None or memory is not None:
+                raise ImageError("this model knows nothing of the scene but its image; leave depth and memory out")
+            return None
+        head, camera = self.representation.head_index, self.info.camera
+        T_world_camera = np.asarray(self.info.mount.camera_pose(pose.positions[head], pose.rotations[head]), np.float64)
+        estimated = depth is None and self.depth_estimator is not None
+        if depth is None and self.depth_estimator is not None:
+            floor_z = float(pose.positions[:, 2].min())  # the lowest joint stands on it
+            depth = self.depth_estimator(image, camera, T_world_camera, floor_z=floor_z)
+        metres = checked_depth(np.zeros(image.shape[:2], np.float32) if depth is None else depth, camera)
+        known = remember(
+            memory, image, metres, camera, T_world_camera, pose.positions, self.representation.joint_names,
+            estimated=estimated,
+        )  # fmt: skip
+        return SceneViews(known, camera, self.info.mount, self.info.poses_per_frame, metres)
 
     def _start(self, image: NDArray[np.uint8], pose: BodyState) -> Start:
         pose.check(self.representation.num_joints)
@@ -320,6 +370,10 @@ def _check_parts(folder: Path, config: EgoTwinConfig, modalities: tuple[str, ...
     for modality in modalities:
         if not (folder / f"{modality}_vae").is_dir():
             raise ModelError(f"{folder / f'{modality}_vae'} is missing; copy the whole model folder again")
+
+
+def _decoder_sees_prior(folder: Path) -> bool:
+    return bool(component_config(folder / "video_vae").get("prior_condition", False))
 
 
 def _statistics(

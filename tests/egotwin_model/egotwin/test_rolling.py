@@ -129,9 +129,9 @@ def test_a_restarted_window_is_a_call_from_the_last_frame_and_pose(
     pose = BodyState(body.positions[0, -1], body.rotations[0, -1])
     settings = pipeline._settings("joint", 1, None, None, Solver(), 3)
     start = replace(pipeline._start(first.frames[0, -1], pose), window=1)
-    frames, motion = pipeline._generate("walk", start, GivenConditions(), settings, None)
-    assert np.array_equal(rolled.frames[:, 40:], frames)
-    assert np.allclose(rolled.motion.positions[:, 80:], motion.positions, atol=1e-5)
+    second = pipeline._generate("walk", start, GivenConditions(), settings, None)
+    assert np.array_equal(rolled.frames[:, 40:], second.frames)
+    assert np.allclose(rolled.motion.positions[:, 80:], second.motion.positions, atol=1e-5)
 
 
 def test_views_along_a_long_motion(pipeline: EgoTwinPipeline, image: np.ndarray) -> None:

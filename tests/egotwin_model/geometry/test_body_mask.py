@@ -34,8 +34,9 @@ def test_a_raised_hand_is_masked_where_it_is_seen() -> None:
     pose = mount.camera_pose(positions[HEAD], body.rotations[HEAD])
     ahead = body_mask(CAMERA, pose, positions)
     hand, elbow = (XSENS_JOINTS.index(f"R_{joint}") for joint in ("Hand", "Forearm"))
+    drop = np.array([0.1, 0.3, -0.1])  # from the hand to the elbow
     point = np.array([0.1, 0.05, 0.5])  # in the optical frame: to the right, 0.5 m ahead
-    positions[hand], positions[elbow] = ((pose @ [*place, 1.0])[:3] for place in (point, point + [0.1, 0.3, -0.1]))
+    positions[hand], positions[elbow] = ((pose @ [*place, 1.0])[:3] for place in (point, point + drop))
     raised = body_mask(CAMERA, pose, positions)
     column, row = CAMERA.project(point)[0].round().astype(int)
     assert raised[row, column]

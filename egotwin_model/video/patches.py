@@ -1,4 +1,4 @@
-"""Videos in channels-last blocks of time and space, as the layers of the video VAE take them."""
+"""Videos in blocks of time and space, as the layers of the video VAE take them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,27 @@ def group_frames(video: Tensor, ratio: int) -> Tensor:
     return torch.cat([video[:, :, :1]] * (ratio - 1) + [video], dim=2).permute(0, 2, 3, 4, 1)
 
 
-def refold(x: Tensor, time: int, coarse: int, fine: int) -> Tensor:
-    """What `fold` with `fine` patches gives of the video that was folded with `coarse` ones to x."""
-    b, t, h, w, c = x.shape
-    n, c = coarse // fine, c // (time * coarse**2)
-    x = x.reshape(b, t, h, w, time, n, fine, n, fine, c).permute(0, 1, 2, 5, 3, 7, 4, 6, 8, 9)
-    return x.reshape(b, t, h * n, w * n, time * fine * fine * c)
+def fold_colours(video: Tensor, time: int, space: int) -> Tensor:
+    """(B, C, F, H, W), F = 1 + time (T - 1) -> (B, T, H/space, W/space, C, time*space*space), the first frame repeated
+    to fill a group of its own."""
+    x = torch.cat([video[:, :, :1]] * (time - 1) + [video], dim=2)
+    b, c, t, h, w = x.shape
+    x = x.reshape(b, c, t // time, time, h // space, space, w // space, space).permute(0, 2, 4, 6, 1, 3, 5, 7)
+    return x.reshape(b, t // time, h // space, w // space, c, time * space * space)
+
+
+def unfold_colours(x: Tensor, time: int, space: int) -> Tensor:
+    """Inverse of `fold_colours`."""
+    b, t, h, w, c, _ = x.shape
+    x = x.reshape(b, t, h, w, c, time, space, space).permute(0, 4, 1, 5, 2, 6, 3, 7)
+    return x.reshape(b, c, t * time, h * space, w * space)[:, :, time - 1 :]
+
+
+def rows_by_colour(weight: Tensor, time: int, coarse: int, fine: int, colours: int) -> Tensor:
+    """Rows of a linear layer that gives `coarse` blocks as `fold` has them, for `fine` patches by colour.
+
+    (time*coarse*coarse*C, ...) -> the same rows in the order (n, n, C, time, fine, fine), n = coarse / fine.
+    """
+    n = coarse // fine
+    rows = weight.reshape(time, n, fine, n, fine, colours, -1).permute(1, 3, 5, 0, 2, 4, 6)
+    return rows.reshape(weight.shape)

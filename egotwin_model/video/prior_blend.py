@@ -13,26 +13,23 @@ class PriorBlend(nn.Module):
 
     Where nothing is visible, features and output are those of a decoder without prior, to the bit.
 
-    All tensors are folded into the decoder's patches, channels last: pixels (B, T, h, w, patch * colours), visibility
-    (B, T, h, w, patch).
+    Pixels are in the decoder's patches, by colour: (B, T, h, w, colours, patch). `seen` is the prior times its
+    visibility, with visibility as one more colour.
     """
 
     def __init__(self, width: int, patch: int, colours: int) -> None:
         super().__init__()
-        self.proj_in = nn.Linear(patch * (colours + 1), width, bias=False)
+        self.proj_in = nn.Linear((colours + 1) * patch, width, bias=False)
         self.gate = nn.Linear(width, patch)
         for layer in (self.proj_in, self.gate):
             nn.init.zeros_(layer.weight)
         nn.init.constant_(self.gate.bias, INITIAL_GATE)
 
-    def features(self, prior: Tensor, visibility: Tensor) -> Tensor:
+    def features(self, seen: Tensor) -> Tensor:
         """What the finest features (B, T, h, w, width) gain by the prior."""
-        seen = prior.unflatten(-1, (visibility.shape[-1], -1)) * visibility[..., None]
-        return self.proj_in(torch.cat([seen.flatten(-2), visibility], dim=-1))
+        return self.proj_in(seen.flatten(-2))
 
-    def forward(self, features: Tensor, linear: Tensor, prior: Tensor, visibility: Tensor) -> Tensor:
+    def forward(self, features: Tensor, linear: Tensor, seen: Tensor) -> Tensor:
         """``(1 - gate) linear + gate prior``, the gate in [0, visibility] from the decoder's last features."""
-        gate = visibility * torch.sigmoid(self.gate(features))
-        linear, gate = linear.to(prior.dtype), gate.to(prior.dtype)  # a prior has more digits than autocast's bfloat16
-        pixels = gate.shape[-1], -1
-        return torch.lerp(linear.unflatten(-1, pixels), prior.unflatten(-1, pixels), gate[..., None]).flatten(-2)
+        gate = torch.sigmoid(self.gate(features))[..., None, :]
+        return linear + gate * (seen[..., :-1, :] - seen[..., -1:, :] * linear)

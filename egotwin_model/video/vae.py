@@ -23,7 +23,14 @@ from egotwin_model.io.files import read_json
 from egotwin_model.io.modules import without_memory
 from egotwin_model.io.store import CONFIG, load_component, load_weights
 from egotwin_model.latents.distribution import LatentDistribution
-from egotwin_model.video.patches import fold, group_frames, refold, unfold
+from egotwin_model.video.patches import (
+    fold,
+    fold_colours,
+    group_frames,
+    rows_by_colour,
+    unfold,
+    unfold_colours,
+)
 from egotwin_model.video.prior_blend import PriorBlend
 
 INITIAL_LOGVAR = -5.0
@@ -186,45 +193,50 @@ class VideoDecoder(nn.Module):
 
     def forward(self, latents: Tensor, prior: Tensor | None = None, visibility: Tensor | None = None) -> Tensor:
         c = self.config
-        ratio, space, last = c.temporal_compression_ratio, c.spatial_compression_ratio, len(self.stages) - 1
-        known = self._known(latents, prior, visibility)
+        ratio, patch, last = c.temporal_compression_ratio, c.patch_size, len(self.stages) - 1
+        seen = self._seen(latents, prior, visibility)
         z = latents.permute(0, 2, 3, 4, 1)
-        linear = refold(self.shortcut(z), ratio, space, c.patch_size)
+        linear = self._pixels(self.shortcut, z, c.spatial_compression_ratio)
         x = self.conv_in(z)
         for i, stage in enumerate(self.stages):
             if i:
                 x = unfold(self.upsamplers[i - 1](x), 1, 2)
-            if i == last and known:
-                x = x + self.prior_blend.features(*known)
+            if i == last and seen is not None:
+                x = x + self.prior_blend.features(seen)
             x = stage(x)
         x = self.norm_out(x)
-        base = self.prior_blend(x, linear, *known) if known else linear
-        video = unfold(base + self.conv_out(x), ratio, c.patch_size)
-        return video[:, ratio - 1 :].permute(0, 4, 1, 2, 3)
+        base = linear if seen is None else self.prior_blend(x, linear, seen)
+        return unfold_colours(base + self._pixels(self.conv_out, x, patch), ratio, patch)
 
-    def _known(self, latents: Tensor, prior: Tensor | None, visibility: Tensor | None) -> tuple[Tensor, ...]:
-        """A prior and its visibility in patches; empty where nothing is visible.
+    def _pixels(self, layer: nn.Linear, x: Tensor, side: int) -> Tensor:
+        """A layer's blocks of pixels with `side`, in patches by colour (B, T, H, W, C, patch): rows of its weights are
+        reordered, which costs less than to reorder pixels."""
+        c, (b, t, h, w, _) = self.config, x.shape
+        how = c.temporal_compression_ratio, side, c.patch_size, c.in_channels
+        blocks = F.linear(x, rows_by_colour(layer.weight, *how), rows_by_colour(layer.bias, *how))
+        n = side // c.patch_size
+        blocks = blocks.reshape(b, t, h, w, n, n, c.patch_channels).permute(0, 1, 2, 4, 3, 5, 6)
+        return blocks.reshape(b, t, h * n, w * n, c.in_channels, -1)
+
+    def _seen(self, latents: Tensor, prior: Tensor | None, visibility: Tensor | None) -> Tensor | None:
+        """A prior times its visibility, and that, in patches by colour; None where nothing is visible.
 
         Raises:
             ModelError: a decoder that takes no prior, or a prior of another size than the output.
         """
         if prior is None or visibility is None:
-            return ()
+            return None
         c, (time, height, width) = self.config, latents.shape[2:]
         if not c.prior_condition:
             raise ModelError("this video VAE takes no prior (prior_condition is false); decode without one")
-        wanted = (
-            1 + c.temporal_compression_ratio * (time - 1),
-            height * c.spatial_compression_ratio,
-            width * c.spatial_compression_ratio,
-        )
+        ratio, side = c.temporal_compression_ratio, c.spatial_compression_ratio
+        wanted = 1 + ratio * (time - 1), height * side, width * side
         if prior.shape[1:] != (c.in_channels, *wanted) or visibility.shape[1:] != (1, *wanted):
             raise ModelError(
                 f"video VAE: prior {tuple(prior.shape)} and visibility {tuple(visibility.shape)}; wanted (B, "
                 f"{c.in_channels}, F, H, W) and (B, 1, F, H, W) with F, H, W = {', '.join(map(str, wanted))}"
             )
-        ratio = c.temporal_compression_ratio
-        return tuple(fold(group_frames(x, ratio), ratio, c.patch_size) for x in (prior, visibility))
+        return fold_colours(torch.cat([visibility * prior, visibility], dim=1), ratio, c.patch_size)
 
 
 class CausalVideoVAE(nn.Module):

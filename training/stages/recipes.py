@@ -268,11 +268,12 @@ _LEADING: dict[str, Any] = {"motion_clean": 0.45, "video_clean": 0.05, "motion_a
 _MINI: dict[str, Recipe] = {
     "depth": _MINI_DEPTH,
     "video-codec": VideoCodecRecipe(
-        TrainConfig(7000, 8, 3e-3, optimizer="muon", validate_every=500),
+        TrainConfig(2300, 8, 3e-3, optimizer="muon", ema_decay=0.995, validate_every=460, sheet_every=460),
         VideoVAEConfig(
-            spatial_compression_ratio=16, encoder_widths=(48, 96, 192), encoder_blocks=(1, 2, 2),
-            decoder_widths=(256, 128, 64), decoder_blocks=(3, 3, 2),
+            spatial_compression_ratio=16, encoder_widths=(64, 128, 192), encoder_blocks=(1, 2, 2),
+            decoder_widths=(256, 128, 64), decoder_blocks=(4, 3, 2), prior_condition=True,
         ),
+        CodecLossConfig(crop_frames=9, perceptual_weight=0.1, perceptual_frames=1), latent_offset=0.3, clips=2048,
     ),
     "motion-vae": _MINI_64["motion-vae"],
     "motion-decoder": _MINI_64["motion-decoder"],
@@ -293,8 +294,9 @@ _MINI_128: dict[str, Recipe] = {
         TrainConfig(20_000, 32, 2e-3, warmup=500, optimizer="muon", save_every=1000, validate_every=1000),
         VideoVAEConfig(
             encoder_widths=(64, 128, 256), encoder_blocks=(2, 2, 2),
-            decoder_widths=(384, 192, 96), decoder_blocks=(4, 3, 2),
+            decoder_widths=(384, 192, 96), decoder_blocks=(4, 3, 2), prior_condition=True,
         ),
+        CodecLossConfig(perceptual_weight=0.1), latent_offset=0.3,
     ),
     "motion-vae": _MINI_128_VAE,
     "motion-decoder": _further(_MINI_128_VAE, replace(_MINI_128_VAE.train, steps=5000, learning_rate=5e-4, warmup=100)),

@@ -25,10 +25,10 @@ from training.stages.random_streams import RandomStreams
 from training.stages.recipes import DepthRecipe
 from training.stages.stage import Stage
 
-VALIDATION_CLIPS = 64
+VALIDATION_CLIPS = 96
 PASTS = (0, 1, 5)  # numbers of earlier views that are validated
 SPACING_S = (0.4, 1.2)  # between the views of a past
-VALIDATION_SPACING_S = 0.75
+VALIDATION_SPACING_S = 0.45  # keyframes have 1 to 2 Hz
 SHEET_CLIPS = 6
 
 
@@ -147,16 +147,16 @@ def _stacked(rows: Sequence[tuple[NDArray[np.float32], ...]]) -> dict[str, Tenso
 
 
 def past_of(views: DepthViews, target: int, count: int, spacing_s: float, *, backwards: bool = False) -> list[int]:
-    """Up to `count` views at about `spacing_s` before the view `target`, the oldest first.
+    """The last `count` views before the view `target` that are at least `spacing_s` apart, the oldest first.
 
     Args:
         backwards: take views after it instead, the farthest first: to a room that stands still, time has no direction.
     """
-    sign = 1.0 if backwards else -1.0
-    wanted = views.times[target] + sign * spacing_s * np.arange(count, 0, -1)
-    reached = wanted[(wanted >= views.times[0] - 0.5 * spacing_s) & (wanted <= views.times[-1] + 0.5 * spacing_s)]
-    nearest = np.abs(views.times[None] - reached[:, None]).argmin(axis=1)
-    return [number for number in dict.fromkeys(nearest.tolist()) if number != target]
+    step, chosen = (1 if backwards else -1), [target]
+    for number in range(target + step, len(views.times) if backwards else -1, step):
+        if len(chosen) <= count and abs(views.times[number] - views.times[chosen[-1]]) >= spacing_s - 1e-3:
+            chosen.append(number)
+    return chosen[:0:-1]
 
 
 def shaken(pose: NDArray[Any], error_m: float, error_rad: float, rng: np.random.Generator) -> NDArray[np.float64]:

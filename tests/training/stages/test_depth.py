@@ -76,11 +76,12 @@ def test_views_are_the_past_and_the_frames_in_order(clips: ClipSet) -> None:
     assert (views.depth(PAST)[~body] == clips.tensor("first_depth", 1)[~body]).all()
 
 
-def test_a_past_is_earlier_views_at_about_the_spacing(clips: ClipSet) -> None:
+def test_a_past_is_the_last_views_that_are_apart(clips: ClipSet) -> None:
     views = DepthClips(clips)[0]
     assert past_of(views, PAST, 5, 0.75) == [0, 1, 2]
+    assert past_of(views, PAST, 5, 1.0) == [1]
     assert past_of(views, PAST, 1, 0.75) == [2]
-    assert past_of(views, 0, 3, 0.75, backwards=True) == [3, 2, 1]
+    assert past_of(views, 0, 3, 0.6, backwards=True) == [3, 2, 1]
     assert past_of(views, 0, 3, 0.75) == []
     assert past_of(views, PAST, 0, 0.75) == []
 

@@ -11,7 +11,9 @@ WALK_FORWARD = Action(
         "walk forward", "walk straight ahead", "keep walking straight ahead", "go forward", "move forward",
         "walk ahead", "continue forward", "keep going straight", "walk on", "walk on ahead", "go ahead",
         "walk in a straight line", "advance", "keep going", "take some steps forward", "carry on walking",
-        "head straight on",
+        "head straight on", "<move|proceed|head> straight ahead", "<start|begin> <walking|to walk>",
+        "walk<| a few metres| for a while>", "set off<| straight ahead>", "onward", "straight <on|ahead>",
+        "<go|walk|move> <forwards|onwards>", "follow your nose", "just <go|walk> on",
     ),
     test=(
         "walk straight on", "go straight ahead", "keep moving forward",
@@ -28,7 +30,8 @@ WALK_BACK = Action(
     train=(
         "walk backward", "step back", "take a few steps back", "move backward", "go backward", "back up a bit",
         "walk backwards", "step backward", "retreat a few steps", "back away", "move backwards a little",
-        "walk back without turning round",
+        "walk back without turning round", "<go|step|walk> <back|backwards|in reverse><| a little| a bit>",
+        "<back|move> away<| slowly>", "back off", "give way backwards", "<reverse|retreat> <a little|a bit>",
     ),
     test=(
         "walk a few steps backward", "move back a little",
@@ -66,6 +69,8 @@ WALK_TURN = Action(
         "walk ahead, turning[ {side}] on the way", "keep walking, turning[ to your {side}]",
         "walk on round a bend[ to the {side}]", "turn[ to your {side}] without stopping",
         "walk on and turn off[ to the {side}] as you go", "follow a curve[ to the {side}]",
+        "<walk|go> <round|around> a <corner|bend>[ to the {side}]", "<curve|bend|arc>[ to <the|your> {side}] as you go",
+        "walk ahead <bending|curving|bearing>[ {side}]", "<walk|go> forward while turning[ {side}]",
     ),
     test=(
         "walk on and veer[ to the {side}]", "make a[ {side}] turn without a halt, walking on",
@@ -85,7 +90,9 @@ TURN_WALK = Action(
         "turn[ {side}] and move forward", "turn[ {side}] and start walking", "after a turn[ to the {side}], walk ahead",
         "rotate[ to the {side}], then move forward", "pivot[ {side}] and walk on",
         "turn[ to the {side}] first, then go", "make a[ {side}] turn and go on",
-        "turn yourself[ to the {side}] and walk",
+        "turn yourself[ to the {side}] and walk", "<go|walk|head> {side}<|, please>",
+        "<go|walk|head> <off |over |>to <the|your> {side}", "take the way to the {side}",
+        "<turn|swing|face>[ to the {side}], <then|and> <go|walk|head> <on|off|straight ahead>",
     ),
     test=(
         "make a[ {side}] turn, then walk forward", "turn[ to your {side}] and go straight ahead",

@@ -34,7 +34,7 @@ COMMON = {
     "left!", "wait", "freeze!", "don't move", "face 3 o'clock", "turn 30 degrees to the left", "two steps back",
     "take two steps forward", "turn left", "turn right", "walk forward", "stand still", "crouch down", "squat",
     "step back", "walk backwards", "turn around", "keep going", "bend over", "lean forward", "run",
-    "look at the {thing}", "walk to the {thing}",
+    "walk", "jump", "kneel", "look up", "look around", "look at the {thing}", "walk to the {thing}",
 }  # fmt: skip
 """Goals that any list of wordings has, and ours may have too."""
 AMOUNTS = {"degrees": range(15, 361, 5), "oclock": range(1, 12), "steps": range(1, 5), "metres": METRES}

@@ -35,6 +35,7 @@ def simulated(rooms: int, size: int, **options: bool) -> Images:
     import training.simulator  # noqa: F401  before mujoco: chooses rendering without a screen
     from training.simulator.clip_maker import SUPERSAMPLE, ClipOptions, render_view, sample_motion
     from training.simulator.render.ego_renderer import EgoRenderer
+    from training.simulator.rooms.plan import NoRoomError
     from training.simulator.rooms.scene import build_room
 
     frames = []
@@ -42,9 +43,13 @@ def simulated(rooms: int, size: int, **options: bool) -> Images:
         spec, plan = build_room(seed, "train")
         renderer = EgoRenderer(spec, size, SUPERSAMPLE, articulations=plan.articulations)
         rng = np.random.default_rng([seed, 5])
-        motion = sample_motion(rng, plan, "train", Counter())
-        frames.append(render_view(renderer, motion, rng, ClipOptions(size, **options)).images[::STEP])
-        renderer.close()
+        try:
+            motion = sample_motion(rng, plan, "train", Counter())
+            frames.append(render_view(renderer, motion, rng, ClipOptions(size, **options)).images[::STEP])
+        except NoRoomError:  # no motion found its way; the next room has one
+            continue
+        finally:
+            renderer.close()
     return np.concatenate(frames)
 
 
@@ -54,7 +59,7 @@ def simulated_before(revision: str, rooms: int, size: int) -> Images:
         archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
         path = Path(folder) / "frames.npy"
-        line = [sys.executable, __file__, "--rooms", str(rooms), "--size", str(size), "--frames", str(path)]
+        line = [sys.executable, "-P", __file__, "--rooms", str(rooms), "--size", str(size), "--frames", str(path)]
         subprocess.run(line, cwd=folder, env=os.environ | {"PYTHONPATH": folder}, check=True)
         return np.load(path)
 
@@ -104,19 +109,18 @@ def distances(first: NDArray[np.floating], second: NDArray[np.floating]) -> dict
 
 
 def latents(images: Images, folder: Path) -> NDArray[np.float32]:
-    """Frames as the first latent frame of a model's video VAE, averaged over space: (N, 2 * channels)."""
+    """Frames in a model's video VAE: each channel's mean and standard deviation over space, (N, 2 * channels)."""
     import torch
 
-    from egotwin_model.egotwin.folder import load_video_vae
+    from egotwin_model.video.vae import encode_video, load_video_vae
 
-    vae = load_video_vae(folder)
-    parts = []
+    vae, parts = load_video_vae(folder / "video_vae"), []
     with torch.inference_mode():
-        for image in images:
-            video = torch.from_numpy(image).permute(2, 0, 1).float()[None, :, None] / 127.5 - 1
-            latent = vae.encode(video)
-            parts.append(torch.cat([latent.mean((-1, -2, -3)), latent.std((-1, -2, -3))], dim=-1)[0].numpy())
-    return np.stack(parts)
+        for start in range(0, len(images), 16):
+            batch = torch.from_numpy(images[start : start + 16]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            latent = encode_video(vae, batch[:, :, None])
+            parts.append(torch.cat([latent.mean((-1, -2, -3)), latent.std((-1, -2, -3))], dim=-1))
+    return torch.cat(parts).numpy()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rooms", type=int, default=60, help="five frames of each (default: %(default)s)")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--before", metavar="REVISION", help="measure rooms of this revision too")
+    parser.add_argument("--model", type=Path, help="model folder whose video VAE's latents are compared too")
     parser.add_argument("--frames", type=Path, help="only write the simulated frames to this file")
     options = parser.parse_args(argv)
     if options.frames:
@@ -138,14 +143,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     sets["rooms now"] = simulated(options.rooms, options.size)
     sets["rooms now, --vary-look"] = simulated(options.rooms, options.size, vary_look=True)
     extract = EfficientNetLite0()
-    features = {name: extract(images) for name, images in sets.items()}
-    scale = distances(*(extract(images) for images in recordings))
+    spaces = {"": {name: extract(images) for name, images in sets.items()}}
+    if options.model:
+        spaces["latents, "] = {name: latents(images, options.model) for name, images in sets.items()}
     print(f"{sum(map(len, recordings))} real frames, {len(sets['rooms now'])} simulated ones of {options.rooms} rooms")
+    scale = distances(*(extract(images) for images in recordings))
     print(f"between the two recordings: energy {scale['energy']:.2f}, nearest {scale['nearest']:.3f}")
-    rows = {
-        name: statistics(images) | ({} if name == "Aria" else distances(features["Aria"], features[name]))
-        for name, images in sets.items()
-    }
+    rows = {name: statistics(images) for name, images in sets.items()}
+    for space, features in spaces.items():
+        for name in list(sets)[1:]:
+            found = distances(features["Aria"], features[name])
+            rows[name] |= {f"{space}{key}": value for key, value in found.items()}
     print("| | " + " | ".join(rows) + " |\n|---|" + "---|" * len(rows))
     for key in rows["rooms now"]:
         print(f"| {key} | " + " | ".join(f"{row[key]:.3g}" if key in row else "" for row in rows.values()) + " |")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from egotwin_model.io.images import write_png
 
-SCALE = 2  # pixels of a sheet per pixel
+CELL_SIDE = 256  # least pixels of a sheet per image
 NEAREST_M = 0.4  # drawn in the last colour
 LARGEST_ERROR = 0.3  # relative, drawn white
 HEADER = 22  # pixels
@@ -40,7 +40,8 @@ def save_depth_sheet(
         "expected error": _grey(with_past[:, 1]),
     }
     cells = np.concatenate([np.concatenate(list(column), axis=0) for column in columns.values()], axis=1)
-    sheet = cells.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+    scale = -(-CELL_SIDE // images.shape[2])
+    sheet = cells.repeat(scale, axis=0).repeat(scale, axis=1)
     header = np.full((HEADER, sheet.shape[1], 3), 255, np.uint8)
     width = sheet.shape[1] // len(columns)
     for number, name in enumerate(columns):

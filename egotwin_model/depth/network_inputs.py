@@ -24,6 +24,7 @@ NEAREST_FLOOR_M = 0.1  # inverse depths are clipped there
 WORST_MATCH = 0.6  # sum of absolute differences of four channels from which on two pixels count as entirely different
 TEXTURE_SCALE, LEAST_CONTRAST = 0.3, 0.03  # of the channel of local contrast
 AREA = cv2.INTER_AREA
+LEAST_PARALLAX_M, LEAST_COSINE = 0.03, 0.25  # between views that are compared: of places, of viewing directions
 HALF_WEIGHT_PX = 1.0  # parallax at one metre, in half-resolution pixels, at which an earlier view counts half
 
 
@@ -63,6 +64,20 @@ def _rays(view: View, camera: Pinhole) -> tuple[NDArray[np.float64], NDArray[np.
     )
     x, y, z = view.T_world_camera[2, :3]
     return right, down, right * x + down * y + z
+
+
+def with_parallax(view: View, past: Sequence[View], count: int) -> list[View]:
+    """The newest `count` of earlier views that tell of depth, the newest last: taken at some distance from `view` and
+    from each other, and in about its direction."""
+    chosen: list[View] = []
+    for earlier in reversed(past):
+        pose = earlier.T_world_camera
+        distances = [np.linalg.norm(pose[:3, 3] - other.T_world_camera[:3, 3]) for other in (view, *chosen)]
+        if min(distances) >= LEAST_PARALLAX_M and pose[:3, 2] @ view.T_world_camera[:3, 2] >= LEAST_COSINE:
+            chosen.append(earlier)
+        if len(chosen) == count:
+            break
+    return chosen[::-1]
 
 
 def plane_sweep(view: View, past: Sequence[View], camera: Pinhole, config: DepthConfig) -> NDArray[np.float32]:

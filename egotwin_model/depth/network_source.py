@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from egotwin_model.depth.network_inputs import View, plane_sweep, view_channels
+from egotwin_model.depth.network_inputs import View, plane_sweep, view_channels, with_parallax
 from egotwin_model.depth.sizes import DepthConfig
 from egotwin_model.depth.source import DepthEstimate, DepthSourceEntry
 from egotwin_model.errors import ModelError
@@ -62,7 +62,7 @@ class NetworkSource:
         self.runtime = runtime
 
     def estimate(self, view: View, past: Sequence[View], camera: Pinhole, floor_z: float) -> DepthEstimate:
-        side = self.config.size
+        side, past = self.config.size, with_parallax(view, past, self.config.past)
         small = camera.scaled(side, side)
         view, *past = (View(_resized(each.image, side, side), each.T_world_camera) for each in (view, *past))
         channels = view_channels(view, small, floor_z)

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from benchmarks.scene_memory import BoxRoom, furnished, pose_at
-from egotwin_model.depth.network_inputs import VIEW_CHANNELS, View, floor_depth, plane_sweep, view_channels
+from egotwin_model.depth.network_inputs import (
+    VIEW_CHANNELS,
+    View,
+    floor_depth,
+    plane_sweep,
+    view_channels,
+    with_parallax,
+)
 from egotwin_model.depth.sizes import CELL, DepthConfig
 from egotwin_model.geometry.camera import Pinhole, looking_at
 
@@ -74,6 +81,16 @@ def test_what_an_earlier_view_did_not_show_does_not_agree() -> None:
     view, _ = textured(BoxRoom(), pose_at((0.0, 0.0, 1.6)))
     back = pose_at((0.5, 0.0, 1.6), np.pi)
     assert not plane_sweep(view, [textured(BoxRoom(), back)[0]], CAMERA, CONFIG).any()
+
+
+def test_views_with_parallax_are_the_newest_that_are_apart_and_look_this_way() -> None:
+    view = View(np.zeros((1, 1, 3), np.uint8), pose_at((0.0, 0.0, 1.6)))
+    places = [(0.5, 0.0), (0.2, 0.0), (0.21, 0.0), (0.1, np.pi), (0.1, 0.3), (0.0, 0.1), (0.01, 0.0)]
+    past = [View(view.image, pose_at((x, 0.0, 1.6), yaw)) for x, yaw in places]
+    found = with_parallax(view, past, 5)
+    assert [next(n for n, each in enumerate(past) if each is one) for one in found] == [0, 2, 4]
+    assert all(one is other for one, other in zip(with_parallax(view, past, 2), found[1:], strict=True))
+    assert with_parallax(view, [], 5) == []
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -35,8 +35,10 @@ from egotwin_model.egotwin.rolling import (
 )
 from egotwin_model.egotwin.scene_views import SceneViews, checked_depth, remember
 from egotwin_model.errors import GoalError, HorizonError, ImageError, ModelError, PoseError
+from egotwin_model.geometry.plausible import check_body
 from egotwin_model.geometry.prior import Prior
 from egotwin_model.geometry.scene_memory import SceneMemory
+from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import MANIFEST, component_config, verify
 from egotwin_model.io.weights import read_arrays
@@ -174,7 +176,7 @@ class EgoTwinPipeline:
             GoalError, ImageError, PoseError: unusable input, by name.
         """
         goal = check_goal(goal)
-        start = self._start(image, pose)
+        start = self._begin(image, pose)
         self._check_mode(mode, motion, num_samples)
         self._check_given(video, motion, self.info.num_frames)
         self._check_prior(prior)
@@ -226,7 +228,7 @@ class EgoTwinPipeline:
         Other arguments and errors as in a call, and HorizonError. A horizon of one clip gives what the call gives.
         """
         check_continuity(continuity)
-        start = self._start(image, pose)
+        start = self._begin(image, pose)
         self._check_mode(mode, motion, num_samples)
         info = self.info
         overlap_s = 0.0 if continuity == "restart" else overlap_s
@@ -306,6 +308,13 @@ class EgoTwinPipeline:
             estimated=estimated,
         )  # fmt: skip
         return SceneViews(known, camera, self.info.mount, self.info.poses_per_frame, metres)
+
+    def _begin(self, image: NDArray[np.uint8], pose: BodyState) -> Start:
+        """The start of what a caller asks for; a body that no person can be is refused, which a window's may be."""
+        start = self._start(image, pose)
+        if self.representation.joint_names == XSENS_JOINTS:
+            check_body(pose.positions)
+        return start
 
     def _start(self, image: NDArray[np.uint8], pose: BodyState) -> Start:
         pose.check(self.representation.num_joints)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from egotwin_model.egotwin.pretrained import cogvideox_schedule
 from egotwin_model.errors import ModelError, RecordingError
-from egotwin_model.geometry.skeleton import XSENS
+from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.files import read_json
 from egotwin_model.io.store import CONFIG, WEIGHTS, component_config
 from egotwin_model.runtimes.base import RuntimeOptions
@@ -128,7 +128,7 @@ def _captures(clips: ClipSet, paths: RunPaths) -> CaptureFolder | None:
     """The motion capture to train on, if any; `RecordingError` where it is not of the clips' body."""
     if paths.mocap is None:
         return None
-    if skeleton_of(clips) != XSENS:
+    if skeleton_of(clips).joint_names != XSENS_JOINTS:
         raise RecordingError(
             f"{paths.mocap}: motion capture is retargeted to the Xsens body, and {clips.folder} has another; leave out "
             "--mocap"

@@ -128,6 +128,9 @@ def refusals() -> list[tuple[str, type[EgoTwinError], str, Callable[[BodyState],
     bent = standing()
     nan = replace(bent, positions=np.full((23, 3), np.nan))
     scaled = replace(bent, rotations=bent.rotations * 1.1)
+    on_its_back = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    lying = BodyState(bent.positions @ on_its_back.T, on_its_back @ bent.rotations)
+    tall = 100.0 * bent.positions
     few = BodyState(bent.positions[:22], bent.rotations[:22])
     short = {"mode": "motion", "video": np.zeros((3, 64, 64, 3), np.uint8)}
     return [
@@ -138,6 +141,8 @@ def refusals() -> list[tuple[str, type[EgoTwinError], str, Callable[[BodyState],
         ("NaN pose", PoseError, "NaN", lambda pose: {"pose": nan}),
         ("not a rotation", PoseError, "no rotations", lambda pose: {"pose": scaled}),
         ("22 joints", PoseError, r"\(22, 3\)", lambda pose: {"pose": few}),
+        ("lying body", PoseError, "the body lies", lambda pose: {"pose": lying}),
+        ("centimetres", PoseError, "positions are in metres", lambda pose: {"pose": replace(bent, positions=tall)}),
         ("no motion", GoalError, "pass motion=", lambda pose: {"mode": "video"}),
         ("unknown mode", GoalError, "'dream'", lambda pose: {"mode": "dream"}),
         ("no samples", GoalError, "num_samples is 0", lambda pose: {"num_samples": 0}),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,13 @@ KEYFRAME_M, KEYFRAME_RAD = 0.5, math.radians(25.0)
 KEYFRAME_S = 2.0  # where nothing moves, so that what others move is seen
 FASTEST_M_S, FASTEST_RAD_S = 8.0, 20.0  # of a head; what is faster is another map
 JITTER_M, JITTER_RAD = 0.2, math.radians(20.0)  # of pose estimates, between any two
+PAST_VIEWS = 5  # that the depth estimator is given
 MEGABYTE = 1_000_000
 
-Estimate = Callable[[NDArray[np.uint8], Pinhole, NDArray[np.float64]], NDArray[np.float32]]
-"""Depth (H, W) in metres of an image (H, W, 3), its camera and T_world_camera (4, 4)."""
+View = tuple[NDArray[np.uint8], NDArray[np.float64]]
+Estimate = Callable[[NDArray[np.uint8], Pinhole, NDArray[np.float64], tuple[View, ...], float], NDArray[np.float32]]
+"""Depth (H, W) in metres of an image (H, W, 3), its camera, T_world_camera (4, 4), earlier views of the same camera and
+the floor's height; see `egotwin_model.depth.estimator.DepthEstimator`."""
 
 
 @dataclass
@@ -40,6 +44,7 @@ class _Stream:
     seen_ns: int = -(2**63)
     keyframe_ns: int = 0
     keyframe_pose: NDArray[np.float64] | None = None
+    views: deque[View] = field(default_factory=lambda: deque(maxlen=PAST_VIEWS))
 
 
 class MemoryFeed:
@@ -141,7 +146,9 @@ class MemoryFeed:
         observation = self._inputs.reader.read(match, self._view, self._mount)
         self.refusal, depth = observation.depth_refusal, observation.depth
         if depth is None and self._estimate is not None:
-            depth = self._estimate(observation.image, self._view, pose)
+            floor_z = float(positions[:, 2].min())  # the lowest joint stands on it
+            depth = self._estimate(observation.image, self._view, pose, tuple(stream.views), floor_z)
+        stream.views.append((observation.image, pose))
         if depth is None:
             return False
         stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from egotwin_model.errors import EgoTwinError
 from egotwin_ros.inputs import InputBuffer
-from egotwin_ros.memory_feed import MemoryFeed
+from egotwin_ros.memory_feed import Estimate, MemoryFeed
 from egotwin_ros.parameters import ImagineParameters
 
 if TYPE_CHECKING:
@@ -103,9 +103,13 @@ class MemoryThread:
 
 
 def start_memory(
-    parameters: ImagineParameters, inputs: InputBuffer, info: ModelInfo, warn: Callable[[str], None]
+    parameters: ImagineParameters,
+    inputs: InputBuffer,
+    info: ModelInfo,
+    estimate: Estimate | None,
+    warn: Callable[[str], None],
 ) -> MemoryThread | None:
     """The thread that the parameters ask for, paused; None where nothing is to be remembered."""
     if parameters.depth_source == "none" or not parameters.memory_seconds:
         return None
-    return MemoryThread(MemoryFeed(parameters, inputs, info.camera, info.mount), inputs, warn)
+    return MemoryThread(MemoryFeed(parameters, inputs, info.camera, info.mount, estimate), inputs, warn)

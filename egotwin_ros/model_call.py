@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from egotwin_model.errors import ModelError
 from egotwin_model.families import load_pipeline
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.conversions import trajectory_to_arrays
+from egotwin_ros.depth_source import takes_model
 from egotwin_ros.observation import Observation
 from egotwin_ros.parameters import ImagineParameters
 from egotwin_ros.request import EPSILON_S, Request
 
 if TYPE_CHECKING:
+    from egotwin_model.depth.estimator import DepthEstimator
     from egotwin_model.egotwin.pipeline import EgoTwinPipeline, Imagination, ModelInfo
     from egotwin_model.motion.representation import BodyMotion
 
@@ -31,6 +35,30 @@ def load(parameters: ImagineParameters) -> EgoTwinPipeline:
     )
     pipeline.runtime.prepare()
     return pipeline
+
+
+def load_depth(parameters: ImagineParameters, runtime: str) -> DepthEstimator | None:
+    """The depth estimator of the parameters' model folder, for a thread of its own; None where none is to be used.
+
+    Args:
+        runtime: that runs the model.
+
+    Raises:
+        ModelError: depth_source "model", and the folder has none; or a file of it is altered.
+    """
+    if not takes_model(parameters.depth_source):
+        return None
+    from egotwin_model.depth.estimator import SOURCES, DepthEstimator
+    from egotwin_model.runtimes.base import RuntimeOptions
+
+    folder = Path(parameters.model_path)
+    if parameters.depth_source == "auto" and not any(source.reads(folder) for source in SOURCES):
+        return None
+    options = RuntimeOptions(parameters.device, parameters.dtype, threads=parameters.threads or None)
+    try:
+        return DepthEstimator.from_pretrained(folder, runtime, options)
+    except ModelError as error:
+        raise ModelError(f"depth_source is {parameters.depth_source!r}: {error}") from error
 
 
 def imagine(

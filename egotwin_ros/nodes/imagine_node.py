@@ -39,7 +39,7 @@ from egotwin_ros.input_topics import topics_for
 from egotwin_ros.inputs import JUMP_BACK_NS, InputBuffer
 from egotwin_ros.memory_thread import start_memory
 from egotwin_ros.messages import ros_class
-from egotwin_ros.model_call import load
+from egotwin_ros.model_call import load, load_depth
 from egotwin_ros.msg import Imagination
 from egotwin_ros.outputs import UNCONFIGURED, Health, Outputs
 from egotwin_ros.parameters import ImagineParameters, declare, read
@@ -114,6 +114,7 @@ class ImagineNode(LifecycleNode):
             parameters = read(self)
             self.loading = True
             pipeline = load(parameters)
+            estimate = load_depth(parameters, pipeline.runtime.name)
         except Exception as error:  # the node outlives any model folder; the log names the reason
             self._refusal = str(error)
             named = isinstance(error, EgoTwinError)
@@ -125,7 +126,7 @@ class ImagineNode(LifecycleNode):
             self.loading = False
         inputs = InputBuffer(parameters, to_rgb)
         outputs = Outputs(self, parameters, pipeline.info, self._make_broadcaster)
-        memory = start_memory(parameters, inputs, pipeline.info, self.get_logger().warning)
+        memory = start_memory(parameters, inputs, pipeline.info, estimate, self.get_logger().warning)
         self.session = session = Session(parameters, pipeline, inputs, outputs, memory)
         self._subscribe(session)
         self._goal_timer = self.create_timer(

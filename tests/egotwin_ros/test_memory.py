@@ -150,8 +150,8 @@ def test_the_memory_stays_within_its_bounds():
 def test_depth_comes_from_the_source_that_the_parameter_names():
     asked = []
 
-    def estimate(image, camera, pose):
-        asked.append((image.shape, camera, pose.shape))
+    def estimate(image, camera, pose, past, floor_z):
+        asked.append((image.shape, camera, pose.shape, len(past), floor_z))
         return np.full((camera.height, camera.width), 1.5, np.float32)
 
     def points(stream: Stream) -> float:
@@ -161,7 +161,8 @@ def test_depth_comes_from_the_source_that_the_parameter_names():
 
     model = Stream(estimate, depth_source="model")
     assert model.see()
-    assert asked == [((32, 32, 3), VIEW, (4, 4))]
+    floor_z = float(Rig.standing()[0][:, 2].min())
+    assert asked == [((32, 32, 3), VIEW, (4, 4), 0, pytest.approx(floor_z))]
     both = Stream(estimate)
     assert both.see()
     assert len(asked) == 1  # a depth image was there
@@ -169,6 +170,7 @@ def test_depth_comes_from_the_source_that_the_parameter_names():
     assert both.see(x=0.6, depth=False)  # within the tolerance of the one before
     assert both.see(x=1.2, depth=False)
     assert len(asked) == 2
+    assert asked[1][3] == 2
     assert not Stream().see(depth=False)  # none at all
     with pytest.raises(ImageError, match="no depth image has arrived"):
         Stream(depth_source="topic").see(depth=False)

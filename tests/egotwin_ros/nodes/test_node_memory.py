@@ -1,10 +1,13 @@
 """The node's memory and depth with real messages: fed between goals, shown to who asks, forgotten in every way."""
 
+import shutil
+
 import numpy as np
 import pytest
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
+from egotwin_model.io.store import write_manifest
 from egotwin_ros.action import Imagine
 from egotwin_ros.error_codes import code_name
 from egotwin_ros.messages import ROS
@@ -18,7 +21,8 @@ def make(make_rig, model_folder):
     """An active node with the small model."""
 
     def active(**parameters):
-        rig = make_rig(model_path=str(model_folder), runtime="torch", max_age_s=60.0, **parameters)
+        settings = {"model_path": str(model_folder), "runtime": "torch", "max_age_s": 60.0, **parameters}
+        rig = make_rig(**settings)
         rig.wait_active()
         return rig
 
@@ -145,6 +149,33 @@ def test_a_depth_image_that_does_not_fit_is_reported_and_goals_go_on_without_it(
     status = rig.statuses()[-1]
     assert status.level == status.WARN
     assert status.message.startswith("active; not remembered: depth image knows no depth at all")
+
+
+def test_the_models_own_depth_is_remembered(make):
+    rig = make(depth_source="model")
+    stamp = rig.show_good()
+    rig.wait(lambda: keyframes(rig) == 1)
+    later = rig.good_pose(stamp + 300_000_000)
+    for part in later.poses:
+        part.position.y += 0.7
+    rig.show(later, rig.good_image(stamp + 300_000_000))
+    rig.wait(lambda: keyframes(rig) == 2)
+    assert values(rig)["memory refusal"] == ""
+    assert rig.ask(mode=MOTION).error_msg == ""
+
+
+def test_a_model_without_a_depth_estimator_cannot_be_the_source_of_depth(make_rig, model_folder, tmp_path, capfd):
+    folder = shutil.copytree(model_folder, tmp_path / "model", ignore=shutil.ignore_patterns("depth"))
+    write_manifest(folder, {"name": "egotwin-smoke"})
+    rig = make_rig(model_path=str(folder), runtime="torch", depth_source="model", autostart=False)
+    assert not rig.transition("configure")
+    assert "BAD_MODEL: depth_source is 'model': " in (logged := capfd.readouterr().err)
+    assert "holds no depth model; wanted one of: a model folder" in logged
+    rig.node.set_parameters([rig.parameter("depth_source", "auto")])
+    assert rig.transition("configure")
+    assert rig.transition("activate")
+    rig.show_good()
+    assert values(rig)["memory keyframes"] == "0"
 
 
 def test_without_depth_nothing_is_remembered_or_listened_to(make):

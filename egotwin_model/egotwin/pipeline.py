@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +51,10 @@ from egotwin_model.runtimes.registry import load_runtime
 from egotwin_model.text.goals import check_goal
 from egotwin_model.text.loading import GoalEncoder, load_goal_encoder
 
+if TYPE_CHECKING:
+    from egotwin_model.depth.estimator import DepthEstimator
+
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
-
-
-DepthSource = Callable[..., NDArray[np.float32]]
-"""(image, camera, T_world_camera, floor_z=…) to depth (H, W), as `DepthEstimator`."""
 
 
 class EgoTwinPipeline:
@@ -72,7 +70,7 @@ class EgoTwinPipeline:
         defaults: SamplingDefaults,
         *,
         has_video: bool = True,
-        depth_estimator: DepthSource | None = None,
+        depth_estimator: DepthEstimator | None = None,
     ) -> None:
         self.info, self.config, self.runtime = info, config, runtime
         self.depth_estimator = depth_estimator
@@ -383,6 +381,15 @@ def _check_parts(folder: Path, config: EgoTwinConfig, modalities: tuple[str, ...
 
 def _decoder_sees_prior(folder: Path) -> bool:
     return bool(component_config(folder / "video_vae").get("prior_condition", False))
+
+
+def _depth_estimator(folder: Path, runtime: Runtime) -> DepthEstimator | None:
+    """The estimator of the folder's own ``depth/``; None where it has none."""
+    if not (folder / "depth").is_dir():
+        return None
+    from egotwin_model.depth.estimator import DepthEstimator  # only such folders need it
+
+    return DepthEstimator.from_runtime(folder, runtime)
 
 
 def _statistics(

@@ -82,15 +82,19 @@ class OnnxRuntime:
         self, *inputs: Array | None, motion_only: bool, **conditions: Array
     ) -> tuple[Array | None, Array | None]:
         given = [array for array in inputs if array is not None]
-        if conditions or len(given) < len(inputs) or given[3].ndim > 1 or given[4].ndim > 1:
+        graph = "transformer_motion" if motion_only else "transformer"
+        taken = self._session(graph).get_inputs()[len(inputs) :]
+        unknown = conditions.keys() - {node.name for node in taken}
+        if unknown or len(given) < len(inputs) or given[3].ndim > 1 or given[4].ndim > 1:
             raise ModelError(
-                "the ONNX graphs take both modalities, one image and one timestep for each clip; models of one "
-                "modality, with other conditions or timesteps per token run with runtime='torch'"
+                "the ONNX graphs take both modalities, one timestep for each clip and as further conditions "
+                f"{', '.join(node.name for node in taken) or 'none'}; models of one modality, with other conditions or "
+                "timesteps per token run with runtime='torch'"
             )
-        if motion_only:
-            return None, self._run("transformer_motion", *given)[0]
-        video, motion = self._run("transformer", *given)
-        return video, motion
+        # what is not given is not known, and zeros say so
+        known = (conditions.get(node.name, _zeros(len(given[0]), node)) for node in taken)
+        outputs = self._run(graph, *given, *known)
+        return (None, outputs[0]) if motion_only else (outputs[0], outputs[1])
 
     def encode_video(self, video: Array) -> Array:
         if video.shape[2] == 1:
@@ -103,7 +107,7 @@ class OnnxRuntime:
         if known and not taken:
             raise ModelError("this model's video decoder takes no prior (prior_condition is false); decode without one")
         if taken and not known:
-            known = tuple(np.zeros((len(latents), *node.shape[1:]), np.float32) for node in taken)
+            known = tuple(_zeros(len(latents), node) for node in taken)
         for array, node in zip(known, taken, strict=True):
             if list(array.shape[1:]) != node.shape[1:]:
                 raise ModelError(f"{node.name} has shape {list(array.shape)}; wanted {['B', *node.shape[1:]]}")
@@ -166,6 +170,11 @@ class OnnxRuntime:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise ModelError(f"{path} cannot be run: {error}") from error
+
+
+def _zeros(batch: int, node: Any) -> Numbers:
+    """Zeros for an input of a session."""
+    return np.zeros((batch, *node.shape[1:]), np.float32)
 
 
 def _value(weight: Numbers, transposed: bool) -> Any:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from egotwin_model.depth.network import DepthNetwork, load_depth_network
-from egotwin_model.diffusion.sampler import Guidance, Schedule
+from egotwin_model.diffusion.sampler import Guidance, Pace, Schedule
 from egotwin_model.egotwin.config import EgoTwinConfig
 from egotwin_model.egotwin.pipeline import SamplingDefaults
 from egotwin_model.egotwin.pretrained import link_or_copy
@@ -236,8 +236,16 @@ def _index(networks: Networks, name: str, defaults: SamplingDefaults, clips: Map
         "pose_rate": 16.0,
         "modalities": networks.modalities,
         **({"representation": networks.representation.describe()} if networks.representation else {}),
-        "sampling": asdict(defaults),
+        "sampling": asdict(_led_by_motion(defaults) if networks.transformer.config.prior_condition else defaults),
     }
+
+
+def _led_by_motion(defaults: SamplingDefaults) -> SamplingDefaults:
+    """Settings under which motion is finished before the video begins, so that its prior is known; paces that are set
+    stay."""
+    if (defaults.motion_pace, defaults.video_pace) != (Pace(), Pace()):
+        return defaults
+    return replace(defaults, motion_pace=Pace(end=0.5), video_pace=Pace(begin=0.5))
 
 
 def training_details(runs: Path, row: str = VARIANTS[0]) -> dict[str, Any]:

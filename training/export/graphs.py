@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from egotwin_model.depth.network_inputs import VIEW_CHANNELS
 from egotwin_model.depth.sizes import CELL, DepthConfig
+from egotwin_model.egotwin.config import DEPTH_CHANNELS, EgoTwinConfig
 from egotwin_model.errors import ModelError
 from egotwin_model.io.store import WEIGHTS
 from egotwin_model.runtimes.onnx_runtime import TEXT_GRAPH, TEXT_WEIGHTS
@@ -35,21 +36,15 @@ class _Function(nn.Module):
         return self.function(self.model, *inputs)
 
 
-def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], dict[str, Tensor]]]:
-    """(graph, component, function of the component and its inputs, example inputs), batch 2."""
+Graph = tuple[str, str, Callable[..., Any], dict[str, Tensor]]
+"""Its name, component, a function of the component and its inputs, and example inputs, batch 2."""
+
+
+def _graph_list(networks: Networks) -> list[Graph]:
     assert networks.statistics is not None
     c, dim = networks.transformer.config, networks.statistics.dim
     frames, poses, size = networks.num_frames, networks.num_poses, networks.image_size
     latent = (c.latent_channels, c.latent_height, c.latent_width)
-    step = {
-        "text": torch.randn(2, c.text_length, c.text_dim),
-        "video": torch.randn(2, c.latent_frames, *latent),
-        "motion": torch.randn(2, c.motion_channels, c.motion_length),
-        "t_video": torch.tensor([3, 700]),
-        "t_motion": torch.tensor([999, 0]),
-        "image": torch.randn(2, *latent),
-        "pose": torch.randn(2, c.motion_channels),
-    }
     channels, channels_motion = c.latent_channels, c.motion_channels
     mean, mean_motion = (lambda m, x: m.encoder(x)[:, :channels]), (lambda m, x: m.encoder(x)[:, :channels_motion])
     latents = torch.randn(2, channels, c.latent_frames, *latent[1:])
@@ -58,8 +53,7 @@ def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], 
         prior = {}
     motion_latents = torch.randn(2, channels_motion, c.motion_length)
     graphs = [
-        ("transformer", "transformer", lambda m, *x: m(*x), step),
-        ("transformer_motion", "transformer", lambda m, *x: m(*x, motion_only=True)[1], step),
+        *transformer_graphs(c),
         ("image_encoder", "video_vae", mean, {"video": torch.randn(2, 3, 1, *size)}),
         ("video_encoder", "video_vae", mean, {"video": torch.randn(2, 3, frames, *size)}),
         ("video_decoder", "video_vae", lambda m, *x: m.decoder(*x), {"latents": latents, **prior}),
@@ -70,6 +64,46 @@ def _graph_list(networks: Networks) -> list[tuple[str, str, Callable[..., Any], 
     if networks.depth is not None:
         graphs.append(("depth", "depth", lambda m, *x: m(*x), depth_inputs(networks.depth.config)))
     return graphs
+
+
+def transformer_graphs(c: EgoTwinConfig) -> list[Graph]:
+    """The whole transformer, and the half that serves motion alone."""
+    latent = (c.latent_channels, c.latent_height, c.latent_width)
+    step = {
+        "text": torch.randn(2, c.text_length, c.text_dim),
+        "video": torch.randn(2, c.latent_frames, *latent),
+        "motion": torch.randn(2, c.motion_channels, c.motion_length),
+        "t_video": torch.tensor([3, 700]),
+        "t_motion": torch.tensor([999, 0]),
+        "image": torch.randn(2, *latent),
+        "pose": torch.randn(2, c.motion_channels),
+    }
+    known, count = geometry_inputs(c), len(step)
+
+    def evaluate(model: nn.Module, *x: Tensor, motion_only: bool = False) -> Any:
+        return model(*x[:count], motion_only=motion_only, **dict(zip(known, x[count:], strict=True)))
+
+    def evaluate_motion(model: nn.Module, *x: Tensor) -> Tensor:
+        return evaluate(model, *x, motion_only=True)[1]
+
+    inputs = {**step, **known}
+    return [
+        ("transformer", "transformer", evaluate, inputs),
+        ("transformer_motion", "transformer", evaluate_motion, inputs),
+    ]
+
+
+def geometry_inputs(c: EgoTwinConfig) -> dict[str, Tensor]:
+    """Example inputs of a transformer's conditions beyond the paper, batch 2; graphs always take those it has."""
+    clip, size = (2, c.latent_frames), (c.latent_height, c.latent_width)
+    inputs: dict[str, Tensor] = {}
+    if c.prior_condition:
+        inputs |= {"prior": torch.randn(*clip, c.latent_channels, *size), "visibility": torch.rand(*clip, 1, *size)}
+    if c.gravity_condition:
+        inputs["gravity"] = torch.randn(2, 3)
+    if c.depth_condition:
+        inputs["depth"] = torch.rand(2, DEPTH_CHANNELS, *size)
+    return inputs
 
 
 def depth_inputs(config: DepthConfig) -> dict[str, Tensor]:

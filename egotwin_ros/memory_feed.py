@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from egotwin_model.egotwin.scene_views import ESTIMATE_TOLERANCE
+from egotwin_model.geometry.body_mask import body_mask
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.geometry.scene_memory import SceneMemory
@@ -104,6 +106,12 @@ class MemoryFeed:
         stream = self._stream
         return stream.memory.copy(), stream.frame_id, stream.keyframe_ns
 
+    def known_at(self, stamp_ns: int, frame_id: str) -> SceneMemory | None:
+        """A copy of the memory for an instant in a fixed frame; None where nothing of it is remembered."""
+        memory, own_frame_id, newest_ns = self.snapshot()
+        too_old = stamp_ns - newest_ns > self._parameters.memory_seconds * NS
+        return None if not len(memory) or too_old or own_frame_id != frame_id else memory
+
     def follow(self, pose: Any) -> bool:
         """Clears the memory where the head is where no body can be, the frame is another, or time went back.
 
@@ -146,12 +154,14 @@ class MemoryFeed:
         observation = self._inputs.reader.read(match, self._view, self._mount)
         self.refusal, depth = observation.depth_refusal, observation.depth
         if depth is None and self._estimate is not None:
+            stream.memory.depth_tolerance = ESTIMATE_TOLERANCE
             floor_z = float(positions[:, 2].min())  # the lowest joint stands on it
             depth = self._estimate(observation.image, self._view, pose, tuple(stream.views), floor_z)
         stream.views.append((observation.image, pose))
         if depth is None:
             return False
-        stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS)
+        body = body_mask(self._view, pose, positions)
+        stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS, body if body.any() else None)
         stream.frame_id, stream.keyframe_ns, stream.keyframe_pose = observation.frame_id, stamp_ns, pose
         return True
 

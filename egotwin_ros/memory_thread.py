@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from egotwin_model.errors import EgoTwinError
@@ -36,7 +37,7 @@ class MemoryThread:
         self._inputs, self._warn = inputs, warn
         self._changed = threading.Condition()
         self._waiting: deque[Any] = deque(maxlen=QUEUE)
-        self._paused, self._stopped = True, False
+        self._paused, self._stopped, self._busy = True, False, False
         self._thread = threading.Thread(target=self._loop, name="memory", daemon=True)
         self._thread.start()
 
@@ -58,6 +59,11 @@ class MemoryThread:
         with self._changed:
             self._waiting.clear()
             self.feed.clear(because)
+
+    def finish(self) -> None:
+        """Waits until every image that has all that belongs to it is remembered, for a caller without a stream."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy and not self._ready())
 
     def resume(self) -> None:
         """Remembers what comes from now on."""
@@ -98,8 +104,14 @@ class MemoryThread:
     def _next(self) -> Any | None:
         """The oldest waiting image that has all that belongs to it; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or (self._waiting and self._inputs.settled(self._waiting[0])))
-            return None if self._stopped else self._waiting.popleft()
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._stopped or self._ready())
+            self._busy = not self._stopped
+            return self._waiting.popleft() if self._busy else None
+
+    def _ready(self) -> bool:
+        return bool(self._waiting) and self._inputs.settled(self._waiting[0])
 
 
 def start_memory(
@@ -113,3 +125,22 @@ def start_memory(
     if parameters.depth_source == "none" or not parameters.memory_seconds:
         return None
     return MemoryThread(MemoryFeed(parameters, inputs, info.camera, info.mount, estimate), inputs, warn)
+
+
+@contextmanager
+def remembering(
+    parameters: ImagineParameters,
+    inputs: InputBuffer,
+    info: ModelInfo,
+    estimate: Estimate | None,
+    warn: Callable[[str], None],
+) -> Iterator[MemoryThread | None]:
+    """As `start_memory`, running, and stopped at the end."""
+    memory = start_memory(parameters, inputs, info, estimate, warn)
+    try:
+        if memory is not None:
+            memory.resume()
+        yield memory
+    finally:
+        if memory is not None:
+            memory.stop()

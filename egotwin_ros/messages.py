@@ -155,9 +155,22 @@ class Messages:
         self, outcome: Imagination, observation: Observation, info: ModelInfo, frame_id: str
     ) -> Iterator[tuple[Any, Any]]:
         """Yields (Image, CameraInfo) of the first sample's frames, each stamped with the time it is predicted for."""
-        for frame, t in zip(outcome.frames[0], np.asarray(outcome.frame_times).tolist(), strict=True):
+        for stamp_ns, image in self._frames(outcome.frames[0], outcome, observation, frame_id):
+            yield image, self.camera_info(info.camera, stamp_ns, frame_id)
+
+    def prior(self, outcome: Imagination, observation: Observation, frame_id: str) -> Iterator[Any]:
+        """Yields Images of what was known of the first sample's frames, stamped as those of `video`; grey where
+        nothing was, and none at all where the model imagines without a prior."""
+        if outcome.prior is not None:
+            for _, image in self._frames(outcome.prior.frames[0], outcome, observation, frame_id):
+                yield image
+
+    def _frames(
+        self, frames: NDArray[np.uint8], outcome: Imagination, observation: Observation, frame_id: str
+    ) -> Iterator[tuple[int, Any]]:
+        for frame, t in zip(frames, np.asarray(outcome.frame_times).tolist(), strict=True):
             stamp_ns = observation.stamp_ns + round(t * NS)
-            yield self.image(frame, stamp_ns, frame_id), self.camera_info(info.camera, stamp_ns, frame_id)
+            yield stamp_ns, self.image(frame, stamp_ns, frame_id)
 
 
 def ros_class(name: str) -> Any:

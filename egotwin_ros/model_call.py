@@ -11,6 +11,7 @@ import numpy as np
 
 from egotwin_model.errors import ModelError
 from egotwin_model.families import load_pipeline
+from egotwin_model.geometry.prior import Prior
 from egotwin_model.geometry.skeleton import HEAD
 from egotwin_ros.conversions import trajectory_to_arrays
 from egotwin_ros.depth_source import takes_model
@@ -21,6 +22,7 @@ from egotwin_ros.request import EPSILON_S, Request
 if TYPE_CHECKING:
     from egotwin_model.depth.estimator import DepthEstimator
     from egotwin_model.egotwin.pipeline import EgoTwinPipeline, Imagination, ModelInfo
+    from egotwin_model.geometry.scene_memory import SceneMemory
     from egotwin_model.motion.representation import BodyMotion
 
 
@@ -65,10 +67,14 @@ def imagine(
     pipeline: EgoTwinPipeline,
     request: Request,
     observation: Observation,
+    memory: SceneMemory | None,
     parameters: ImagineParameters,
     progress: Callable[[int, int], None],
 ) -> Imagination:
     """Runs the model; the outcome is cut to the request's horizon.
+
+    Depth and memory go to models that make use of them. With depth_source "none" the depth is unknown, also for a model
+    that could estimate it.
 
     A horizon beyond one clip is rolled: `EgoTwinPipeline.roll` generates clip after clip, each from the last frame and
     pose of the one before.
@@ -87,6 +93,9 @@ def imagine(
         "seed": request.seed,
         "progress": progress,
     }
+    if pipeline.takes_scene:
+        unknown = np.zeros(observation.image.shape[:2], np.float32) if parameters.depth_source == "none" else None
+        options |= {"depth": unknown if observation.depth is None else observation.depth, "memory": memory}
     if _is_longer_than_a_clip(request, info):
         return pipeline.roll(*start, horizon_s=request.horizon_s, **options)
     return cut(pipeline(*start, **options), request.horizon_s)
@@ -120,8 +129,13 @@ def cut(outcome: Imagination, horizon_s: float) -> Imagination:
         head_positions=motion.head_positions[:, :poses],
         head_rotations=motion.head_rotations[:, :poses],
     )
+    prior = outcome.prior
+    if prior is not None:
+        depth = None if prior.depth is None else prior.depth[:, :frames]
+        prior = Prior(prior.frames[:, :frames], prior.visibility[:, :frames], depth)
     return dataclasses.replace(
         outcome,
+        prior=prior,
         motion=shorter,
         frames=outcome.frames[:, :frames],
         frame_times=outcome.frame_times[:frames],

@@ -57,18 +57,19 @@ class Outputs:
         self._image = make(Image, "~/predicted/image", video)
         self._camera_info = make(CameraInfo, "~/predicted/camera_info", video)
         self._markers = make(MarkerArray, "~/markers", 10)
+        self._prior = make(Image, "~/prior/image", video)
         self._memory = make(PointCloud2, "~/memory", 1)
         self._shown: tuple[object, int] | None = None  # version of the memory, and number of subscribers
         self._frame_id = ""
         self._transforms = make_broadcaster(node) if make_broadcaster and parameters.head_frame_id else None
         self._all = (
             self._imagination, self._head_path, self._trajectory, self._image, self._camera_info, self._markers,
-            self._memory,
+            self._prior, self._memory,
         )  # fmt: skip
         self._node = node
 
     def publish(self, messages: list[Imagination], outcome: Outcome, observation: Observation, info: ModelInfo) -> None:
-        """Every sample on ~/imagination; path, body, video, markers and TF of the first one."""
+        """Every sample on ~/imagination; path, body, video, prior, markers and TF of the first one."""
         first = messages[0]
         self._head_path.publish(first.head_path)
         self._trajectory.publish(first.body_trajectory)
@@ -78,6 +79,9 @@ class Outputs:
         for image, camera_info in ROS.video(outcome, observation, info, self._parameters.camera_frame_id):
             self._camera_info.publish(camera_info)
             self._image.publish(image)
+        if self._prior.get_subscription_count():
+            for image in ROS.prior(outcome, observation, self._parameters.camera_frame_id):
+                self._prior.publish(image)
         if self._transforms is not None:
             frames = self._parameters.head_frame_id, self._parameters.camera_frame_id
             self._transforms.sendTransform(head_and_camera(first.head_path, info.mount, *frames))

@@ -86,6 +86,9 @@ class Session:
         self, request: Request, observation: Observation, progress: Callable[[int, int], None]
     ) -> tuple[list[Imagination], Callable[[], None]]:
         """Runs the model; the messages, and a call that publishes them."""
-        outcome = imagine(self.pipeline, request, observation, self.parameters, progress)
+        known = None
+        if self.memory is not None:
+            known = self.memory.feed.known_at(observation.stamp_ns, observation.frame_id)
+        outcome = imagine(self.pipeline, request, observation, known, self.parameters, progress)
         messages = ROS.imaginations(outcome, request, observation, self.info)
         return messages, lambda: self.outputs.publish(messages, outcome, observation, self.info)

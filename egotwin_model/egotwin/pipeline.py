@@ -270,6 +270,11 @@ class EgoTwinPipeline:
         picks = np.minimum(first + np.arange(self.info.num_poses), len(motion.positions) - 1)
         return BodyMotion(*(np.asarray(part)[picks] for part in vars(motion).values()))
 
+    @property
+    def takes_scene(self) -> bool:
+        """Whether the model makes use of what else is known of the scene: a call's `depth` and `memory`."""
+        return self.has_video and (self.config.prior_condition or self.config.depth_condition)
+
     def _settings(
         self, mode: Mode, samples: int, num_steps: int | None, guidance: Guidance | None, solver: Solver | None,
         seed: int,
@@ -289,8 +294,7 @@ class EgoTwinPipeline:
         self, image: NDArray[np.uint8], pose: BodyState, depth: NDArray[np.floating] | None, memory: SceneMemory | None
     ) -> SceneViews | None:
         """The scene as the caller knows it; None for a model that asks for nothing of it."""
-        c = self.config
-        if not (self.has_video and (c.prior_condition or c.depth_condition)):
+        if not self.takes_scene:
             if depth is not None or memory is not None:
                 raise ImageError("this model knows nothing of the scene but its image; leave depth and memory out")
             return None

@@ -8,6 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from egotwin_model.errors import ImageError
+from egotwin_model.geometry.body_mask import body_mask
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
 from egotwin_model.io.images import decode_image
@@ -86,6 +87,36 @@ def test_what_is_remembered_is_where_it_was_seen():
     read = np.frombuffer(cloud.data.tobytes(), fields)
     np.testing.assert_array_equal(read["xyz"], xyz)
     np.testing.assert_array_equal(np.stack([read["rgb"] >> 16, read["rgb"] >> 8 & 255, read["rgb"] & 255], 1), rgb)
+
+
+def test_the_wearers_own_body_is_left_out():
+    """Hands held before the eyes: the wall is remembered, what covers it is not."""
+    stream = Stream()
+    reaching = body(START + STEP_NS)
+    positions, rotations = Rig.standing()
+    head, forward = positions[6], rotations[6] @ np.array(MOUNT.rotation)[:, 2]
+    for joint, reach in ((9, 0.25), (10, 0.5)):  # forearm and hand of the right arm
+        place = reaching.poses[joint].position
+        place.x, place.y, place.z = (head + reach * forward + [0.0, 0.0, 0.05]).tolist()
+    stream.see(reaching)
+    pose = np.asarray(MOUNT.camera_pose(head, rotations[6]))[None]
+    seen = stream.feed.memory.render(VIEW, pose).visibility[0] > 0.0
+    hidden = body_mask(VIEW, pose[0], np.array([(p.position.x, p.position.y, p.position.z) for p in reaching.poses]))
+    assert 0.02 < hidden.mean() < 0.7
+    assert not seen[hidden].any()
+    assert seen[~hidden].all()
+
+
+def test_nothing_is_known_long_after_the_last_view_or_in_another_frame():
+    stream = Stream(memory_seconds=30.0)
+    assert stream.feed.known_at(START, "map") is None
+    stream.see()
+    known = stream.feed.known_at(stream.stamp_ns + 20 * NS, "map")
+    assert len(known) == 1
+    known.clear()
+    assert len(stream.feed.memory) == 1  # it was a copy
+    assert stream.feed.known_at(stream.stamp_ns, "odom") is None
+    assert stream.feed.known_at(stream.stamp_ns + 31 * NS, "map") is None
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,18 @@ import shutil
 import numpy as np
 import pytest
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 
+from egotwin_model import BodyState
+from egotwin_model.io.files import read_json, write_json
 from egotwin_model.io.store import write_manifest
 from egotwin_ros.action import Imagine
+from egotwin_ros.conversions import nanoseconds, poses_to_arrays
 from egotwin_ros.error_codes import code_name
+from egotwin_ros.image_bridge import to_rgb
 from egotwin_ros.messages import ROS
+
+from ...egotwin_model.egotwin.test_pipeline_variants import write_folder
 
 pytestmark = pytest.mark.ros
 MOTION = Imagine.Goal.MODE_MOTION
@@ -162,6 +168,54 @@ def test_the_models_own_depth_is_remembered(make):
     rig.wait(lambda: keyframes(rig) == 2)
     assert values(rig)["memory refusal"] == ""
     assert rig.ask(mode=MOTION).error_msg == ""
+
+
+@pytest.fixture(scope="module")
+def folder_of_geometry(tmp_path_factory):
+    """A model that makes use of depth and memory, whose motion runs ahead of its video."""
+    folder = tmp_path_factory.mktemp("geometry") / "model"
+    write_folder(folder, "geometry")
+    index = read_json(folder / "model_index.json")
+    index["_class_name"] = "EgoTwinPipeline"
+    index["sampling"] |= {"video_pace": {"begin": 0.5}, "motion_pace": {"end": 0.5}, "num_steps": 4}
+    write_json(folder / "model_index.json", index)
+    write_manifest(folder, {"name": "geometry"})
+    return folder
+
+
+@pytest.mark.parametrize("source", ["topic", "none"])
+def test_what_is_known_of_the_scene_reaches_the_model_and_its_prior_is_shown(make, folder_of_geometry, source):
+    rig = make(model_path=str(folder_of_geometry), depth_source=source)
+    shown: list[Image] = []
+    if source == "topic":
+        rig.client.create_subscription(Image, "imagine/prior/image", shown.append, 200)
+        rig.wait(lambda: rig.client.count_subscribers("imagine/prior/image"))
+        begin = show(rig)
+        rig.wait(lambda: keyframes(rig) == 1)
+        source_ns = show(rig, begin + 200_000_000, x=0.4)
+    else:
+        source_ns = rig.show_good()
+    session = rig.node.session
+    info, pipeline = session.pipeline.info, session.pipeline
+    (imagined,) = rig.ask(goal="turn left", seed=4, num_samples=1, horizon_s=2.0).imaginations
+    assert nanoseconds(imagined.source_stamp) == source_ns
+
+    observation = session.inputs.observe(rig.now_ns(), info.camera, info.mount)
+    start = "turn left", observation.image, BodyState(observation.positions, observation.rotations)
+    unknown = np.zeros(observation.image.shape[:2], np.float32)
+    if source == "none":
+        expected = pipeline(*start, depth=unknown, seed=4)
+    else:
+        known = session.memory.feed.known_at(source_ns, "map")
+        expected = pipeline(*start, depth=observation.depth, memory=known, seed=4)
+        rig.wait(lambda: len(shown) == 17)
+        assert rig.stamps(shown) == [source_ns + step * 125_000_000 for step in range(17)]
+        for message, frame in zip(shown, expected.prior.frames[0], strict=False):
+            np.testing.assert_array_equal(to_rgb(message), frame)
+        alone = pipeline(*start, depth=observation.depth, seed=4)
+        assert np.abs(alone.prior.visibility - expected.prior.visibility).max() > 0.5
+    heads, _ = poses_to_arrays([pose.pose for pose in imagined.head_path.poses], "imagined")
+    np.testing.assert_allclose(heads, expected.motion.head_positions[0, :33], atol=1e-6)
 
 
 def test_a_model_without_a_depth_estimator_cannot_be_the_source_of_depth(make_rig, model_folder, tmp_path, capfd):

@@ -66,7 +66,9 @@ class DepthStage(Stage):
         target = int(chance[0] * views.labelled)
         count = 0 if chance[1] < recipe.alone else 1 + int(chance[2] * recipe.model.past)
         spacing = SPACING_S[0] + float(chance[3]) * (SPACING_S[1] - SPACING_S[0])
-        past = past_of(views, target, count, spacing, backwards=bool(chance[4] < 0.5))
+        backwards = bool(chance[4] < 0.5)
+        past = past_of(views, target, count, spacing, backwards=backwards)
+        past = past or past_of(views, target, count, spacing, backwards=not backwards)
         images = [recoloured(views.images[number], jitter, recipe.recolour, rng) for number in (*past, target)]
         poses = [views.poses[number] for number in (*past, target)]
         if past:

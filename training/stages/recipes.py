@@ -52,7 +52,7 @@ class DepthRecipe:
     train: TrainConfig
     model: DepthConfig = field(default_factory=DepthConfig)
     loss: DepthLossConfig = field(default_factory=DepthLossConfig)
-    alone: float = 0.4
+    alone: float = 0.5
     past_error_m: float = 0.01
     past_error_rad: float = 0.004
     height_error_m: float = 0.02

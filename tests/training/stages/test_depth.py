@@ -149,6 +149,17 @@ def test_training_lowers_the_error_of_unseen_noise(clips: ClipSet) -> None:
     assert after["val_abs_rel"] < 0.5 * before["val_abs_rel"]
 
 
+def test_a_sample_has_a_past_where_one_is_asked_for(clips: ClipSet) -> None:
+    """The first view of a clip has views on one side only, whichever way time is to run."""
+    stage = DepthStage(RECIPE, clips, clips)
+    jitter = np.full((6, 3), 0.4, np.float32)
+    for backwards in (0.1, 0.9):
+        chance = np.array([0.0, 0.9, 0.5, 0.0, backwards, 0.5, 0.9, 0.5], np.float32)
+        assert stage._sample(stage.clips[0], chance, jitter)[1].any()
+        chance[1] = 0.1
+        assert not stage._sample(stage.clips[0], chance, jitter)[1].any()
+
+
 def test_a_mirrored_view_has_mirrored_depth(clips: ClipSet) -> None:
     """Both come from the same numbers but the one that decides to mirror."""
     stage = DepthStage(RECIPE, clips, clips)

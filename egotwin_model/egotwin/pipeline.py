@@ -130,6 +130,7 @@ class EgoTwinPipeline:
             ),
             defaults=SamplingDefaults.from_index(index["sampling"]),
             has_video="video" in modalities,
+            depth_estimator=_depth_estimator(folder, loaded),
         )  # fmt: skip
 
     def __call__(

@@ -70,6 +70,10 @@ class OnnxRuntime:
     def prepare(self) -> None:
         for graph in EVERY_TIME:
             self._session(graph)
+        if any(node.name == "prior" for node in self._session("transformer").get_inputs()):
+            self._session("video_encoder")  # of the prior
+        if "depth" in self.graphs:
+            self._session("depth")
 
     def text_network(self, name: str, folder: Path) -> TextNetwork | None:
         entry = self.graphs.get(TEXT_GRAPH)

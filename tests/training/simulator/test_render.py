@@ -17,6 +17,7 @@ from ...shared_data import missing_extra, require_opengl
 mujoco = pytest.importorskip("mujoco", reason=missing_extra("world"))
 
 from egotwin_model.errors import RecordingError  # noqa: E402
+from egotwin_model.geometry.body_mask import body_mask  # noqa: E402
 from egotwin_model.geometry.camera import Pinhole  # noqa: E402
 from egotwin_model.geometry.mount import Mount  # noqa: E402
 from egotwin_model.geometry.skeleton import XSENS_JOINTS, forward_kinematics, reference_offsets  # noqa: E402
@@ -195,6 +196,20 @@ def test_the_wearers_own_body_is_masked() -> None:
     for mask, inside in zip(seen.body, shown, strict=True):  # a pixel of which the wearer covers a part counts too
         assert (mask <= cv2.dilate(inside.astype(np.uint8), rim)).all()
         assert mask.sum() >= inside.sum()
+
+
+def test_the_wearers_own_body_follows_from_the_pose() -> None:
+    """Capsules around the bones cover what is rendered of the body, and little beside it."""
+    renderer = EgoRenderer(empty_spec(), size=64)
+    renderer.wear(reference_offsets(), PLAIN)
+    positions, rotations = stand("forward")
+    seen = renderer.render(positions, rotations, labels=LabelOptions(body=True))
+    renderer.close()
+    assert seen.body is not None
+    shown, found = seen.body[0] > 0, body_mask(seen.intrinsics, seen.camera_pose[0], positions[0])
+    assert shown.sum() > 100
+    assert found[shown].mean() > 0.95
+    assert (found & ~shown).sum() < 0.6 * shown.sum()
 
 
 def test_doors_open_and_objects_move_in_the_image() -> None:

@@ -21,15 +21,19 @@ class PriorBlend(nn.Module):
         super().__init__()
         self.proj_in = nn.Linear((colours + 1) * patch, width, bias=False)
         self.gate = nn.Linear(width, patch)
-        for layer in (self.proj_in, self.gate):
+        self.residual = nn.Linear(width, colours * patch)
+        for layer in (self.proj_in, self.gate, self.residual):
             nn.init.zeros_(layer.weight)
         nn.init.constant_(self.gate.bias, INITIAL_GATE)
+        nn.init.zeros_(self.residual.bias)
 
     def features(self, seen: Tensor) -> Tensor:
         """What the finest features (B, T, h, w, width) gain by the prior."""
         return self.proj_in(seen.flatten(-2))
 
-    def forward(self, features: Tensor, linear: Tensor, seen: Tensor) -> Tensor:
-        """``(1 - gate) linear + gate prior``, the gate in [0, visibility] from the decoder's last features."""
-        gate = torch.sigmoid(self.gate(features))[..., None, :]
-        return linear + gate * (seen[..., :-1, :] - seen[..., -1:, :] * linear)
+    def forward(self, features: Tensor, synthesised: Tensor, seen: Tensor) -> Tensor:
+        """``(1 - gate) synthesised + gate (prior + residual)``, the gate in [0, visibility], from the decoder's last
+        features."""
+        gate, visibility = torch.sigmoid(self.gate(features))[..., None, :], seen[..., -1:, :]
+        change = self.residual(features).unflatten(-1, synthesised.shape[-2:]) - synthesised
+        return synthesised + gate * (seen[..., :-1, :] + visibility * change)

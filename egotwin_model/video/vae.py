@@ -172,8 +172,8 @@ class VideoDecoder(nn.Module):
     """Latents (B, C, T, h, w) -> video (B, 3, 1 + 4(T-1), 8h, 8w), about [-1, 1] and not clamped.
 
     The video is a linear function of each latent (`shortcut`) plus what the blocks add to it. With `prior_condition`
-    that function is blended, pixel by pixel, with a prior (B, 3, F, H, W) in [-1, 1] of visibility (B, 1, F, H, W) in
-    [0, 1], which the blocks see too; None of either: nothing is visible.
+    it is blended, pixel by pixel, with a prior (B, 3, F, H, W) in [-1, 1] of visibility (B, 1, F, H, W) in [0, 1],
+    which the finest blocks see too; None of either: nothing is visible.
     """
 
     def __init__(self, config: VideoVAEConfig) -> None:
@@ -205,8 +205,10 @@ class VideoDecoder(nn.Module):
                 x = x + self.prior_blend.features(seen)
             x = stage(x)
         x = self.norm_out(x)
-        base = linear if seen is None else self.prior_blend(x, linear, seen)
-        return unfold_colours(base + self._pixels(self.conv_out, x, patch), ratio, patch)
+        pixels = linear + self._pixels(self.conv_out, x, patch)
+        if seen is not None:
+            pixels = self.prior_blend(x, pixels, seen)
+        return unfold_colours(pixels, ratio, patch)
 
     def _pixels(self, layer: nn.Linear, x: Tensor, side: int) -> Tensor:
         """A layer's blocks of pixels with `side`, in patches by colour (B, T, H, W, C, patch): rows of its weights are

@@ -54,7 +54,9 @@ def inputs(pipeline: EgoTwinPipeline, bag: Path, goal: str, samples: int) -> tup
     first = pipeline.codec.encode_motion(BodyMotion(*(np.asarray(part)[None, None] for part in parts)))[..., 0]
     text, empty = (to_numpy(pipeline.text_encoder.cached(words)) for words in (goal, ""))
     c = pipeline.config
-    conditions = Conditions(*(np.repeat(part, samples, axis=0) for part in (text, empty, image, first)))
+    level = np.tile(np.float32([0.0, 0.0, -1.0]), (samples, 1))  # gravity for a head that is level
+    extra = {"gravity": level} if c.gravity_condition else {}
+    conditions = Conditions(*(np.repeat(part, samples, axis=0) for part in (text, empty, image, first)), extra=extra)
     size = (c.latent_frames, c.latent_channels, c.latent_height, c.latent_width)
     video, motion = SampleNoise(0, samples, 0), SampleNoise(0, samples, 1)
     return conditions, video.normal(*size), motion.normal(c.motion_channels, c.motion_length)

@@ -33,6 +33,7 @@ from torch import Tensor
 from benchmarks.model import roofline
 from benchmarks.model_size import table
 from benchmarks.training_costs import frame_size, training_flops
+from egotwin_model.egotwin.config import DEPTH_CHANNELS
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.io.files import write_json
 from egotwin_model.io.store import save_component
@@ -83,11 +84,17 @@ def random_clips(folder: Path, size: int) -> ClipSet:
 def random_latents(recipe: DiffusionRecipe, folder: Path) -> LatentClips:
     """Latents and text states of noise, cached and mapped as those of a split."""
     c = recipe.model
-    shapes = {"text": (c.text_length, c.text_dim)}
+    shapes: dict[str, tuple[int, ...]] = {"text": (c.text_length, c.text_dim)}
     if recipe.kind != "text-to-motion":
         shapes["video"] = (c.latent_frames, c.latent_channels, c.latent_height, c.latent_width)
+        if c.prior_condition:
+            shapes |= {"prior": shapes["video"], "visibility": (c.latent_frames, 1, c.latent_height, c.latent_width)}
+        if c.depth_condition:
+            shapes["depth"] = (DEPTH_CHANNELS, c.latent_height, c.latent_width)
     if recipe.representation is not None:
         shapes["motion"] = (c.motion_channels, c.motion_length)
+        if c.gravity_condition:
+            shapes["gravity"] = (3,)
     pieces = [
         Piece(f"piece-{first:05d}", range(first, first + CLIPS_A_PIECE), first)
         for first in range(0, CLIPS, CLIPS_A_PIECE)
@@ -103,8 +110,7 @@ def random_latents(recipe: DiffusionRecipe, folder: Path) -> LatentClips:
     return LatentClips(
         texts=rows["text"],
         text_index=torch.arange(CLIPS),
-        video=rows.get("video"),
-        motion=rows.get("motion"),
+        **{name: rows.get(name) for name in ("video", "motion", "prior", "visibility", "depth", "gravity")},
         camera_poses=torch.eye(4).repeat(CLIPS, FRAMES, 1, 1) if posed else None,
         camera=Pinhole.from_fov(8 * c.latent_width, 8 * c.latent_height, fov_x=np.pi / 2) if posed else None,
     )

@@ -17,9 +17,15 @@ from egotwin_model.egotwin.flops import evaluation_flops
 from training.stages.recipes import RECIPES, DiffusionRecipe
 
 
-@pytest.mark.parametrize("stage", ["video-codec", "motion-vae", "motion-decoder", "joint"])
-def test_a_worker_measures_a_real_stage(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    training.main(["--config", "smoke", "--work", stage, "--steps", "2", "--warmup", "1", "--device", "cpu"])
+@pytest.mark.parametrize(
+    ("stage", "config"),
+    [
+        *((stage, "smoke") for stage in ("video-codec", "motion-vae", "motion-decoder", "joint")),
+        ("joint", "smoke/geometry"),
+    ],
+)
+def test_a_worker_measures_a_real_stage(stage: str, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    training.main(["--config", config, "--work", stage, "--steps", "2", "--warmup", "1", "--device", "cpu"])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["batch"] == 2
     assert found["clips_per_s"] > 0

@@ -24,6 +24,8 @@ TEXT_GRAPH = "text_encoder"
 TEXT_WEIGHTS = "model.safetensors"  # of a text encoder's folder, by Hugging Face's name
 EVERY_TIME = ("transformer", "transformer_motion", "image_encoder", "pose_encoder", "video_decoder", "motion_decoder")
 
+REQUIRED = "gravity"  # the condition beyond the paper that a model cannot go without
+
 Numbers = NDArray[Any]
 
 
@@ -95,7 +97,9 @@ class OnnxRuntime:
                 f"{', '.join(node.name for node in taken) or 'none'}; models of one modality, with other conditions or "
                 "timesteps per token run with runtime='torch'"
             )
-        # what is not given is not known, and zeros say so
+        if any(node.name == REQUIRED for node in taken) and REQUIRED not in conditions:
+            raise ModelError(f"motion latents need their condition: pass {REQUIRED} too")
+        # what else is not given is not known, and zeros say so
         known = (conditions.get(node.name, _zeros(len(given[0]), node)) for node in taken)
         outputs = self._run(graph, *given, *known)
         return (None, outputs[0]) if motion_only else (outputs[0], outputs[1])

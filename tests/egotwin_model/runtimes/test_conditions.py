@@ -87,3 +87,6 @@ def test_other_conditions_are_refused_by_name(folder: Path) -> None:
     wrong: Any = {**conditions, "camera": inputs[1]}
     with pytest.raises(ModelError, match="as further conditions prior, visibility, gravity, depth"):
         runtime.denoise(*inputs, motion_only=False, **wrong)
+    for either in (runtime, TorchRuntime(folder, NETWORKS)):
+        with pytest.raises(ModelError, match="pass gravity too"):
+            either.denoise(*inputs, motion_only=True, depth=conditions["depth"])

@@ -101,6 +101,8 @@ class Imagination:
         seam_times: seconds at which a rolled imagination's windows meet; empty for a single window.
         prior: what was known of the frames before they were imagined, (S, F, H, W) rendered along each motion; None
             where nothing was.
+        goal_confidence: share of goals like this one that the model obeyed, 0 … 1; of several goals the least. None
+            for a model that tells none.
     """
 
     frames: NDArray[np.uint8]
@@ -110,6 +112,7 @@ class Imagination:
     seed: int
     seam_times: tuple[float, ...] = ()
     prior: Prior | None = None
+    goal_confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -48,6 +50,7 @@ from egotwin_model.motion.root_centric import RootCentric
 from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime, RuntimeOptions
 from egotwin_model.runtimes.registry import load_runtime
+from egotwin_model.text.goal_confidence import GoalConfidence, doubt
 from egotwin_model.text.goals import check_goal
 from egotwin_model.text.loading import GoalEncoder, load_goal_encoder
 
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from egotwin_model.depth.estimator import DepthEstimator
 
 __all__ = ["BodyState", "EgoTwinPipeline", "Imagination", "ModelInfo", "Prior", "SamplingDefaults"]
+
+log = logging.getLogger(__name__)
 
 
 class EgoTwinPipeline:
@@ -71,9 +76,10 @@ class EgoTwinPipeline:
         *,
         has_video: bool = True,
         depth_estimator: DepthEstimator | None = None,
+        goal_confidence: GoalConfidence | None = None,
     ) -> None:
         self.info, self.config, self.runtime = info, config, runtime
-        self.depth_estimator = depth_estimator
+        self.depth_estimator, self.goal_confidence = depth_estimator, goal_confidence
         self.text_encoder, self.codec, self.defaults = text_encoder, codec, defaults
         self.representation, self.statistics = codec.representation, codec.statistics
         self.has_video, self.has_motion = has_video, config.num_motion_layers > 0
@@ -131,6 +137,7 @@ class EgoTwinPipeline:
             defaults=SamplingDefaults.from_index(index["sampling"]),
             has_video="video" in modalities,
             depth_estimator=_depth_estimator(folder, loaded),
+            goal_confidence=GoalConfidence.load(folder),
         )  # fmt: skip
 
     def __call__(
@@ -150,6 +157,7 @@ class EgoTwinPipeline:
         guidance: Guidance | None = None,
         solver: Solver | None = None,
         seed: int | None = None,
+        refuse_unknown_goals: bool = False,
         progress: Progress = None,
     ) -> Imagination:
         """Imagine the coming seconds.
@@ -169,12 +177,15 @@ class EgoTwinPipeline:
             num_samples: independent futures, made in one batch.
             num_steps, guidance, solver: default to the model's own.
             seed: repeats a generation; random where not given. Sample i of a seed is the same in any number of samples.
+            refuse_unknown_goals: raise `GoalError` for a goal of less confidence than `WARN_BELOW`, which else is only
+                warned of in the log. For models that carry `goals.safetensors`.
             progress: called with (step, steps) before every step and at the end; may raise `Cancelled`.
 
         Raises:
             GoalError, ImageError, PoseError: unusable input, by name.
         """
         goal = check_goal(goal)
+        confidence = self._confidence([goal], refuse=refuse_unknown_goals)
         start = self._begin(image, pose)
         self._check_mode(mode, motion, num_samples)
         self._check_given(video, motion, self.info.num_frames)
@@ -183,7 +194,7 @@ class EgoTwinPipeline:
         settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
         given = GivenConditions(video, motion, prior, self._scene(image, pose, depth, memory))
         clip = self._generate(goal, start, given, settings, progress)
-        return self._imagination(clip, seed)
+        return replace(self._imagination(clip, seed), goal_confidence=confidence)
 
     def roll(
         self,
@@ -203,6 +214,7 @@ class EgoTwinPipeline:
         guidance: Guidance | None = None,
         solver: Solver | None = None,
         seed: int | None = None,
+        refuse_unknown_goals: bool = False,
         progress: Progress = None,
     ) -> Imagination:
         """Imagine a horizon longer than one clip: windows one after the other, joined without gap or duplicate.
@@ -239,12 +251,14 @@ class EgoTwinPipeline:
                 f"mode 'motion' reaches {info.horizon_s:g} s: the next window starts from a frame, which it does not "
                 "generate; use mode='joint'"
             )
+        confidence = self._confidence([window.goal for window in windows], refuse=refuse_unknown_goals)
         self._check_given(None, motion, windows[-1].last + 1)
         seed = secrets.randbits(31) if seed is None else seed
         settings = self._settings(mode, num_samples, num_steps, guidance, solver, seed)
         scene = self._scene(image, pose, depth, memory)
         clip = self._roll(windows, replace(start, continuity=continuity), motion, scene, settings, progress)
-        return self._imagination(clip, seed, tuple(w.last / info.frame_rate for w in windows[:-1]))
+        seams = tuple(window.last / info.frame_rate for window in windows[:-1])
+        return replace(self._imagination(clip, seed, seams), goal_confidence=confidence)
 
     def _roll(
         self, windows: list[Window], start: Start, motion: BodyMotion | None, scene: SceneViews | None,
@@ -265,6 +279,18 @@ class EgoTwinPipeline:
                     start, frames=so_far.frames[:, -known:], motion=end_of_body, known=known, window=number + 1
                 )
         return joined_clips(clips)
+
+    def _confidence(self, goals: Sequence[str], *, refuse: bool) -> float | None:
+        """The least confidence in any of the goals; None for a model that tells none. Warns of doubtful goals."""
+        if self.goal_confidence is None:
+            return None
+        found = {goal: self.goal_confidence(self.text_encoder.cached(goal)) for goal in dict.fromkeys(goals)}
+        for goal, confidence in found.items():
+            if why := doubt(goal, confidence):
+                if refuse:
+                    raise GoalError(f"goal {goal!r} is refused, at a confidence of {confidence:.2f}: {why}")
+                log.warning("goal %r may not be done (confidence %.2f): %s", goal, confidence, why)
+        return min(found.values())
 
     def _excerpt(self, motion: BodyMotion, first: int) -> BodyMotion:
         """One clip's poses of a longer motion (T, …) from `first`; its last pose is repeated where it ends earlier."""

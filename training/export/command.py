@@ -151,11 +151,12 @@ def _given(pretrained: Path | None, with_video: bool, transformer: dict[str, Any
 def random_networks(config_name: str, seed: int = 0, skeleton: Skeleton = XSENS) -> Networks:
     """Untrained networks of a named configuration: the real classes at their real sizes, for tests and benchmarks."""
     recipes = RECIPES[config_name]
-    joint, motion, codec, depth = (recipes[stage] for stage in ("joint", "motion-vae", "video-codec", "depth"))
+    joint, motion, codec = (recipes[stage] for stage in ("joint", "motion-vae", "video-codec"))
+    depth = recipes.get("depth")  # rows of the paper's tables have none of their own
     assert isinstance(joint, DiffusionRecipe)
     assert isinstance(motion, MotionVAERecipe)
     assert isinstance(codec, VideoCodecRecipe)
-    assert isinstance(depth, DepthRecipe)
+    assert depth is None or isinstance(depth, DepthRecipe)
     torch.manual_seed(seed)
     transformer = EgoTwinTransformer(joint.model)
     for parameter in transformer.parameters():  # zero-initialised outputs would predict nothing
@@ -165,7 +166,7 @@ def random_networks(config_name: str, seed: int = 0, skeleton: Skeleton = XSENS)
     statistics = MotionStatistics(torch.zeros(representation.dim), torch.ones(representation.dim))
     return Networks(
         transformer.eval(), motion_vae.eval(), CausalVideoVAE(codec.model).eval(), representation, statistics,
-        torch.ones(1), depth=DepthNetwork(depth.model).eval(),
+        torch.ones(1), depth=None if depth is None else DepthNetwork(depth.model).eval(),
     )  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from training.evaluation.benchmark.baselines import baselines, write_baseline
-from training.evaluation.benchmark.imagining import write_imaginations
+from training.evaluation.benchmark.imagining import GEOMETRIES, write_imaginations
 from training.evaluation.benchmark.kept_parts import slug
 from training.evaluation.benchmark.measurements import ToolsSpec
 from training.evaluation.benchmark.report import write_report
@@ -28,6 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--clips", type=int, default=64, help="test clips, of one fixed order (default: %(default)s)")
     group.add_argument("--predictions", type=Path, nargs="+", default=[], metavar="DIR", help="score these folders")
     group.add_argument("--mode", choices=MODES, nargs="+", default=["joint"], help="what the model predicts")
+    group.add_argument(
+        "--geometry", choices=GEOMETRIES, nargs="+", default=["model"], metavar="NAME",
+        help="what a model that knows geometry is given: its own estimate of depth (model, the default), none, true "
+        "depth, or a true past with depth (past)",
+    )  # fmt: skip
     group.add_argument("--samples", type=int, default=1, help="futures of each clip (best of K, calibration)")
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--no-model", action="store_true", help="score only --predictions and --baselines")
@@ -64,10 +70,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     folders = list(arguments.predictions)
     if not arguments.no_model:
         pipeline = EgoTwinPipeline.from_pretrained(arguments.model, arguments.runtime)
-        for mode in arguments.mode:
-            name = f"{slug(pipeline.info.name)}-{slug(mode)}-{arguments.samples}-{arguments.seed}"
+        for mode, geometry in product(arguments.mode, arguments.geometry):
+            name = f"{slug(pipeline.info.name)}-{slug(mode)}-{geometry}-{arguments.samples}-{arguments.seed}"
             folder = out / "predictions" / f"{name}-{pipeline.info.sha256[:8]}"
-            options = {"samples": arguments.samples, "seed": arguments.seed}
+            options = {"samples": arguments.samples, "seed": arguments.seed, "geometry": geometry}
             folders.append(write_imaginations(pipeline, benchmark, mode, folder, **options))
     folders += _baselines(arguments.baselines, benchmark, out)
     if not folders:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from egotwin_model.egotwin.scene_views import ESTIMATE_TOLERANCE
 from egotwin_model.geometry.body_mask import body_mask
@@ -24,6 +23,7 @@ from egotwin_ros.parameters import ImagineParameters
 
 KEYFRAME_M, KEYFRAME_RAD = 0.5, math.radians(25.0)
 KEYFRAME_S = 2.0  # where nothing moves, so that what others move is seen
+RETRY_S = 0.5  # after an image that could not be remembered
 FASTEST_M_S, FASTEST_RAD_S = 8.0, 20.0  # of a head; what is faster is another map
 JITTER_M, JITTER_RAD = 0.2, math.radians(20.0)  # of pose estimates, between any two
 PAST_VIEWS = 5  # that the depth estimator is given
@@ -44,9 +44,45 @@ class _Stream:
     begin_ns: int  # images before belong to what was forgotten
     frame_id: str = ""
     seen_ns: int = -(2**63)
+    retry_ns: int = -(2**63)
     keyframe_ns: int = 0
     keyframe_pose: NDArray[np.float64] | None = None
     views: deque[View] = field(default_factory=lambda: deque(maxlen=PAST_VIEWS))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Where a head is: metres and a quaternion (x, y, z, w). Plain numbers: poses come hundreds of times a second."""
+
+    stamp_ns: int
+    frame_id: str
+    position: tuple[float, float, float]
+    orientation: tuple[float, float, float, float]
+
+    @classmethod
+    def of(cls, pose: Any) -> _Head | None:
+        """The head of a BodyPose; None where it is not tracked or impossible."""
+        p, q = pose.poses[HEAD].position, pose.poses[HEAD].orientation
+        position, orientation = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
+        length = math.hypot(*orientation)
+        if not pose.tracked[HEAD] or not math.isfinite(math.hypot(*position) + length) or not length:
+            return None
+        return cls(nanoseconds(pose.header.stamp), pose.header.frame_id, position, orientation)
+
+    def reason_to_forget(self, before: _Head) -> str:
+        """Why the two are not of one body in one map; empty where they may be."""
+        passed_s = (self.stamp_ns - before.stamp_ns) / NS
+        if passed_s < 0.0:
+            return f"time went back by {-passed_s:.2f} s"
+        if self.frame_id != before.frame_id:
+            return f"the body pose's frame changed from {before.frame_id!r} to {self.frame_id!r}"
+        moved = math.dist(self.position, before.position)
+        cosine = abs(sum(a * b for a, b in zip(self.orientation, before.orientation, strict=True)))
+        cosine /= math.hypot(*self.orientation) * math.hypot(*before.orientation)
+        turned = 2.0 * math.acos(min(1.0, cosine))
+        if moved <= FASTEST_M_S * passed_s + JITTER_M and turned <= FASTEST_RAD_S * passed_s + JITTER_RAD:
+            return ""
+        return f"the head jumped by {moved:.2f} m and {math.degrees(turned):.0f} degrees within {passed_s:.3f} s"
 
 
 class MemoryFeed:
@@ -75,7 +111,7 @@ class MemoryFeed:
     ) -> None:
         self._parameters, self._inputs, self._estimate = parameters, inputs, estimate
         self._view, self._mount = view, mount
-        self._head: tuple[int, str, NDArray[np.float64], Rotation] | None = None
+        self._head: _Head | None = None
         self.cleared, self.cleared_because, self.refusal = 0, "", ""
         self._stream = self._new_stream(0)
 
@@ -121,18 +157,13 @@ class MemoryFeed:
         Returns:
             Whether it was cleared.
         """
-        head, stamp_ns, frame_id = pose.poses[HEAD], nanoseconds(pose.header.stamp), pose.header.frame_id
-        p, q = head.position, head.orientation
-        numbers = np.array((p.x, p.y, p.z, q.x, q.y, q.z, q.w))
-        if not pose.tracked[HEAD] or not np.isfinite(numbers).all() or not numbers[3:].any():
-            return False
-        position, rotation, before = numbers[:3], Rotation.from_quat(numbers[3:]), self._head
-        if before is not None and -JUMP_BACK_NS <= stamp_ns - before[0] < 0:
-            return False  # out of order
-        reason = "" if before is None else _reason(before, (stamp_ns, frame_id, position, rotation))
+        head, before = _Head.of(pose), self._head
+        if head is None or (before is not None and -JUMP_BACK_NS <= head.stamp_ns - before.stamp_ns < 0):
+            return False  # of no use, or out of order
+        reason = "" if before is None else head.reason_to_forget(before)
         if reason:
-            self.clear(reason, stamp_ns)
-        self._head = stamp_ns, frame_id, position, rotation
+            self.clear(reason, head.stamp_ns)
+        self._head = head
         return bool(reason)
 
     def take(self, image: Any) -> bool:
@@ -145,12 +176,15 @@ class MemoryFeed:
         if stamp_ns < stream.begin_ns or stamp_ns <= stream.seen_ns or not self._has_depth:
             return False
         stream.seen_ns = stamp_ns
+        if stamp_ns < stream.retry_ns:
+            return False
         match = self._inputs.match(image)
         positions, rotations = self._inputs.reader.body(match)
         pose = np.asarray(self._mount.camera_pose(positions[HEAD], rotations[HEAD]))
         if not _moved_on(stream, pose, stamp_ns):
             self.refusal = ""
             return False
+        stream.retry_ns = stamp_ns + round(RETRY_S * NS)
         observation = self._inputs.reader.read(match, self._view, self._mount)
         self.refusal, depth = observation.depth_refusal, observation.depth
         if depth is None and self._estimate is not None:
@@ -162,6 +196,7 @@ class MemoryFeed:
             return False
         body = body_mask(self._view, pose, positions)
         stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS, body if body.any() else None)
+        stream.retry_ns = stamp_ns
         stream.frame_id, stream.keyframe_ns, stream.keyframe_pose = observation.frame_id, stamp_ns, pose
         return True
 
@@ -181,19 +216,6 @@ class MemoryFeed:
             "memory cleared because": self.cleared_because,
             "memory refusal": self.refusal,
         }
-
-
-def _reason(before: tuple[int, str, Any, Rotation], now: tuple[int, str, Any, Rotation]) -> str:
-    """Why two poses in a row are not of one body in one map; empty where they may be."""
-    passed_s = (now[0] - before[0]) / NS
-    if passed_s < 0.0:
-        return f"time went back by {-passed_s:.2f} s"
-    if now[1] != before[1]:
-        return f"the body pose's frame changed from {before[1]!r} to {now[1]!r}"
-    moved, turned = float(np.linalg.norm(now[2] - before[2])), float((now[3] * before[3].inv()).magnitude())
-    if moved > FASTEST_M_S * passed_s + JITTER_M or turned > FASTEST_RAD_S * passed_s + JITTER_RAD:
-        return f"the head jumped by {moved:.2f} m and {math.degrees(turned):.0f} degrees within {passed_s:.3f} s"
-    return ""
 
 
 def _moved_on(stream: _Stream, pose: NDArray[np.float64], stamp_ns: int) -> bool:

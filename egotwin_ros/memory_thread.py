@@ -90,16 +90,15 @@ class MemoryThread:
 
     def _loop(self) -> None:
         while (image := self._next()) is not None:
-            before = self.feed.refusal
+            before, trace = self.feed.refusal, ""
             try:
                 self.feed.take(image)
             except EgoTwinError as error:
                 self.feed.refusal = str(error)
             except Exception as error:  # the node outlives a defect here; the log has all of it
-                self.feed.refusal = f"{type(error).__name__}: {error}"
-                self._warn(traceback.format_exc())
+                self.feed.refusal, trace = f"{type(error).__name__}: {error}", f"\n{traceback.format_exc()}"
             if self.feed.refusal and self.feed.refusal != before:
-                self._warn(f"not remembered: {self.feed.refusal}")
+                self._warn(f"not remembered: {self.feed.refusal}{trace}")
 
     def _next(self) -> Any | None:
         """The oldest waiting image that has all that belongs to it; None at the end."""

@@ -348,6 +348,7 @@ class ImagineNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stops the model and the memory first."""
+        self._clock_jumps.unregister()
         self._worker.stop()
         self._release()
         super().destroy_node()

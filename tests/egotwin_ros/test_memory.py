@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from egotwin_model.errors import ImageError
+from egotwin_model.errors import CalibrationError, ImageError
 from egotwin_model.geometry.body_mask import body_mask
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.mount import Mount
@@ -18,6 +18,7 @@ from egotwin_ros.memory_feed import MemoryFeed
 from egotwin_ros.memory_thread import QUEUE, MemoryThread
 from egotwin_ros.messages import BAG, ROS
 from egotwin_ros.msg import BodyPose
+from egotwin_ros.observation import ObservationReader
 from egotwin_ros.parameters import ImagineParameters
 
 from .conftest import Rig
@@ -164,6 +165,25 @@ def test_an_image_from_before_a_jump_is_not_remembered_after_it():
     assert len(stream.feed.memory) == 0
 
 
+def test_an_image_that_cannot_be_remembered_is_not_decoded_thirty_times_a_second():
+    stream, decoded = Stream(depth_source="topic"), []
+    stream.inputs.reader = ObservationReader(
+        ImagineParameters(depth_source="topic"), lambda message: decoded.append(message) or decode_image(message)
+    )
+    wrong = Rig.good_info(START)
+    wrong.k[0] += 9.0
+    stream.inputs.add("depth/camera_info", wrong)
+    refused = 0
+    for _ in range(11):
+        try:
+            assert not stream.see()
+        except CalibrationError:
+            refused += 1
+    assert refused == len(decoded) == 3
+    stream.inputs.add("depth/camera_info", Rig.good_info(START))
+    assert [stream.see() for _ in range(6)].count(True) == 1
+
+
 def test_the_memory_stays_within_its_bounds():
     def walked(**bounds) -> MemoryFeed:
         stream = Stream(**bounds)
@@ -284,8 +304,8 @@ def test_what_cannot_be_remembered_is_said_once_and_the_thread_goes_on(threaded)
         receive(*inputs_at(START + k * STEP_NS, 0.6 * k - 5.4))
     wait(lambda: warnings)
     assert "depth/camera_info differs from camera_info by up to 9.00 pixels" in thread.values()["memory refusal"]
-    receive(("depth/camera_info", Rig.good_info(START)), *inputs_at(START + 14 * STEP_NS, 2.4))
-    wait(lambda: stream.feed.snapshot()[2] == START + 14 * STEP_NS)
+    receive(("depth/camera_info", Rig.good_info(START)), *inputs_at(START + 20 * STEP_NS, 2.4))
+    wait(lambda: stream.feed.snapshot()[2] == START + 20 * STEP_NS)
     assert thread.values()["memory refusal"] == ""
     assert len(warnings) == 1
 

@@ -181,6 +181,8 @@ class ImagineNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unloads the model for good. FAILURE: as in `on_deactivate`; the node is finalized and keeps the model."""
         stopped = self._stop_imagining("shutdown")
+        if self.session is not None:
+            self.session.forget("the node was shut down", pause=True)
         self._health = Health("finalized")
         if not stopped:
             return TransitionCallbackReturn.FAILURE

@@ -17,6 +17,7 @@ from egotwin_ros.image_bridge import to_rgb
 from egotwin_ros.messages import ROS
 
 from ...egotwin_model.egotwin.test_pipeline_variants import write_folder
+from .test_lifecycle import SlowStep
 
 pytestmark = pytest.mark.ros
 MOTION = Imagine.Goal.MODE_MOTION
@@ -104,6 +105,19 @@ def test_deactivate_and_cleanup_forget(make):
     assert rig.transition("configure")
     assert rig.transition("activate")
     assert keyframes(rig) == 0
+
+
+def test_a_shutdown_forgets_even_where_the_model_does_not_stop(make):
+    rig = make(stop_timeout_s=0.2)
+    show(rig)
+    rig.wait(lambda: keyframes(rig) == 1)
+    slow = SlowStep(rig.node.session.pipeline.runtime)
+    handle = rig.send(mode=MOTION)
+    rig.wait(slow.begun.is_set)
+    rig.transition("shutdown")
+    assert keyframes(rig) == 0
+    slow.released.set()
+    rig.call(handle.get_result_async())
 
 
 def test_a_clock_that_goes_back_forgets(make):

@@ -14,7 +14,9 @@ import pytest
 from training.evaluation.benchmark.measuring_code import MEASURING, ROOT, measuring_digest, measuring_sources
 
 EVALUATION = ROOT / "training" / "evaluation"
-ORDER = ("metrics", "extractors", "benchmark", "quick tune root_regression", "command ablations")
+ORDER = (
+    "metrics", "extractors", "benchmark", "quick tune tune_goals root_regression", "outside", "command ablations",
+)  # fmt: skip
 UNRELATED = (
     "training/stages/trainer.py", "training/simulator/generate.py", "training/evaluation/benchmark/report.py",
     "training/evaluation/tune.py", "egotwin_model/egotwin/transformer.py", "egotwin_ros/__init__.py",

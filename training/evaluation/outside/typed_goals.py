@@ -11,6 +11,7 @@ from tqdm import tqdm
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline
 from egotwin_model.errors import GoalError
 from egotwin_model.motion.representation import BodyMotion
+from egotwin_model.text.goal_confidence import WARN_BELOW
 from training.actions.vocabulary import kind_of
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.metrics.intervals import share_of_clips
@@ -18,8 +19,6 @@ from training.evaluation.metrics.predicted_clip import RealClip
 from training.evaluation.user_goals import UserGoal, load_user_goals, measure_quantities, misses
 
 TURNS = ("heading_deg", "abs_heading_deg")
-LEAST_CONFIDENCE = 0.5
-"""Below this `goal_confidence` a goal counts as warned of."""
 
 
 class Start(NamedTuple):
@@ -78,7 +77,7 @@ def _answer(pipeline: EgoTwinPipeline, goal: UserGoal, start: Start) -> Answer:
         found = pipeline(text, clip.frames[0], state, mode="motion", seed=clip.number)
     except GoalError:
         return Answer(text, "warned", {})
-    if getattr(found, "goal_confidence", 1.0) < LEAST_CONFIDENCE:
+    if found.goal_confidence is not None and found.goal_confidence < WARN_BELOW:
         return Answer(text, "warned", {})
     if goal.unknown:
         return Answer(text, "wrong", {})

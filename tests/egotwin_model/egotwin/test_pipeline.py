@@ -42,6 +42,14 @@ GUIDED = Guidance(2.0, 1.5, 1.5)
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "smoke"
+    settings = SamplingDefaults(num_steps=2)
+    return export(random_networks("smoke"), out, "egotwin-smoke", settings, {"data_seed": 1}, graphs=False)
+
+
+@pytest.fixture(scope="session")
+def with_graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder with its ONNX graphs, whose export takes a minute."""
+    out = tmp_path_factory.mktemp("graphs") / "smoke"
     return export(random_networks("smoke"), out, "egotwin-smoke", SamplingDefaults(num_steps=2), {"data_seed": 1})
 
 
@@ -102,9 +110,10 @@ def test_motion_mode_makes_no_frames_and_video_mode_keeps_the_motion(
     assert not np.array_equal(explained.motion.positions, motion.motion.positions)
 
 
-def test_onnx_runtime_and_torch_agree(folder: Path, pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
+@pytest.mark.long
+def test_onnx_runtime_and_torch_agree(with_graphs: Path, pipeline: EgoTwinPipeline, image: np.ndarray) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    onnx = EgoTwinPipeline.from_pretrained(folder, runtime="onnxruntime")
+    onnx = EgoTwinPipeline.from_pretrained(with_graphs, runtime="onnxruntime")
     pose = standing(0.3)
 
     def run(model: EgoTwinPipeline) -> list[Imagination]:
@@ -199,17 +208,18 @@ def test_altered_and_incomplete_folders_are_refused(folder: Path, tmp_path: Path
         EgoTwinPipeline.from_pretrained(folder, runtime="abacus")
 
 
-def test_weights_are_stored_once(folder: Path) -> None:
+@pytest.mark.long
+def test_weights_are_stored_once(with_graphs: Path) -> None:
     """The ONNX graphs name their weights instead of holding them, and name nearly all of them."""
     onnx = pytest.importorskip("onnx", reason=missing_extra("train"))
-    listed = read_json(folder / "onnx" / "graphs.json")
+    listed = read_json(with_graphs / "onnx" / "graphs.json")
     for graph, entry in listed.items():
         if graph == TEXT_GRAPH:
             stored = load_tensors(package_folder(entry["component"]) / TEXT_WEIGHTS)
         else:
-            stored = load_tensors(folder / entry["component"] / WEIGHTS)
-        proto = onnx.load(folder / "onnx" / f"{graph}.onnx", load_external_data=False)
-        assert b".py" not in (folder / "onnx" / f"{graph}.onnx").read_bytes(), (
+            stored = load_tensors(with_graphs / entry["component"] / WEIGHTS)
+        proto = onnx.load(with_graphs / "onnx" / f"{graph}.onnx", load_external_data=False)
+        assert b".py" not in (with_graphs / "onnx" / f"{graph}.onnx").read_bytes(), (
             "a graph contains paths of the machine that exported it"
         )
         for tensor in proto.graph.initializer:
@@ -219,17 +229,18 @@ def test_weights_are_stored_once(folder: Path) -> None:
                 source = entry["initializers"][tensor.name]
                 weight = stored[source["tensor"]]
                 assert list(weight.T.shape if source["transposed"] else weight.shape) == list(tensor.dims)
-    whole = load_tensors(folder / "transformer" / WEIGHTS)
+    whole = load_tensors(with_graphs / "transformer" / WEIGHTS)
     named = sum(whole[source["tensor"]].numel() for source in listed["transformer"]["initializers"].values())
     assert named > 0.9 * sum(tensor.numel() for tensor in whole.values())
 
 
+@pytest.mark.long
 def test_a_folder_without_a_text_graph_takes_transformers(
-    folder: Path, pipeline: EgoTwinPipeline, image: np.ndarray, tmp_path: Path
+    with_graphs: Path, pipeline: EgoTwinPipeline, image: np.ndarray, tmp_path: Path
 ) -> None:
     """As folders exported before the text encoder was a graph; the imagination is the same."""
-    new = EgoTwinPipeline.from_pretrained(folder, "onnxruntime")
-    old_folder = shutil.copytree(folder, tmp_path / "old")
+    new = EgoTwinPipeline.from_pretrained(with_graphs, "onnxruntime")
+    old_folder = shutil.copytree(with_graphs, tmp_path / "old")
     graphs = read_json(old_folder / "onnx/graphs.json")
     del graphs[TEXT_GRAPH]
     (old_folder / "onnx" / f"{TEXT_GRAPH}.onnx").unlink()

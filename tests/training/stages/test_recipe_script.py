@@ -21,7 +21,7 @@ from training.stages.recipes import STAGES
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_whole_recipe_is_one_command(tmp_path: Path) -> None:
     """examples/train_mini.sh at the smallest size: clips, stages, a model folder."""

@@ -17,12 +17,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.model_size import table
+from egotwin_model.depth.network import DepthNetwork
 from egotwin_model.egotwin.flops import evaluation_flops
 from egotwin_model.motion.vae import MotionVAE
 from egotwin_model.video.vae import CausalVideoVAE
+from training.export.graphs import depth_inputs
 from training.stages.compatibility import FRAMES, POSES
 from training.stages.recipes import (
     RECIPES,
+    DepthRecipe,
     DiffusionRecipe,
     MotionVAERecipe,
     Recipe,
@@ -43,6 +46,8 @@ def training_flops(recipe: Recipe, size: int) -> int:
         case MotionVAERecipe():
             encoder, decoder = motion_vae_flops(recipe)
             return (1 if recipe.decoder_only else 3) * encoder + 3 * decoder
+        case DepthRecipe():
+            return 3 * depth_flops(recipe)
         case DiffusionRecipe():
             video, motion = recipe.kind != "text-to-motion", recipe.representation is not None
             frozen = FROZEN if recipe.freeze_text or recipe.adapter_rank else ()
@@ -76,6 +81,14 @@ def motion_vae_flops(recipe: MotionVAERecipe) -> tuple[int, int]:
         vae, features = MotionVAE(c), torch.empty(1, POSES, c.feature_dim)
         latents = torch.empty(1, c.latent_dim, 1 + (POSES - 1) // c.temporal_compression_ratio)
         return counted(lambda: vae.encoder(features)), counted(lambda: vae.decoder(latents))
+
+
+def depth_flops(recipe: DepthRecipe) -> int:
+    """The forward pass of one view; the plane sweep before it is not counted."""
+    with torch.device("meta"):
+        network = DepthNetwork(recipe.model)
+        inputs = [value[:1] for value in depth_inputs(recipe.model).values()]
+        return counted(lambda: network(*inputs))
 
 
 def encoding_flops(size: int) -> dict[str, int]:

@@ -217,10 +217,11 @@ def render_view(
     poses = motion.positions[::POSES_PER_FRAME], motion.rotations[::POSES_PER_FRAME]
     renderer.photometry = None
     seen = renderer.render(*poses, room_motion_of(motion), options.labels)
+    photometry = Photometry.sample(rng, seen.images)  # in any case: what is sampled after it stays the same
     if not options.vary_look:
         return seen
-    renderer.photometry = Photometry.sample(rng, seen.images)
-    return replace(seen, images=renderer.photometry(seen.images))
+    renderer.photometry = photometry
+    return replace(seen, images=photometry(seen.images))
 
 
 def keyframe_arrays(renderer: EgoRenderer, motion: SyntheticMotion, options: ClipOptions) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="torch is not installed")
 
 import torch
 
@@ -43,7 +43,7 @@ def moved(dx: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with nothing but a random depth network, with its graph."""
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     from training.export.graphs import depth_inputs, export_graph
 
     folder = tmp_path_factory.mktemp("model")
@@ -188,8 +188,8 @@ def test_no_floor_gives_no_scale() -> None:
 @pytest.fixture(scope="module")
 def hugging_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A randomly initialised Depth Anything of two layers with its processor."""
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("PIL")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    pytest.importorskip("PIL", reason="Pillow is not installed")
     folder = tmp_path_factory.mktemp("hugging_face")
     backbone = transformers.Dinov2Config(
         hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=56, patch_size=14,

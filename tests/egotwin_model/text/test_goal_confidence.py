@@ -76,7 +76,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, broken: str) -> None:
     ],
 )
 def test_other_languages_are_named_from_four_words_on(text: str, code: str) -> None:
-    pytest.importorskip("py3langid")
+    pytest.importorskip("py3langid", reason="py3langid is not installed")
     assert foreign_language(text) == code
 
 

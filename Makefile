@@ -61,8 +61,12 @@ lint: setup $(DEV_DONE)
 # Several processes of one thread each: most tests are one small step after another. Each may take 3 GB.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# What draws has processes of its own: software OpenGL aborts in one that ran hundreds of other tests before.
+DRAWING := tests/training/simulator tests/training/datasets tests/training/actions
+
 test: lint $(MESA_DONE)
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long" $(DRAWING)
+	$(PYTEST) -m "not long" $(DRAWING:%=--ignore=%) tests
 
 # pytest ends with 5 where no test is marked long.
 test-long: $(DEV_DONE) setup $(MESA_DONE)

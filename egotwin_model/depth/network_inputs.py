@@ -59,9 +59,7 @@ def floor_depth(view: View, camera: Pinhole, floor_z: float = 0.0) -> NDArray[np
 
 def _rays(view: View, camera: Pinhole) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """x, y and the world's upward part of each pixel's ray of unit depth, (H, W) each."""
-    right, down = np.meshgrid(
-        (np.arange(camera.width) - camera.cx) / camera.fx, (np.arange(camera.height) - camera.cy) / camera.fy
-    )
+    right, down, _ = np.moveaxis(camera.rays(), -1, 0)
     x, y, z = view.T_world_camera[2, :3]
     return right, down, right * x + down * y + z
 

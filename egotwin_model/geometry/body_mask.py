@@ -34,11 +34,10 @@ def body_mask(camera: Pinhole, T_world_camera: ArrayLike, positions: ArrayLike) 
     pose = np.asarray(T_world_camera, dtype=np.float64)
     joints = (np.asarray(positions, dtype=np.float64) - pose[:3, 3]) @ pose[:3, :3]
     start, end, radius = _capsules(joints)
-    columns, rows = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-    rays = np.stack([(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones(rows.shape)], axis=-1)
+    rays = camera.rays()
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     met = (_squared_distances(rays.reshape(-1, 3), start, end) < radius**2).any(axis=1)
-    wide = cv2.dilate(met.reshape(rows.shape).astype(np.uint8), np.ones((3, 3), np.uint8))
+    wide = cv2.dilate(met.reshape(rays.shape[:2]).astype(np.uint8), np.ones((3, 3), np.uint8))
     return np.asarray(wide, dtype=np.bool_)
 
 

@@ -73,6 +73,12 @@ class Pinhole:
         cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
         return Pinhole(width, height, self.fx * sx, self.fy * sy, cx, cy)
 
+    def rays(self) -> NDArray[np.float64]:
+        """Rays (H, W, 3) of the pixel centres in the optical frame, with z = 1."""
+        u = (np.arange(self.width) - self.cx) / self.fx
+        v = (np.arange(self.height) - self.cy) / self.fy
+        return np.stack([*np.meshgrid(u, v), np.ones((self.height, self.width))], axis=-1)
+
     def project(self, points: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
         """Pixels (..., 2) of points (..., 3) in the optical frame, and whether each lies in front and inside (...)."""
         depth = points[..., 2]
@@ -257,7 +263,7 @@ def _nearest_pixels(
     source's axis of a point at depth 1 along the target's."""
     r, coefficients = np.array(rotation).reshape(3, 3), np.array(distortion)
     x, y = _source_places(np.array(matrix).reshape(3, 3), coefficients, model, target, r)
-    along = (_rays(target) @ r)[..., 2]
+    along = (target.rays() @ r)[..., 2]
     return np.rint(x).astype(np.intp), np.rint(y).astype(np.intp), np.where(along > 0, along, 1.0).astype(np.float32)
 
 
@@ -297,13 +303,6 @@ def _source_places(
     return np.clip(x, -2.0, 32000.0), np.clip(y, -2.0, 32000.0)
 
 
-def _rays(camera: Pinhole) -> NDArray[np.float64]:
-    """Rays (H, W, 3) of the pixel centres in the optical frame, with z = 1."""
-    u = (np.arange(camera.width) - camera.cx) / camera.fx
-    v = (np.arange(camera.height) - camera.cy) / camera.fy
-    return np.stack([*np.meshgrid(u, v), np.ones((camera.height, camera.width))], axis=-1)
-
-
 def _valid_rays(
     target: Pinhole, rotation: NDArray[np.float64], coefficients: NDArray[np.float64], model: str
 ) -> NDArray[np.bool_]:
@@ -311,7 +310,7 @@ def _valid_rays(
 
     Beyond that range the polynomial folds back and would show a mirrored copy of the image.
     """
-    rays = _rays(target) @ rotation
+    rays = target.rays() @ rotation
     radius = np.hypot(rays[..., 0], rays[..., 1])
     if model == "equidistant":
         reach, limit = np.arctan2(radius, rays[..., 2]), math.pi

@@ -26,8 +26,7 @@ from egotwin_model.latents.timing import FRAMES_PER_LATENT
 def cell_directions(camera: Pinhole, rows: int, columns: int) -> NDArray[np.float64]:
     """Unit directions (rows, columns, 3) through the centres of a grid over the image; optical frame."""
     view = camera.scaled(columns, rows)  # its pixels are the cells: centres at integers
-    y, x = np.meshgrid(np.arange(rows, dtype=np.float64), np.arange(columns, dtype=np.float64), indexing="ij")
-    rays = np.stack([(x - view.cx) / view.fx, (y - view.cy) / view.fy, np.ones_like(x)], axis=-1)
+    rays = view.rays()
     return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
 

@@ -137,9 +137,7 @@ def warped(clip: RealClip, *, with_past: bool) -> Prediction:
 def by_rotation(clip: RealClip, T_now_first: Array) -> NDArray[np.uint8]:
     """The homography K R K⁻¹; pixels that look behind the first camera take the colour of its edge."""
     camera, (height, width) = clip.camera, clip.frames.shape[1:3]
-    u, v = np.meshgrid(np.arange(width), np.arange(height))
-    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], axis=-1)
-    source = rays @ T_now_first[:3, :3]  # rows: Rᵀ ray, from the camera now to the first one
+    source = camera.rays() @ T_now_first[:3, :3]  # rows: Rᵀ ray, from the camera now to the first one
     depth = np.maximum(source[..., 2], 1e-3)
     x = np.clip(camera.fx * source[..., 0] / depth + camera.cx, -0.5, width - 0.5)
     y = np.clip(camera.fy * source[..., 1] / depth + camera.cy, -0.5, height - 0.5)

@@ -195,7 +195,7 @@ class MemoryFeed:
         if depth is None:
             return False
         body = body_mask(self._view, pose, positions)
-        stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS, body if body.any() else None)
+        stream.memory.add(observation.image, depth, self._view, pose, stamp_ns / NS, body)
         stream.retry_ns = stamp_ns
         stream.frame_id, stream.keyframe_ns, stream.keyframe_pose = observation.frame_id, stamp_ns, pose
         return True

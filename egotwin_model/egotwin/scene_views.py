@@ -87,7 +87,7 @@ def remember(
     if estimated:
         known.depth_tolerance = max(known.depth_tolerance, ESTIMATE_TOLERANCE)
     body = body_mask(camera, T_world_camera, positions) if joint_names == XSENS_JOINTS else None
-    known.add(image, depth, camera, T_world_camera, ignore=body if body is not None and body.any() else None)
+    known.add(image, depth, camera, T_world_camera, ignore=body)
     return known
 
 

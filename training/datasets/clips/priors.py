@@ -98,11 +98,10 @@ def _disturbed(depths: NDArray[np.float32], error: float, rng: np.random.Generat
     return depths if error == 0.0 else depths * np.exp(error * smooth_noise(count, height, width, rng))
 
 
-def _ignored(body: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def _ignored(body: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels (H, W) that are left out for the wearer's body, one more on each side: its edges mix with what is behind
     it."""
-    ignore = cv2.dilate(np.ascontiguousarray(body, np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    return ignore if ignore.any() else None
+    return cv2.dilate(np.ascontiguousarray(body, np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
 
 
 def smooth_noise(count: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:

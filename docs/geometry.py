@@ -13,7 +13,6 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-import cv2
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from egotwin_model.geometry.prior import Prior
 from egotwin_model.io.files import write_atomically
 from training.datasets.clips.priors import clip_prior
+from training.evaluation.metrics.psnr import psnr
 from training.simulator.clip_maker import ClipOptions
 from training.simulator.generate import shard_clips
 
@@ -65,7 +65,7 @@ def quality(prior: Prior, frames: NDArray[np.uint8], frame: int) -> str:
     if not known.any():
         return "0 % known"
     error = np.square(prior.frames[frame][known].astype(np.float64) - frames[frame][known]).mean()
-    return f"{known.mean():.0%} known, {cv2.PSNR(np.zeros(1), np.array([np.sqrt(error)]), 255.0):.0f} dB"
+    return f"{known.mean():.0%} known, {float(psnr(error)):.0f} dB"
 
 
 def draw(found: Sequence[dict[str, Any]], path: Path = PICTURE) -> None:

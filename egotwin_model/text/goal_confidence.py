@@ -81,7 +81,7 @@ def embedding(states: Any) -> NDArray[np.float32]:
 
 def nearness(goals: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean cosine similarity of each goal (B, D) to the `NEAREST` of the known ones (M, D), all unit vectors: (B,)."""
-    similarities, count = goals @ known.astype(np.float32).T, min(NEAREST, len(known))
+    similarities, count = goals @ known.T, min(NEAREST, len(known))
     return np.partition(similarities, -count, axis=1)[:, -count:].mean(axis=1)
 
 

@@ -8,10 +8,8 @@ from typing import Any
 
 FEWEST_WORDS = 4
 """Shorter texts say too little of their language."""
-_FOREIGN, _SURE = (
-    0.05,
-    0.5,
-)  # another language: English is less probable than the one, that language more than the other
+_FOREIGN = 0.05  # in another language, English is less probable than this
+_SURE = 0.5  # and that language more probable than this
 
 
 def foreign_language(text: str) -> str:

@@ -21,15 +21,20 @@ def unfold(x: Tensor, time: int, space: int) -> Tensor:
     return x.reshape(b, t * time, h * space, w * space, c)
 
 
+def _whole_groups(video: Tensor, ratio: int) -> Tensor:
+    """(B, C, F, H, W) -> (B, C, F+ratio-1, H, W): the first frame repeated."""
+    return torch.cat([video[:, :, :1]] * (ratio - 1) + [video], dim=2)
+
+
 def group_frames(video: Tensor, ratio: int) -> Tensor:
     """(B, C, F, H, W) -> channels-last (B, F+ratio-1, H, W, C): the first frame repeated to fill a group of its own."""
-    return torch.cat([video[:, :, :1]] * (ratio - 1) + [video], dim=2).permute(0, 2, 3, 4, 1)
+    return _whole_groups(video, ratio).permute(0, 2, 3, 4, 1)
 
 
 def fold_colours(video: Tensor, time: int, space: int) -> Tensor:
     """(B, C, F, H, W), F = 1 + time (T - 1) -> (B, T, H/space, W/space, C, time*space*space), the first frame repeated
     to fill a group of its own."""
-    x = torch.cat([video[:, :, :1]] * (time - 1) + [video], dim=2)
+    x = _whole_groups(video, time)
     b, c, t, h, w = x.shape
     x = x.reshape(b, c, t // time, time, h // space, space, w // space, space).permute(0, 2, 4, 6, 1, 3, 5, 7)
     return x.reshape(b, t // time, h // space, w // space, c, time * space * space)

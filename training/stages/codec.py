@@ -66,8 +66,8 @@ class VideoCodecStage(Stage):
         self.recipe, self.clips = recipe, train
         height, width = train.tensor("frames", 0).shape[1:3]
         large = height * width > 64 * 64
-        wanted = max(LEAST_VALIDATION_CLIPS, VALIDATION_CLIPS * 64 * 64 // (height * width)) if large else 64
-        self.validation = frames_of(validation, range(min(wanted, len(validation))))
+        wanted = max(LEAST_VALIDATION_CLIPS, VALIDATION_CLIPS * 64 * 64 // (height * width))
+        self.validation = frames_of(validation, range(min(wanted, VALIDATION_CLIPS, len(validation))))
         self.priors: MappedRows | None = None
         if recipe.model.prior_condition:
             self.priors = prior_pixels(train, "train", runs, recipe.prior_error, len(self))

@@ -13,7 +13,7 @@ number alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from training.evaluation.benchmark.imagining import check_cameras, imagined
 from training.evaluation.benchmark.in_process import measure_in_process
 from training.evaluation.benchmark.pooling import pool
 from training.evaluation.benchmark.tasks import Benchmark
-from training.evaluation.metrics.intervals import over_clips, share_of_clips
+from training.evaluation.metrics.intervals import mean_figure, share_figure
 from training.evaluation.metrics.metric_family import Parts
 from training.evaluation.metrics.obedience import KINDS, kinds_of
 from training.evaluation.metrics.path_errors import distances
@@ -114,7 +114,7 @@ class QuickEvaluation:
 
     def either_side(self) -> dict[str, Figures]:
         """Mode "joint" with the goals "turn left" and "turn right" for standing starts, whatever really followed."""
-        standing = self._numbers(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING)[: self.starts]
+        standing = beginning_with(self.benchmark, STANDING)[: self.starts]
         if len(standing) < self.starts:
             raise RecordingError(
                 f"{self.benchmark.data / 'test'} has {len(standing)} clips that begin with standing ({STANDING}), "
@@ -134,7 +134,7 @@ class QuickEvaluation:
         against = np.concatenate([followed < -TURNED_RAD, followed > TURNED_RAD])  # the goal was left, then right
         obeyed = {side: np.array(turned[side]) * sign > TURNED_RAD for side, sign in zip(SIDES, (1, -1), strict=True)}
         return {
-            "obedience_either_side": {f"turn_{side}": _share(answers) for side, answers in obeyed.items()},
+            "obedience_either_side": {f"turn_{side}": share_figure(answers) for side, answers in obeyed.items()},
             "view_and_head_either_side": self._figures(both, VIEWS),
             "view_and_head_against_what_followed": self._figures(_rows(both, against), VIEWS),
         }
@@ -142,7 +142,7 @@ class QuickEvaluation:
     def given_motion(self) -> dict[str, Figures]:
         """Mode "video" along the true motion, with the clip's own text, then with a turn to the other side."""
         spread = self.order[: self.starts]
-        turning = self._numbers(lambda record: kind_of(str(record.get("behaviour")))[0] in STANDING[:2])[: self.starts]
+        turning = beginning_with(self.benchmark, STANDING[:2])[: self.starts]
         found = self._measured(spread, lambda clip: imagined(self.pipeline, clip, "TM2V"), "given motion", "TM2V")
         repeated_first = self._measured(spread, lambda clip: Prediction(frozen(clip).frames, None), "frozen", "T2V")
         against = self._measured(
@@ -170,8 +170,8 @@ class QuickEvaluation:
 
         parts = self._measured(spread, coded, "codecs")
         return {
-            "video_psnr_db": _mean(psnr(parts["frame_mse"]).mean(axis=1)), "joint_error_m": _mean(np.array(joints)),
-            "head_rotation_error_rad": _mean(np.array(heads)),
+            "video_psnr_db": mean_figure(psnr(parts["frame_mse"]).mean(axis=1)),
+            "joint_error_m": mean_figure(joints), "head_rotation_error_rad": mean_figure(heads),
             **self._figures(parts, {**VIEWS, "stance sliding": "stance_sliding"}),
         }  # fmt: skip
 
@@ -187,12 +187,12 @@ class QuickEvaluation:
             "constant_velocity": constant_motion, "zero_motion": frozen,
         }  # fmt: skip
         heads = {
-            "model": _mean(found["head_error"][:, 0, -1]),
-            "model_mean_of_futures": {**_mean(mean_futures), "futures": FUTURES},
+            "model": mean_figure(found["head_error"][:, 0, -1]),
+            "model_mean_of_futures": {**mean_figure(mean_futures), "futures": FUTURES},
         }
         for name, predict in others.items():
             parts = self._measured(numbers, _motion_alone(predict), name.replace("_", " "), "T2M")
-            heads[name] = _mean(parts["head_error"][:, 0, -1])
+            heads[name] = mean_figure(parts["head_error"][:, 0, -1])
         return heads
 
     def _numbers(self, wanted: Callable[[dict[str, Any]], bool]) -> list[int]:
@@ -211,6 +211,11 @@ class QuickEvaluation:
             return {}
         numbers, _ = pool(parts, {}, self.benchmark.rates)
         return {key: {**numbers[name]._asdict(), "clips": count} for name, key in names.items()}
+
+
+def beginning_with(benchmark: Benchmark, kinds: Collection[str]) -> list[int]:
+    """Numbers of the clips whose behaviour is of one of these kinds of actions, in the benchmark's order."""
+    return [n for n in benchmark.numbers if kind_of(str(benchmark.record(n).get("behaviour")))[0] in kinds]
 
 
 def _motion_alone(predict: Callable[[RealClip], Prediction]) -> Callable[[RealClip], Prediction]:
@@ -238,21 +243,10 @@ def _obedience(found: Parts, bound: Parts, spread: int) -> Figures:
     shares = {"everything": (found["obeyed"][:spread], bound["obeyed"][:spread])}
     shares |= {kind: (found["obeyed_kinds"][..., k], bound["obeyed_kinds"][..., k]) for k, kind in enumerate(KINDS)}
     return {
-        kind: {**_share(own[:, 0]), "true_clips": _share(true[:, 0])["value"]}
+        kind: {**share_figure(own[:, 0]), "true_clips": share_figure(true[:, 0])["value"]}
         for kind, (own, true) in shares.items()
         if np.isfinite(own).any()
     }
-
-
-def _share(answers: NDArray[Any]) -> dict[str, float]:
-    """Of (N,) clips, 1 or 0, NaN left out."""
-    values = answers.astype(np.float64)
-    return {**share_of_clips(values)._asdict(), "clips": int(np.isfinite(values).sum())}
-
-
-def _mean(values: NDArray[np.float64]) -> dict[str, float]:
-    """Of (N,) clips, NaN left out."""
-    return {**over_clips(values)._asdict(), "clips": int(np.isfinite(values).sum())}
 
 
 def lines(metrics: dict[str, Any]) -> list[str]:

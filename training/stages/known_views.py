@@ -7,7 +7,6 @@ own, of some it has a smooth error, and of some it is unknown. The choice depend
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +41,14 @@ def known_views(clips: ClipSet, split: str, runs: Path) -> dict[str, MappedRows]
     """
     folder, team = codec_folder(runs), processes()
     vae = load_video_vae(folder).to(team.device)
+    names = prior_arrays(clips[0])
     at_once = clips_at_once(*clips.tensor("frames", 0).shape[:3])
 
     def encode(clips: ClipSet, rows: range) -> dict[str, Tensor]:
         parts: dict[str, list[Tensor]] = {"prior": [], "visibility": [], "depth": []}
         for first in range(rows.start, rows.stop, at_once):
-            known = [_known_of(clips[row], split, row) for row in range(first, min(first + at_once, rows.stop))]
+            some = range(first, min(first + at_once, rows.stop))
+            known = [_known_of({name: clips.tensor(name, row) for name in names}, split, row) for row in some]
             frames, visibility, depth = (np.stack(column) for column in zip(*known, strict=True))
             latents = frame_latents(vae, torch.from_numpy(frames))
             size = latents.shape[-2:]
@@ -76,13 +77,13 @@ def gravity(clips: ClipSet, split: str, runs: Path) -> MappedRows:
     return cache_shards(clips, folder, {"head": head}, encode, processes()).rows("gravity")
 
 
-def _known_of(clip: Mapping[str, Any], split: str, row: int) -> tuple[Any, Any, Any]:
+def _known_of(clip: dict[str, Any], split: str, row: int) -> tuple[Any, Any, Any]:
     """Prior frames (F, H, W, 3), their visibility (F, H, W), and the first frame's depth (H, W)."""
-    clip = {name: clip[name] for name in prior_arrays(clip)}
     rng = np.random.default_rng([zlib.crc32(split.encode()), row])
     kind, error = rng.random(2) * (1.0, LARGEST_ERROR)
     if kind >= 1.0 - UNKNOWN:
-        clip |= {name: np.zeros_like(clip[name]) for name in ("first_depth", "depth", "past_depth") if name in clip}
+        unknown = (name for name in ("first_depth", "depth", "past_depth") if name in clip)
+        clip = clip | {name: np.zeros_like(clip[name]) for name in unknown}
     if kind < EXACT or kind >= 1.0 - UNKNOWN:
         error = 0.0
     prior = clip_prior(clip, error, rng)

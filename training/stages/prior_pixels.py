@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from torch import Tensor
 
 from egotwin_model.video.pixels import to_video
 from training.datasets.clips.dataset import ClipSet
 from training.datasets.clips.priors import clip_prior, prior_arrays
 from training.datasets.latents.cache import MappedRows, cache_pieces, pieces_of
+from training.stages.frame_latents import processes
 from training.stages.run_folder import latents_folder
 
 
@@ -39,7 +39,7 @@ def prior_pixels(clips: ClipSet, split: str, runs: Path, most_error: float, coun
 
     pieces = [piece for piece in pieces_of(clips) if piece.rows.start < count]
     folder = latents_folder(runs, "prior-pixels", split)
-    return cache_pieces(pieces, folder, {"most_error": most_error}, render, PartialState()).rows("prior")
+    return cache_pieces(pieces, folder, {"most_error": most_error}, render, processes()).rows("prior")
 
 
 def split_prior(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -54,6 +54,11 @@ def _described(camera: Pinhole) -> str:
     return f"{np.degrees(camera.fov_x):.1f}° wide (fx {camera.fx:.4g}, cx {camera.cx:.4g}, cy {camera.cy:.4g} pixels)"
 
 
+def pinhole_of(size: tuple[int, int], intrinsics: Iterable[float]) -> Pinhole:
+    """The camera of frames of a size (height, width) with a clip's intrinsics fx, fy, cx, cy."""
+    return Pinhole(size[1], size[0], *map(float, intrinsics))
+
+
 def camera_of(
     clip: Mapping[str, Any], size: tuple[int, int], pose_rate: float, where: str, head: int = HEAD
 ) -> ClipCamera:
@@ -69,7 +74,7 @@ def camera_of(
     if "intrinsics" not in clip:
         raise RecordingError(f"{where} has no intrinsics, so its camera is unknown; make the clips again")
     try:
-        intrinsics = Pinhole(size[1], size[0], *map(float, clip["intrinsics"]))
+        intrinsics = pinhole_of(size, clip["intrinsics"])
         mount = Mount.from_matrix(clip["mount"]) if "mount" in clip else _mount(clip, pose_rate, where, head)
     except CalibrationError as error:
         raise RecordingError(f"{where}: {error}") from error

@@ -7,7 +7,6 @@ told by `first_body` and `past_body` where the clip has them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
+from training.datasets.clips.cameras import pinhole_of
 from training.datasets.clips.dataset import ClipSet
+from training.datasets.clips.priors import has_depth
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,6 @@ class DepthViews:
         if self.bodies is not None:
             known &= self.bodies[view] == 0
         return np.where(known, label, 0).astype(np.float32)
-
-
-def has_depth(names: Collection[str]) -> bool:
-    """Whether clips with these arrays have depth."""
-    return "depth" in names or "first_depth" in names
 
 
 FURTHER_EVERY = 6  # of the frames after the first, where these have no depth
@@ -96,7 +92,7 @@ class DepthClips:
     def _views(self, clip: int) -> DepthViews:
         frames, poses = self._read("frames", clip), self._read("camera_pose", clip).astype(np.float64)
         times = np.arange(len(frames)) / self.clips.manifest.frame_rate
-        camera = Pinhole(frames.shape[2], frames.shape[1], *map(float, self._read("intrinsics", clip)))
+        camera = pinhole_of(frames.shape[1:3], self._read("intrinsics", clip))
         if "depth" in self.names:
             return DepthViews(frames, poses, times, self._read("depth", clip), None, camera)
         frames, poses, times = frames[::FURTHER_EVERY].copy(), poses[::FURTHER_EVERY], times[::FURTHER_EVERY]

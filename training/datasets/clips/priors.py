@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ from egotwin_model.errors import RecordingError
 from egotwin_model.geometry.camera import Pinhole
 from egotwin_model.geometry.prior import Prior
 from egotwin_model.geometry.scene_memory import SceneMemory
+from training.datasets.clips.cameras import pinhole_of
 
 NEEDED = ("frames", "camera_pose", "intrinsics")
 FIRST_DEPTH = ("first_depth", "depth")
@@ -22,6 +23,11 @@ BODIES = ("first_body", "past_body")
 
 _TOLERANCE, _MOST_TOLERANCE = 0.05, 0.4  # of depth that is true, and of any: what `SceneMemory` takes ends at 0.5
 _BUMPS = 5  # along each side of an image, of a depth error
+
+
+def has_depth(names: Collection[str]) -> bool:
+    """Whether clips with these arrays have depth, of their first frame at least."""
+    return not set(FIRST_DEPTH).isdisjoint(names)
 
 
 def prior_arrays(names: Iterable[str]) -> list[str]:
@@ -88,8 +94,7 @@ def past_memory(clip: Mapping[str, Any], error: float = 0.0, rng: np.random.Gene
 
 def clip_camera(clip: Mapping[str, Any]) -> Pinhole:
     """The intrinsics of a clip's frames."""
-    height, width = clip["frames"].shape[1:3]
-    return Pinhole(width, height, *map(float, clip["intrinsics"]))
+    return pinhole_of(clip["frames"].shape[1:3], clip["intrinsics"])
 
 
 def _disturbed(depths: NDArray[np.float32], error: float, rng: np.random.Generator) -> NDArray[np.float32]:

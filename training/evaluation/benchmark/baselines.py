@@ -19,7 +19,7 @@ from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.text.encoders import TextEncoder
 from training.datasets.clips.dataset import ClipSet, goals_checksum
-from training.datasets.clips.priors import FIRST_DEPTH, clip_prior
+from training.datasets.clips.priors import clip_prior, has_depth
 from training.evaluation.benchmark.predictions import PredictionInfo, is_written, write_info, write_prediction
 from training.evaluation.benchmark.tasks import Benchmark
 from training.evaluation.errors import PredictionError
@@ -54,7 +54,7 @@ def baselines(benchmark: Benchmark) -> dict[str, Baseline]:
         Baseline("mean path of the behaviour", "T2M", "the behaviour's name", library.mean_path),
         Baseline("nearest neighbour", "joint", "the training clips", library.nearest, ("train",)),
         Baseline("first frame turned with the head", "TM2V", "the true camera", turned),
-        *(_geometry() if benchmark.arrays & set(FIRST_DEPTH) else ()),
+        *(_geometry() if has_depth(benchmark.arrays) else ()),
     )
     return {entry.name: entry for entry in entries}
 

@@ -50,6 +50,20 @@ def share_of_clips(values: ArrayLike) -> Interval:
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
+def mean_figure(values: ArrayLike) -> dict[str, float]:
+    """`over_clips` by name, with the number of "clips" that count."""
+    return _figure(over_clips(values), values)
+
+
+def share_figure(answers: ArrayLike) -> dict[str, float]:
+    """`share_of_clips` by name, with the number of "clips" that count."""
+    return _figure(share_of_clips(answers), answers)
+
+
+def _figure(interval: Interval, values: ArrayLike) -> dict[str, float]:
+    return {**interval._asdict(), "clips": int(np.isfinite(np.asarray(values, dtype=np.float64)).sum())}
+
+
 def bootstrap(
     values: NDArray[np.float64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],

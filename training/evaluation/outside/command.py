@@ -19,7 +19,6 @@ from typing import Any
 from egotwin_model.egotwin.pipeline import EgoTwinPipeline
 from egotwin_model.errors import EgoTwinError
 from egotwin_model.io.files import write_json
-from training.actions.vocabulary import kind_of
 from training.datasets.clips.dataset import open_clips
 from training.evaluation.benchmark.run import without_nan
 from training.evaluation.benchmark.tasks import Benchmark
@@ -28,7 +27,7 @@ from training.evaluation.outside.motion_codec import codec_on_captures
 from training.evaluation.outside.recordings import turns_on_recordings
 from training.evaluation.outside.tilted_starts import tilted_starts
 from training.evaluation.outside.typed_goals import typed_goals
-from training.evaluation.quick import STANDING, lines
+from training.evaluation.quick import STANDING, beginning_with, lines
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,17 +73,13 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         benchmark = Benchmark(arguments.data, len(open_clips(arguments.data / "test")))
         found["typed goals"], wrong = typed_goals(pipeline, benchmark, arguments.goal_starts)
         found["done wrongly"] = [answer._asdict() for answer in wrong]
-        found["tilted heads"] = tilted_starts(pipeline, benchmark, _standing(benchmark)[: arguments.starts])
+        standing = beginning_with(benchmark, STANDING)[: arguments.starts]
+        found["tilted heads"] = tilted_starts(pipeline, benchmark, standing)
     if arguments.recordings:
         found["recordings"] = turns_on_recordings(pipeline, arguments.recordings)
     if arguments.mocap:
         found["motion capture through the codec"] = codec_on_captures(pipeline, arguments.mocap)
     return found
-
-
-def _standing(benchmark: Benchmark) -> list[int]:
-    """The test clips that begin with standing, in the benchmark's order."""
-    return [n for n in benchmark.numbers if kind_of(str(benchmark.record(n).get("behaviour")))[0] in STANDING]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from egotwin_model.geometry.skeleton import HEAD
 from egotwin_model.motion.representation import BodyMotion
 from training.datasets.mocap.capture_folder import CaptureFolder
 from training.datasets.mocap.captured_motion import CapturedMotion
-from training.evaluation.metrics.intervals import over_clips
+from training.evaluation.metrics.intervals import mean_figure
 
 
 def captured_windows(motion: CapturedMotion, rate_hz: float, poses: int) -> Iterator[BodyMotion]:
@@ -36,7 +36,4 @@ def codec_on_captures(pipeline: EgoTwinPipeline, folder: Path) -> dict[str, dict
             back = codec.decode_motion(codec.encode_motion(window), window)
             joints.append(float(np.linalg.norm(back.positions - window.positions, axis=-1).mean()))
             heads.append(float(rotation_angle(back.head_rotations, window.head_rotations).mean()))
-    return {
-        name: {**over_clips(values)._asdict(), "clips": len(values)}
-        for name, values in (("joint error [m]", joints), ("head rotation error [rad]", heads))
-    }
+    return {"joint error [m]": mean_figure(joints), "head rotation error [rad]": mean_figure(heads)}

@@ -17,7 +17,7 @@ from egotwin_model.geometry.camera import Pinhole, rectify
 from egotwin_model.io.bags import BagReader
 from egotwin_model.io.images import decode_image
 from egotwin_model.motion.head_path import heading_change
-from training.evaluation.metrics.intervals import share_of_clips
+from training.evaluation.metrics.intervals import share_figure
 from training.evaluation.metrics.view_turns import TURNED_RAD
 from training.evaluation.outside.tilted_starts import ON_THE_FLOOR_M
 
@@ -69,6 +69,5 @@ def turns_on_recordings(pipeline: EgoTwinPipeline, bags: Sequence[Path]) -> dict
             lowest = motion.positions[:, -1, :, 2].min(axis=-1) - state.positions[:, 2].min()
             floor += (np.abs(lowest) <= ON_THE_FLOOR_M).tolist()
         for name, answers in (("turns as told", turned), (f"feet within {ON_THE_FLOOR_M:g} m of the floor", floor)):
-            figure = share_of_clips(np.array(answers, dtype=np.float64))
-            found[f"{bag.stem}: {name}"] = {**figure._asdict(), "clips": len(answers)}
+            found[f"{bag.stem}: {name}"] = share_figure(answers)
     return found

@@ -15,7 +15,7 @@ from egotwin_model.geometry.skeleton import HEAD
 from training.evaluation.benchmark.baselines import by_rotation
 from training.evaluation.benchmark.imagining import imagined
 from training.evaluation.benchmark.tasks import Benchmark
-from training.evaluation.metrics.intervals import Interval, over_clips, share_of_clips
+from training.evaluation.metrics.intervals import mean_figure, share_figure
 from training.evaluation.metrics.predicted_clip import RealClip
 
 ON_THE_FLOOR_M = 0.05
@@ -61,30 +61,24 @@ def tilted_starts(
     """
     found: dict[str, dict[str, float]] = {}
     for tilt in tqdm(tilts, desc="tilted heads", leave=False):
-        heights = np.array([_height_error(pipeline, benchmark.clip(number), tilt) for number in numbers])
-        moved = np.array([_moved(pipeline, benchmark.clip(number), tilt) for number in numbers])
+        starts = [tilted(benchmark.clip(number), tilt) for number in numbers]
+        heights = np.array([_height_error(pipeline, start) for start in starts])
         name = f"pitch {tilt.pitch:+g}°, roll {tilt.roll:+g}°"
-        found[f"{name}: lowest joint over the floor [m]"] = _figure(over_clips(heights), len(numbers))
-        found[f"{name}: within {ON_THE_FLOOR_M:g} m"] = _figure(
-            share_of_clips(np.abs(heights) <= ON_THE_FLOOR_M), len(numbers)
-        )
-        found[f"{name}: moved at rest [m]"] = _figure(over_clips(moved), len(numbers))
+        found[f"{name}: lowest joint over the floor [m]"] = mean_figure(heights)
+        found[f"{name}: within {ON_THE_FLOOR_M:g} m"] = share_figure(np.abs(heights) <= ON_THE_FLOOR_M)
+        found[f"{name}: moved at rest [m]"] = mean_figure([_moved(pipeline, start) for start in starts])
     return found
 
 
-def _height_error(pipeline: EgoTwinPipeline, clip: RealClip, tilt: Tilt) -> float:
+def _height_error(pipeline: EgoTwinPipeline, start: RealClip) -> float:
     """Height of the lowest joint after "walk forward" over that of the first pose, metres."""
-    motion = imagined(pipeline, tilted(clip, tilt), "T2M", goal=GOALS["walk"]).motion
+    motion = imagined(pipeline, start, "T2M", goal=GOALS["walk"]).motion
     assert motion is not None
-    return float(motion.positions[0, -1, :, 2].min() - clip.positions[0, :, 2].min())
+    return float(motion.positions[0, -1, :, 2].min() - start.positions[0, :, 2].min())
 
 
-def _moved(pipeline: EgoTwinPipeline, clip: RealClip, tilt: Tilt) -> float:
+def _moved(pipeline: EgoTwinPipeline, start: RealClip) -> float:
     """Distance of the pelvis after "stand still" from where it began, metres."""
-    motion = imagined(pipeline, tilted(clip, tilt), "T2M", goal=GOALS["rest"]).motion
+    motion = imagined(pipeline, start, "T2M", goal=GOALS["rest"]).motion
     assert motion is not None
-    return float(np.linalg.norm(motion.positions[0, -1, 0] - clip.positions[0, 0]))
-
-
-def _figure(interval: Interval, count: int) -> dict[str, float]:
-    return {**interval._asdict(), "clips": count}
+    return float(np.linalg.norm(motion.positions[0, -1, 0] - start.positions[0, 0]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
 from egotwin_model.egotwin.pipeline import BodyState, EgoTwinPipeline
@@ -14,8 +13,9 @@ from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.text.goal_confidence import WARN_BELOW
 from training.actions.vocabulary import kind_of
 from training.evaluation.benchmark.tasks import Benchmark
-from training.evaluation.metrics.intervals import share_of_clips
+from training.evaluation.metrics.intervals import share_figure
 from training.evaluation.metrics.predicted_clip import RealClip
+from training.evaluation.quick import beginning_with
 from training.evaluation.user_goals import UserGoal, load_user_goals, measure_quantities, misses
 
 TURNS = ("heading_deg", "abs_heading_deg")
@@ -66,8 +66,7 @@ def typed_goals(
 def _share(
     answered: Sequence[tuple[UserGoal, Answer]], right: tuple[str, ...] = ("done", "warned")
 ) -> dict[str, float]:
-    found = np.array([answer.answer in right for _, answer in answered], dtype=np.float64)
-    return {**share_of_clips(found)._asdict(), "clips": len(found)}
+    return share_figure([answer.answer in right for _, answer in answered])
 
 
 def _answer(pipeline: EgoTwinPipeline, goal: UserGoal, start: Start) -> Answer:
@@ -87,7 +86,7 @@ def _answer(pipeline: EgoTwinPipeline, goal: UserGoal, start: Start) -> Answer:
 
 
 def _standing(benchmark: Benchmark, count: int) -> list[Start]:
-    numbers = [n for n in benchmark.numbers if kind_of(str(benchmark.record(n).get("behaviour")))[0] == "stand_still"]
+    numbers = beginning_with(benchmark, ("stand_still",))
     return [Start(benchmark.clip(number)) for number in numbers[:count]]
 
 

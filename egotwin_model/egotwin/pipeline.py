@@ -25,6 +25,12 @@ from egotwin_model.egotwin.generation import (
     joined_clips,
 )
 from egotwin_model.egotwin.imagination import BodyState, Imagination, ModelInfo, SamplingDefaults
+from egotwin_model.egotwin.model_folder import (
+    check_parts,
+    decoder_sees_prior,
+    folder_depth_estimator,
+    motion_statistics,
+)
 from egotwin_model.egotwin.networks import NETWORKS
 from egotwin_model.egotwin.rolling import (
     Continuity,
@@ -42,12 +48,9 @@ from egotwin_model.geometry.scene_memory import SceneMemory
 from egotwin_model.geometry.skeleton import XSENS_JOINTS
 from egotwin_model.io.files import read_json, sha256
 from egotwin_model.io.store import MANIFEST, component_config, verify
-from egotwin_model.io.weights import read_arrays
 from egotwin_model.motion.head_centric import HeadCentric
 from egotwin_model.motion.representation import BodyMotion
 from egotwin_model.motion.representation_kinds import read_representation
-from egotwin_model.motion.root_centric import RootCentric
-from egotwin_model.motion.statistics import MotionStatistics
 from egotwin_model.runtimes.base import Runtime, RuntimeOptions
 from egotwin_model.runtimes.registry import load_runtime
 from egotwin_model.text.goal_confidence import GoalConfidence, doubt
@@ -120,7 +123,7 @@ class EgoTwinPipeline:
             )
         config = EgoTwinConfig(**component_config(folder / "transformer"))
         modalities = tuple(index.get("modalities", ("video", "motion") if config.num_motion_layers else ("video",)))
-        _check_parts(folder, config, modalities)
+        check_parts(folder, config, modalities)
         text_cache = None if text_cache is None else str(text_cache)
         options = RuntimeOptions(device, dtype, offload, tiling, text_cache, threads)
         loaded = load_runtime(folder, runtime, options, networks=NETWORKS)
@@ -131,12 +134,12 @@ class EgoTwinPipeline:
             runtime=loaded,
             text_encoder=load_goal_encoder(folder, index["text_encoder"], config.text_length, options, loaded),
             codec=ClipCodec(
-                loaded, representation, *_statistics(folder, config, representation),
-                sees_prior="video" in modalities and _decoder_sees_prior(folder),
+                loaded, representation, *motion_statistics(folder, config, representation),
+                sees_prior="video" in modalities and decoder_sees_prior(folder),
             ),
             defaults=SamplingDefaults.from_index(index["sampling"]),
             has_video="video" in modalities,
-            depth_estimator=_depth_estimator(folder, loaded),
+            depth_estimator=folder_depth_estimator(folder, loaded),
             goal_confidence=GoalConfidence.load(folder),
         )  # fmt: skip
 
@@ -394,50 +397,3 @@ class EgoTwinPipeline:
                 "camera.rectify resamples a calibrated camera's image to that view"
             )
         return image
-
-
-def _check_parts(folder: Path, config: EgoTwinConfig, modalities: tuple[str, ...]) -> None:
-    """`ModelError` unless the folder's transformer and VAEs are those of the modalities its index names."""
-    if not modalities or not set(modalities) <= {"video", "motion"}:
-        raise ModelError(f'{folder / "model_index.json"}: modalities {modalities}; wanted "video", "motion" or both')
-    if ("motion" in modalities) != (config.num_motion_layers > 0):
-        raise ModelError(
-            f"{folder}: the index names {' and '.join(modalities)}, but the transformer has "
-            f"{config.num_motion_layers} motion layers"
-        )
-    for modality in modalities:
-        if not (folder / f"{modality}_vae").is_dir():
-            raise ModelError(f"{folder / f'{modality}_vae'} is missing; copy the whole model folder again")
-
-
-def _decoder_sees_prior(folder: Path) -> bool:
-    return bool(component_config(folder / "video_vae").get("prior_condition", False))
-
-
-def _depth_estimator(folder: Path, runtime: Runtime) -> DepthEstimator | None:
-    """The estimator of the folder's own ``depth/``; None where it has none."""
-    if not (folder / "depth").is_dir():
-        return None
-    from egotwin_model.depth.estimator import DepthEstimator  # only such folders need it
-
-    return DepthEstimator.from_runtime(folder, runtime)
-
-
-def _statistics(
-    folder: Path, config: EgoTwinConfig, representation: HeadCentric | RootCentric
-) -> tuple[MotionStatistics, float]:
-    """The motion features' statistics and the latents' standard deviation; neutral for a model without motion."""
-    if not config.num_motion_layers:
-        return MotionStatistics(np.zeros(representation.dim, np.float32), np.ones(representation.dim, np.float32)), 1.0
-    path = folder / "statistics.safetensors"
-    tensors = read_arrays(path)
-    scale = tensors.pop("motion_latent.scale", None)
-    if scale is None:
-        raise ModelError(f"{path} lacks motion_latent.scale; export the model again")
-    statistics = MotionStatistics.from_tensors(tensors)
-    if statistics.dim != representation.dim:
-        raise ModelError(
-            f"{path} describes {statistics.dim} motion features; the {representation.kind} representation has "
-            f"{representation.dim}"
-        )
-    return statistics, float(scale.item())
